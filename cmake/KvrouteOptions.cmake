@@ -1,0 +1,28 @@
+# Compiler settings shared by every target: warnings, sanitizers, linker.
+option(KVROUTE_WERROR "Treat warnings as errors" OFF)
+option(KVROUTE_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
+set(KVROUTE_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=, e.g. address,undefined or thread")
+
+add_library(kvroute_options INTERFACE)
+target_compile_options(kvroute_options INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual -Wimplicit-fallthrough -Wundef)
+if(KVROUTE_WERROR)
+  target_compile_options(kvroute_options INTERFACE -Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  target_compile_options(kvroute_options INTERFACE -Wthread-safety -Wthread-safety-beta)
+endif()
+target_include_directories(kvroute_options INTERFACE ${CMAKE_SOURCE_DIR})
+
+if(KVROUTE_SANITIZE)
+  target_compile_options(kvroute_options INTERFACE -fsanitize=${KVROUTE_SANITIZE} -fno-omit-frame-pointer -g1)
+  target_link_options(kvroute_options INTERFACE -fsanitize=${KVROUTE_SANITIZE})
+  if(KVROUTE_SANITIZE MATCHES undefined)
+    target_compile_options(kvroute_options INTERFACE -fno-sanitize-recover=undefined)
+  endif()
+endif()
+
+find_program(KVROUTE_CCACHE ccache)
+if(KVROUTE_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${KVROUTE_CCACHE})
+endif()

@@ -1,0 +1,40 @@
+# One helper per kind of target. A folder is one library and, where it has *_test.cc files, one test binary.
+
+# kvroute_library(NAME name SOURCES ... DEPS ...): DEPS are the only libraries its code may include.
+function(kvroute_library)
+  cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  add_library(${ARG_NAME} STATIC ${ARG_SOURCES})
+  target_link_libraries(${ARG_NAME} PUBLIC kvroute_options ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
+endfunction()
+
+# kvroute_test(NAME name SOURCES ... DEPS ... [LABELS ...] [TIMEOUT seconds]): a GoogleTest binary, one ctest entry a case.
+function(kvroute_test)
+  cmake_parse_arguments(ARG "" "NAME;TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${ARG_NAME} ${ARG_SOURCES})
+  target_link_libraries(${ARG_NAME} PRIVATE kvroute_options ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${ARG_NAME} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "unit;${ARG_LABELS}"
+    ENVIRONMENT "TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=${CMAKE_SOURCE_DIR}/test/support/tsan.supp;UBSAN_OPTIONS=print_stacktrace=1;KVROUTE_BINARY_DIR=${CMAKE_BINARY_DIR}")
+endfunction()
+
+# kvroute_fuzzer(NAME name SOURCES ... DEPS ... CORPUS dir): a libFuzzer target (only with KVROUTE_FUZZ).
+function(kvroute_fuzzer)
+  cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPS" ${ARGN})
+  if(NOT KVROUTE_FUZZ)
+    return()
+  endif()
+  add_executable(${ARG_NAME} ${ARG_SOURCES})
+  target_compile_options(${ARG_NAME} PRIVATE -fsanitize=fuzzer)
+  target_link_options(${ARG_NAME} PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(${ARG_NAME} PRIVATE kvroute_options ${ARG_DEPS})
+endfunction()
+
+# kvroute_benchmark(NAME name SOURCES ... DEPS ...): a Google Benchmark binary.
+function(kvroute_benchmark)
+  cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPS" ${ARGN})
+  add_executable(${ARG_NAME} ${ARG_SOURCES})
+  target_link_libraries(${ARG_NAME} PRIVATE kvroute_options ${ARG_DEPS} benchmark::benchmark benchmark::benchmark_main)
+endfunction()

@@ -1,0 +1,35 @@
+#ifndef KVROUTE_INDEXER_BASE_LIMITS_H_
+#define KVROUTE_INDEXER_BASE_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+// Every fixed limit of kvroute in one place. A limit that a person may set is the default of a configuration field of the
+// same name; docs/configuration.md lists those.
+namespace kvroute::limits {
+
+// What one stream may send.
+inline constexpr size_t kMaxPayloadBytes = size_t{64} << 20;     // one batch
+inline constexpr uint32_t kMaxBlockSizeTokens = 1u << 20;         // block_size of one event
+inline constexpr uint32_t kMaxRank = 65'535;                      // data-parallel rank of a batch
+inline constexpr size_t kMaxNamespaceBytes = 1'024;               // LoRA name, cache salt
+inline constexpr size_t kMaxTopicBytes = 1'024;
+inline constexpr size_t kMaxSkipDepth = 64;                       // nesting of values that are skipped
+
+// What is kept for one stream outside the index.
+inline constexpr size_t kMaxPendingBytesPerStream = size_t{16} << 20;  // stored events whose parent is unknown
+inline constexpr size_t kMaxHeldBatchesPerStream = 100'000;            // live batches held while a replay runs
+inline constexpr size_t kMaxHeldBytesPerStream = size_t{256} << 20;
+
+// What one request may ask.
+inline constexpr size_t kMaxPromptTokens = 4'194'304;
+inline constexpr size_t kMaxPromptBlocks = 262'144;
+inline constexpr size_t kMaxCandidates = 10'000;
+inline constexpr size_t kMaxRequestIdBytes = 256;
+
+// The fleet.
+inline constexpr size_t kMaxStreams = 16'384;
+
+}  // namespace kvroute::limits
+
+#endif  // KVROUTE_INDEXER_BASE_LIMITS_H_

@@ -1,0 +1,73 @@
+#include "indexer/base/log.h"
+
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+
+namespace kvroute {
+namespace {
+
+// Writes the message as a JSON string body, so that a line stays one valid object whatever it quotes.
+class JsonMessageFlag final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& out) override {
+    for (const char c : message.payload) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (c == '"' || c == '\\') {
+        out.push_back('\\');
+        out.push_back(c);
+      } else if (byte < 0x20) {
+        fmt::format_to(fmt::appender(out), "\\u{:04x}", byte);
+      } else {
+        out.push_back(c);
+      }
+    }
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<JsonMessageFlag>();
+  }
+};
+
+}  // namespace
+
+absl::Status ConfigureLog(const LogOptions& options) {
+  const auto level = spdlog::level::from_str(options.level);
+  if (level == spdlog::level::off && options.level != "off") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("log.level: \"", options.level,
+                     "\" is not one of trace, debug, info, warning, error, off"));
+  }
+  auto logger = std::make_shared<spdlog::logger>("kvroute",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  if (options.format == "text") {
+    formatter->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %-7l %v");
+  } else if (options.format == "json") {
+    formatter->add_flag<JsonMessageFlag>('*').set_pattern(
+        R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","thread":%t,"msg":"%*"})");
+  } else {
+    return absl::InvalidArgumentError(
+        absl::StrCat("log.format: \"", options.format, "\" is not one of text, json"));
+  }
+  logger->set_formatter(std::move(formatter));
+  logger->set_level(level);
+  logger->flush_on(spdlog::level::trace);
+  spdlog::set_default_logger(std::move(logger));
+  return absl::OkStatus();
+}
+
+uint64_t LogLimiter::Admit(Nanos now) {
+  held_.fetch_add(1, std::memory_order_relaxed);
+  int64_t next = next_ns_.load(std::memory_order_relaxed);
+  if (now.count() < next) return 0;
+  if (!next_ns_.compare_exchange_strong(next, (now + interval_).count(), std::memory_order_relaxed)) {
+    return 0;
+  }
+  return held_.exchange(0, std::memory_order_relaxed);
+}
+
+}  // namespace kvroute

@@ -1,0 +1,37 @@
+#include "indexer/base/log.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace kvroute {
+namespace {
+
+using std::chrono::seconds;
+
+TEST(LogLimiterTest, LetsOneThroughPerIntervalAndCountsTheRest) {
+  LogLimiter limiter(seconds(1));
+  EXPECT_EQ(limiter.Admit(seconds(10)), 1u);
+  EXPECT_EQ(limiter.Admit(seconds(10)), 0u);
+  EXPECT_EQ(limiter.Admit(seconds(10)), 0u);
+  EXPECT_EQ(limiter.Admit(seconds(11)), 3u);
+  EXPECT_EQ(limiter.Admit(seconds(12)), 1u);
+}
+
+TEST(ConfigureLogTest, NamesTheFieldThatIsWrong) {
+  EXPECT_THAT(ConfigureLog({.level = "loud"}).message(), testing::HasSubstr("log.level: \"loud\""));
+  EXPECT_THAT(ConfigureLog({.format = "xml"}).message(), testing::HasSubstr("log.format: \"xml\""));
+  EXPECT_TRUE(ConfigureLog({}).ok());
+}
+
+TEST(ConfigureLogTest, JsonLinesStayValidWhateverTheMessageQuotes) {
+  ASSERT_TRUE(ConfigureLog({.format = "json"}).ok());
+  testing::internal::CaptureStderr();
+  spdlog::info("say \"hi\"\n\\ {}", '\x01');
+  const std::string line = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(line, testing::HasSubstr(R"("level":"info")"));
+  EXPECT_THAT(line, testing::HasSubstr(R"("msg":"say \"hi\"\u000a\\ \u0001"})"));
+  ASSERT_TRUE(ConfigureLog({}).ok());
+}
+
+}  // namespace
+}  // namespace kvroute

@@ -1,0 +1,78 @@
+#ifndef KVROUTE_INDEXER_EVENT_EVENT_H_
+#define KVROUTE_INDEXER_EVENT_EVENT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "absl/types/span.h"
+#include "indexer/base/strong_int.h"
+
+namespace kvroute {
+
+// The 64-bit handle an engine uses for a block: the published integer modulo 2^64, or the last 8 bytes (big-endian) of a
+// published digest, so that both forms of one vLLM hash are the same handle. Opaque; only valid inside its stream.
+using EngineHash = StrongInt<struct EngineHashTag, uint64_t>;
+
+using TokenId = uint32_t;
+
+// Where a copy of a block lives. kUnknown is a medium no engine we know of uses: counted, never scored.
+enum class Tier : uint8_t { kGpu = 0, kCpu = 1, kDisk = 2, kExternal = 3, kUnknown = 4 };
+inline constexpr int kTierCount = 4;  // the tiers that are scored
+std::string_view TierName(Tier tier);  // "gpu", "cpu", "disk", "external", "unknown"
+
+// The wire dialect to assume where two engines use the same bytes differently (SGLang's slot 7, an absent medium).
+enum class EngineKind : uint8_t { kAuto, kVllm, kSglang, kTrtllm, kMooncake };
+std::string_view EngineKindName(EngineKind kind);  // "auto", "vllm", "sglang", "trtllm", "mooncake"
+std::optional<EngineKind> ParseEngineKind(std::string_view name);
+
+enum class EventType : uint8_t { kStored, kRemoved, kCleared };
+std::string_view EventTypeName(EventType type);  // "stored", "removed", "cleared"
+
+// One multimodal input that overlaps a block: vLLM's identifier and where it starts, relative to the block's first token.
+struct MultimodalKey {
+  std::string_view identifier;
+  int64_t offset_tokens = 0;
+  bool has_offset = true;  // older vLLM publishes the bare identifier
+};
+
+// What besides its tokens distinguishes one block, from vLLM's extra_keys, sorted into kinds as far as the wire allows
+// (see docs/wire-format.md, "extra keys"). `strings` are the bare strings in wire order after the leading LoRA name.
+struct BlockExtraKeys {
+  absl::Span<const MultimodalKey> multimodal;
+  absl::Span<const std::string_view> strings;
+  absl::Span<const std::string_view> digests;  // prompt-embeddings digests, raw bytes
+  absl::Span<const int64_t> integers;          // lora_int_id of versions before vLLM PR 27211
+  bool empty() const {
+    return multimodal.empty() && strings.empty() && digests.empty() && integers.empty();
+  }
+};
+
+// One decoded event. Plain data; every span and view points into the DecodedBatch it belongs to or into the payload.
+struct Event {
+  EventType type = EventType::kStored;
+  uint32_t position = 0;  // index of the event in its batch as published, skipped ones counted
+
+  // stored, removed
+  absl::Span<const EngineHash> block_hashes;
+  Tier tier = Tier::kGpu;         // kGpu when the medium is absent or nil
+  std::string_view medium;        // as published; empty when absent or nil
+  std::optional<uint32_t> group_idx;
+
+  // stored
+  std::optional<EngineHash> parent;
+  absl::Span<const TokenId> token_ids;  // of bigram cells (EAGLE) the first element
+  bool bigram = false;                  // token_ids were published as pairs
+  TokenId bigram_last = 0;              // the second element of the last pair: the token after token_ids
+  uint32_t block_size = 0;              // tokens a block; 0: unknown (offload placeholders, old simulators)
+  std::string_view lora_name;
+  std::string_view cache_salt;          // SGLang; vLLM publishes it inside extra_keys
+  std::string_view spec_kind;           // kv_cache_spec_kind
+  std::optional<uint32_t> sliding_window;
+  absl::Span<const BlockExtraKeys> extra_keys;  // empty, or one per block hash
+  std::string_view extra_keys_raw;      // the msgpack value as published, for people; empty when absent or nil
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_EVENT_EVENT_H_

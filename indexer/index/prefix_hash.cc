@@ -1,0 +1,65 @@
+#include "indexer/index/prefix_hash.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "indexer/base/check.h"
+
+namespace kvroute {
+namespace {
+
+constexpr uint64_t kSeed = 1337;
+
+}  // namespace
+
+NamespaceSeed MakeNamespaceSeed(std::string_view lora_name, std::string_view cache_salt) {
+  uint64_t seed = kSeed;
+  if (!lora_name.empty()) seed += XXH3_64bits_withSeed(lora_name.data(), lora_name.size(), 0);
+  if (!cache_salt.empty()) seed += XXH3_64bits_withSeed(cache_salt.data(), cache_salt.size(), 1);
+  return NamespaceSeed(seed);
+}
+
+LocalHash HashBlock(absl::Span<const TokenId> tokens, NamespaceSeed seed) {
+  return LocalHash(
+      XXH3_64bits_withSeed(tokens.data(), tokens.size() * sizeof(TokenId), seed.value()));
+}
+
+LocalHash HashBlock(absl::Span<const TokenId> tokens, NamespaceSeed seed,
+                    absl::Span<const uint64_t> mix) {
+  const LocalHash plain = HashBlock(tokens, seed);
+  if (mix.empty()) return plain;
+  return LocalHash(
+      XXH3_64bits_withSeed(mix.data(), mix.size() * sizeof(uint64_t), plain.value()));
+}
+
+void MixMultimodal(std::string_view identifier, int64_t offset_tokens, std::vector<uint64_t>* mix) {
+  mix->push_back(XXH3_64bits_withSeed(identifier.data(), identifier.size(), 0));
+  mix->push_back(static_cast<uint64_t>(offset_tokens));
+}
+
+PrefixHash RootPrefix(LocalHash local) { return PrefixHash(local.value()); }
+
+PrefixHash ChainPrefix(PrefixHash parent, LocalHash local) {
+  const uint64_t words[2] = {parent.value(), local.value()};
+  return PrefixHash(XXH3_64bits_withSeed(words, sizeof(words), kSeed));
+}
+
+void HashPrompt(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
+                std::vector<PrefixHash>* prefixes) {
+  KVROUTE_CHECK(block_size > 0);
+  const size_t blocks = tokens.size() / block_size;
+  prefixes->reserve(prefixes->size() + blocks);
+  for (size_t i = 0; i < blocks; ++i) {
+    const LocalHash local = HashBlock(tokens.subspan(i * block_size, block_size), seed);
+    prefixes->push_back(i == 0 ? RootPrefix(local) : ChainPrefix(prefixes->back(), local));
+  }
+}
+
+void ChainLocals(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* prefixes) {
+  prefixes->reserve(prefixes->size() + locals.size());
+  for (size_t i = 0; i < locals.size(); ++i) {
+    prefixes->push_back(i == 0 ? RootPrefix(locals[0]) : ChainPrefix(prefixes->back(), locals[i]));
+  }
+}
+
+}  // namespace kvroute

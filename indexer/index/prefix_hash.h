@@ -1,0 +1,48 @@
+#ifndef KVROUTE_INDEXER_INDEX_PREFIX_HASH_H_
+#define KVROUTE_INDEXER_INDEX_PREFIX_HASH_H_
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "indexer/base/strong_int.h"
+#include "indexer/event/event.h"
+
+namespace kvroute {
+
+// Hash of one block's tokens within a namespace, wherever the block stands.
+using LocalHash = StrongInt<struct LocalHashTag, uint64_t>;
+// Chained hash of all tokens up to and including a block: equal prefix hashes mean equal prefixes.
+using PrefixHash = StrongInt<struct PrefixHashTag, uint64_t>;
+
+// Seed of all local hashes of one (LoRA name, cache salt):
+//   1337 + XXH3-64(lora_name, seed 0) + XXH3-64(cache_salt, seed 1)   modulo 2^64, each term only where it is not empty.
+// Bit for bit what NVIDIA Dynamo's and SMG's clients compute for base models and LoRA, so that their precomputed hashes
+// can be used.
+using NamespaceSeed = StrongInt<struct NamespaceSeedTag, uint64_t>;
+NamespaceSeed MakeNamespaceSeed(std::string_view lora_name, std::string_view cache_salt);
+
+// XXH3-64 of the tokens as little-endian u32. `mix`, when not empty, is what besides its tokens distinguishes the block
+// (multimodal inputs, see MixMultimodal): the result is then XXH3-64 of the mix with the tokens' hash as its seed.
+LocalHash HashBlock(absl::Span<const TokenId> tokens, NamespaceSeed seed);
+LocalHash HashBlock(absl::Span<const TokenId> tokens, NamespaceSeed seed, absl::Span<const uint64_t> mix);
+
+// The words that one multimodal input adds to every block it overlaps: its identifier's hash, and where it starts
+// relative to the block's first token (negative in later blocks of a long input), so that equal placeholders of
+// different images, or of one image shifted, are different blocks.
+void MixMultimodal(std::string_view identifier, int64_t offset_tokens, std::vector<uint64_t>* mix);
+
+// prefix = local for block 0, then XXH3-64(prefix of the parent || local, both u64 little-endian, seed 1337).
+PrefixHash RootPrefix(LocalHash local);
+PrefixHash ChainPrefix(PrefixHash parent, LocalHash local);
+
+// Appends the prefix hashes of a prompt's full blocks (a partial last block is left out).
+void HashPrompt(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
+                std::vector<PrefixHash>* prefixes);
+// Appends the prefix hashes that a request's precomputed local hashes chain to.
+void ChainLocals(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* prefixes);
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_INDEX_PREFIX_HASH_H_

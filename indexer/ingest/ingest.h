@@ -1,0 +1,75 @@
+#ifndef KVROUTE_INDEXER_INGEST_INGEST_H_
+#define KVROUTE_INDEXER_INGEST_INGEST_H_
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "indexer/base/clock.h"
+#include "indexer/base/limits.h"
+#include "indexer/index/prefix_index.h"
+#include "indexer/ingest/ingest_counters.h"
+#include "indexer/ingest/stream.h"
+
+namespace kvroute {
+
+struct IngestOptions {
+  int lanes = 1;            // threads; a stream stays on one lane
+  int io_threads = 1;       // libzmq's own
+  int receive_high_water_mark = 100'000;  // batches queued in a SUB socket; the engine drops beyond that, seen as a gap
+  std::chrono::milliseconds replay_timeout{5'000};  // without any reply
+  int replay_attempts = 3;  // requests for the same hole
+  std::chrono::milliseconds reconnect_min{100};
+  std::chrono::milliseconds reconnect_max{10'000};  // exponential between the two
+  std::chrono::milliseconds heartbeat_interval{5'000};
+  size_t max_held_batches = limits::kMaxHeldBatchesPerStream;
+  size_t max_held_bytes = limits::kMaxHeldBytesPerStream;
+  size_t max_pending_bytes = limits::kMaxPendingBytesPerStream;
+  size_t max_streams = limits::kMaxStreams;
+};
+
+// A SUB socket that engines connect to. The topic is the only identity: kv@<pod>[:port]@<model>; numbers are per topic.
+struct ListenerConfig {
+  std::string endpoint;        // "tcp://*:5557"
+  std::string topic = "kv@";   // subscription prefix
+  EngineKind engine = EngineKind::kAuto;
+  uint32_t replay_port = 0;    // of every engine, at the address in its topic; 0: none
+};
+
+// A stream that was first heard of on a listener.
+struct DiscoveredStream {
+  std::string topic;
+  std::string host;   // <pod>[:port]
+  std::string model;
+  std::shared_ptr<const StreamStatus> status;
+};
+
+// Receives every stream's batches over ZeroMQ and applies them to the index, each stream in order on its lane's thread.
+//
+// Thread safety: every method from any thread. Ownership: the index, counters and clock must outlive it.
+// Errors: INVALID_ARGUMENT names the field (an endpoint libzmq refuses, a bad key); RESOURCE_EXHAUSTED at max_streams.
+class Ingest {
+ public:
+  static absl::StatusOr<std::unique_ptr<Ingest>> Start(const IngestOptions& options,
+                                                       PrefixIndex* index, IngestCounters* counters,
+                                                       const Clock* clock);
+  virtual ~Ingest() = default;  // stops the lanes
+
+  // Subscribes, then replays from 0. Returns at once; progress shows in the status.
+  virtual absl::StatusOr<std::shared_ptr<const StreamStatus>> AddStream(
+      const StreamConfig& config) = 0;
+  // Unsubscribes and forgets everything the stream held. Unknown ids are ignored.
+  virtual void RemoveStream(StreamId id) = 0;
+
+  // `on_discovered` runs on a lane thread, once for each new topic, and must not block.
+  virtual absl::Status AddListener(const ListenerConfig& config,
+                                   std::function<void(const DiscoveredStream&)> on_discovered) = 0;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_INGEST_INGEST_H_

@@ -1,0 +1,16 @@
+#include <CLI/CLI.hpp>
+
+// kvroute: one binary, a subcommand for each thing a person does with it.
+int main(int argc, char** argv) {
+  CLI::App app("kvroute: KV-cache-aware routing for LLM gateways", "kvroute");
+  app.require_subcommand(1);
+  int exit_code = 0;
+  // Every Add*Command(&app, &exit_code) stands here, one a line.
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : 2;  // help is a success; a command line that cannot be understood is 2
+  }
+  return exit_code;
+}
