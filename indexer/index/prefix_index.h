@@ -25,6 +25,9 @@ using StreamId = StrongInt<struct StreamIdTag, uint32_t>;
 //   kSet:     nothing new (SGLang): one Removed ends the holding.
 enum class CopyMode : uint8_t { kCounted, kSet };
 
+// Copies of one (stream, engine hash, tier) are counted up to here; an engine that announces more is not believed.
+inline constexpr uint32_t kMaxCopies = 65'535;
+
 struct PrefixIndexOptions {
   size_t max_streams = limits::kMaxStreams;
   // Mixed into the prefix hashes inside the index so that a crafted prompt cannot aim at a shard; 0 draws one at random.
@@ -60,6 +63,8 @@ struct RemoveResult {
 };
 
 struct StreamMatch {
+  friend bool operator==(const StreamMatch&, const StreamMatch&) = default;
+
   StreamId stream;
   // Leading blocks of the query that the stream holds without a hole, in whichever tier.
   uint32_t blocks = 0;
@@ -76,7 +81,7 @@ struct MatchResult {
 
 struct PrefixIndexStats {
   uint64_t streams = 0;
-  uint64_t holdings = 0;         // (block, stream, tier) memberships
+  uint64_t holdings = 0;         // (engine hash, stream, tier) memberships
   uint64_t distinct_blocks = 0;  // prefix hashes held by anyone
   uint64_t runs = 0;             // stretches they are stored in
   uint64_t bytes = 0;            // memory reserved by the index, all parts
@@ -90,7 +95,12 @@ struct PrefixIndexStats {
 // Consistency: a query that runs beside writers answers, for each stream, what that stream held at some moment of the query
 // or an interleaving of the applied events explains; once writers pause, it equals the reference model
 // (test/support/reference_index.h). Clear and Close take effect for readers at once, whatever they have to free.
-// Errors: none on data: what cannot be applied is reported in the result and changes nothing.
+// Errors: none on data: what cannot be applied is reported in the result and changes nothing. A stream that is not open,
+// Tier::kUnknown and spans of different lengths are a programmer's errors.
+//
+// The exact meaning of every case is that of the reference model. In short: a request's parent is resolved and its blocks
+// are chained before anything changes, then they are applied one by one; an engine hash names one block at a time (the last
+// one stored under it); a stream holds a block as long as any of its engine hashes names it with a copy in any tier.
 class PrefixIndex {
  public:
   explicit PrefixIndex(const PrefixIndexOptions& options = {});
@@ -118,7 +128,9 @@ class PrefixIndex {
   // Whether the stream holds the block in any tier.
   bool Holds(StreamId stream, EngineHash engine_hash) const;
 
-  // Fills `result` (cleared first) for the prompt whose blocks have these chained hashes, first block first.
+  // Fills `result` (cleared first) for the prompt whose blocks have these chained hashes, first block first. They must be a
+  // chain (HashPrompt, ChainLocals): equal hashes at one place are taken as proof that everything before is equal. For a
+  // sequence that is not a chain the answer may be too high, never out of bounds.
   void Match(absl::Span<const PrefixHash> prompt, MatchResult* result) const;
 
   PrefixIndexStats Stats() const;
