@@ -26,9 +26,24 @@ inline constexpr size_t kMaxPromptTokens = 4'194'304;
 inline constexpr size_t kMaxPromptBlocks = 262'144;
 inline constexpr size_t kMaxCandidates = 10'000;
 inline constexpr size_t kMaxRequestIdBytes = 256;
+inline constexpr size_t kMaxMultimodalInputs = 4'096;
+inline constexpr uint32_t kMaxRunnerUps = 1'024;
+inline constexpr size_t kMaxExplainedHashes = 64;
+
+// The gRPC edge.
+inline constexpr int kMaxGrpcThreads = 512;
+inline constexpr size_t kMaxGrpcMemoryBytes = size_t{1} << 30;
+inline constexpr size_t kMaxGrpcMessageBytes = size_t{32} << 20;  // kMaxPromptTokens x 4 bytes, twice
+inline constexpr uint32_t kMaxOpenStreams = 256;
 
 // The fleet.
 inline constexpr size_t kMaxStreams = 16'384;
+inline constexpr size_t kMaxWorkerIdBytes = 256;
+inline constexpr size_t kMaxAddressBytes = 1'024;
+inline constexpr size_t kMaxModelBytes = 512;
+inline constexpr size_t kMaxEndpointBytes = 512;
+inline constexpr uint32_t kMaxDataParallelSize = 1'024;
+inline constexpr size_t kMaxLeases = 1'000'000;  // routed requests that have not ended
 
 }  // namespace kvroute::limits
 

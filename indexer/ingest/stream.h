@@ -52,6 +52,8 @@ struct CurveKeys {  // ZeroMQ CURVE, Z85 text of 40 characters each; all empty: 
   std::string server_public;
   std::string client_public;
   std::string client_secret;
+
+  bool operator==(const CurveKeys&) const = default;
 };
 
 // What to subscribe to and how to read it.

@@ -1,0 +1,97 @@
+#ifndef KVROUTE_ROUTER_FLEET_FLEET_H_
+#define KVROUTE_ROUTER_FLEET_FLEET_H_
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "indexer/base/mutex.h"
+#include "indexer/ingest/ingest.h"
+#include "router/fleet/fleet_snapshot.h"
+#include "router/fleet/worker_spec.h"
+#include "router/load/load_tracker.h"
+
+namespace kvroute {
+
+struct FleetOptions {
+  size_t max_targets = limits::kMaxStreams;
+};
+
+// The workers kvroute knows, whoever named them: the configuration file, the API, or engines that
+// connected to a listener. Has one stream a (worker, rank) received by the ingest, and publishes
+// what queries need as an immutable snapshot.
+//
+// Thread safety: every method from any thread. Changes are made one at a time; readers never wait
+// for one. Ownership: the ingest and the load tracker must outlive it; its streams are removed with
+// it. Consistency: a change is in every snapshot taken after its method returned. Errors:
+// INVALID_ARGUMENT names the field; ALREADY_EXISTS, NOT_FOUND and FAILED_PRECONDITION name the
+// worker; RESOURCE_EXHAUSTED at max_targets. A change that fails changes nothing.
+class Fleet {
+ public:
+  Fleet(const FleetOptions& options, Ingest* ingest, LoadTracker* loads);
+  ~Fleet();
+  Fleet(const Fleet&) = delete;
+  Fleet& operator=(const Fleet&) = delete;
+
+  // Adds a worker or replaces its registration. A rank whose subscription is the same keeps its
+  // stream, its match and its leases. ALREADY_EXISTS: the id is the configuration's, or another
+  // worker publishes at one of its endpoints.
+  absl::Status Register(const WorkerSpec& spec);
+  // FAILED_PRECONDITION: the worker is the configuration's.
+  absl::Status Deregister(std::string_view worker_id);
+  absl::Status SetDraining(std::string_view worker_id, bool draining);
+
+  // Makes the configured workers these: all of it or, on an error, none. Workers registered
+  // otherwise stay.
+  absl::Status ApplyConfig(absl::Span<const WorkerSpec> specs);
+
+  // A worker of its own for a stream first heard of on a listener. Does not block on the ingest (it
+  // runs on a lane).
+  void AddDiscovered(const DiscoveredStream& discovered);
+
+  // Brings a reader's own view up to date: one atomic load when it is. A reader keeps one view a
+  // thread.
+  void Refresh(std::shared_ptr<const FleetSnapshot>* view) const;
+  std::shared_ptr<const FleetSnapshot> Snapshot() const;
+
+ private:
+  struct Entry {
+    std::shared_ptr<const FleetWorker> worker;
+    std::vector<FleetTarget> targets;  // by rank
+  };
+  using Entries = std::map<std::string, Entry, std::less<>>;
+
+  Entries CopyEntries() const;
+  absl::Status Check(const Entries& entries) const;
+  // Turns `wanted` into streams: keeps those of `before` whose subscription is the same, adds the
+  // others.
+  absl::StatusOr<Entry> Realize(FleetWorker wanted, const Entry* before,
+                                std::vector<StreamId>* added);
+  // Makes `after` what there is, publishes it and ends what only `before` had.
+  absl::Status Change(const Entries& before, std::map<std::string, FleetWorker> wanted);
+  void Publish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const FleetOptions options_;
+  Ingest* const ingest_;
+  LoadTracker* const loads_;
+
+  // Held for the length of a change, calls into the ingest included; taken before mutex_, never by
+  // a lane or a reader.
+  Mutex change_mutex_;
+  mutable Mutex mutex_;
+  Entries entries_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, std::shared_ptr<ModelState>> models_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const FleetSnapshot> snapshot_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<uint64_t> version_{0};
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_ROUTER_FLEET_FLEET_H_

@@ -1,0 +1,92 @@
+#ifndef KVROUTE_ROUTER_FLEET_FLEET_SNAPSHOT_H_
+#define KVROUTE_ROUTER_FLEET_FLEET_SNAPSHOT_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "indexer/ingest/stream.h"
+#include "router/fleet/worker_spec.h"
+#include "router/load/load_tracker.h"
+
+namespace kvroute {
+
+enum class WorkerSource : uint8_t { kConfig, kApi, kDiscovered };
+std::string_view WorkerSourceName(WorkerSource source);  // "config", "api", "discovered"
+
+struct FleetWorker {
+  WorkerSpec spec;
+  WorkerSource source = WorkerSource::kApi;
+  bool draining = false;
+};
+
+// One (worker, rank). The shared parts outlive the snapshot: they are the same object from one to
+// the next.
+struct FleetTarget {
+  std::shared_ptr<const FleetWorker> worker;
+  uint32_t rank = 0;
+  std::shared_ptr<const StreamStatus> stream;
+  std::shared_ptr<TargetLoad> load;
+
+  // As configured, or as its stream has learned; 0: not known yet.
+  uint32_t block_size_tokens() const {
+    const uint32_t configured = worker->spec.block_size_tokens;
+    return configured != 0 ? configured : stream->block_size_tokens.load(std::memory_order_relaxed);
+  }
+};
+
+// Outlives snapshots, like the parts of a target.
+struct ModelState {
+  std::atomic<uint64_t> turn{0};  // decisions of round_robin
+};
+
+// The targets of one model: [begin, end) of FleetSnapshot::targets.
+struct ModelTargets {
+  std::string model;
+  uint32_t begin = 0;
+  uint32_t end = 0;
+  std::shared_ptr<ModelState> state;
+};
+
+// Everything a query needs to know of the fleet, at one moment. Immutable.
+struct FleetSnapshot {
+  uint64_t version = 0;              // unique in the process; grows
+  std::vector<FleetTarget> targets;  // by model, worker id and rank
+  std::vector<ModelTargets> models;  // by name
+
+  // An empty name means the only model there is. nullptr: none such.
+  const ModelTargets* FindModel(std::string_view model) const;
+  std::optional<uint32_t> FindTarget(std::string_view worker_id, uint32_t rank) const;
+  // nullopt: not of this snapshot (its worker is new, or gone).
+  std::optional<uint32_t> TargetOf(StreamId stream) const;
+
+  // Fills what FindModel, FindTarget and TargetOf read, from `targets`, which must be in order.
+  // `states` keeps one ModelState a model, old ones included as long as their model has targets.
+  void BuildLookups(absl::flat_hash_map<std::string, std::shared_ptr<ModelState>>* states);
+
+ private:
+  struct WorkerRange {
+    uint32_t begin = 0;
+    uint32_t ranks = 0;
+  };
+  struct StreamSlot {
+    uint32_t stream = 0;
+    uint32_t target = kNoTarget;
+  };
+  static constexpr uint32_t kNoTarget = UINT32_MAX;
+
+  absl::flat_hash_map<std::string_view, WorkerRange>
+      workers_;  // keys point into the targets' workers
+  // Open addressing by the stream's number itself: numbers are handed out in sequence, so a fleet
+  // that seldom changes has no collisions and a lookup is one load. At most half full.
+  std::vector<StreamSlot> streams_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_ROUTER_FLEET_FLEET_SNAPSHOT_H_

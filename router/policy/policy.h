@@ -1,0 +1,85 @@
+#ifndef KVROUTE_ROUTER_POLICY_POLICY_H_
+#define KVROUTE_ROUTER_POLICY_POLICY_H_
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "absl/types/span.h"
+
+namespace kvroute {
+
+// How a target is chosen. docs/life-of-a-query.md, "The policies", gives each in one line.
+enum class PolicyKind : uint8_t { kLmetric, kPrefix, kLeastLoaded, kRoundRobin, kRandom };
+inline constexpr int kPolicyKindCount = static_cast<int>(PolicyKind::kRandom) + 1;
+std::string_view PolicyName(
+    PolicyKind policy);  // "lmetric", "prefix", "least_loaded", "round_robin", "random"
+std::optional<PolicyKind> ParsePolicy(std::string_view name);
+
+// Why a target may not be chosen. Also metric label values.
+enum class LeftOut : uint8_t {
+  kNo,             // it may be chosen
+  kNotACandidate,  // the request names its candidates and this is none of them
+  kDraining,
+  kStale,         // its event connection is down: taken for dead
+  kNotConnected,  // never connected so far
+  kOverloaded,    // max_requests_in_flight is reached
+  kBlockSize,     // the request's hashes are of another block size: nothing can be said about its
+                  // cache
+};
+inline constexpr int kLeftOutCount = static_cast<int>(LeftOut::kBlockSize) + 1;
+std::string_view LeftOutName(LeftOut left_out);  // "", "not_a_candidate", "draining", "stale", ...
+
+// Why the chosen one was chosen. Also metric label values.
+enum class ChoiceReason : uint8_t {
+  kOnlyOne,         // no other was left
+  kLeastScore,      // lmetric
+  kLongestMatch,    // prefix
+  kSpilledFromHot,  // prefix: a target with a better match is too busy
+  kLeastLoad,       // least_loaded, and prefix when nobody holds anything
+  kNextInTurn,      // round_robin
+  kDrawn,           // random
+};
+inline constexpr int kChoiceReasonCount = static_cast<int>(ChoiceReason::kDrawn) + 1;
+std::string_view ChoiceReasonName(
+    ChoiceReason reason);  // "only_one", "least_score", "spilled_from_hot_worker", ...
+
+// One target as the policy sees it.
+struct Candidate {
+  uint32_t target = 0;  // the caller's own index
+  LeftOut left_out = LeftOut::kNo;
+  uint64_t matched_tokens = 0;   // in whichever tier
+  uint64_t uncached_tokens = 1;  // of this request, if it went there
+  uint32_t requests_in_flight = 0;
+  uint64_t uncached_tokens_outstanding = 0;  // of the requests routed there before
+  uint64_t output_tokens_expected = 0;  // of the requests in flight, as far as their clients said
+
+  double score = 0;  // out: the policy's, lower is better; unspecified when left out
+};
+
+struct Choice {
+  size_t index = 0;  // into the candidates
+  ChoiceReason reason = ChoiceReason::kOnlyOne;
+};
+
+// Spill rule of the prefix policy: a target is hot when it has at least kSpillMinRequests in flight
+// and more than kSpillFactor times the mean of the other eligible targets. Hot targets rank behind
+// all others.
+inline constexpr uint32_t kSpillMinRequests = 8;
+inline constexpr double kSpillFactor = 2.0;
+
+// Scores the candidates and chooses among those not left out; nullopt when all are. Pure: no clock,
+// no state, no allocation. `tie_break` is a uniformly random number: equal scores are won with
+// equal probability. `turn` counts the decisions made for the model; only round_robin reads it.
+std::optional<Choice> Choose(PolicyKind policy, absl::Span<Candidate> candidates,
+                             uint64_t tie_break, uint64_t turn);
+
+// Indices of the best `count` candidates that are not left out, best first, after Choose with the
+// same tie_break; the chosen one comes first.
+void RankCandidates(absl::Span<const Candidate> candidates, uint64_t tie_break, size_t count,
+                    std::vector<uint32_t>* order);
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_ROUTER_POLICY_POLICY_H_

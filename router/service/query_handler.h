@@ -1,0 +1,67 @@
+#ifndef KVROUTE_ROUTER_SERVICE_QUERY_HANDLER_H_
+#define KVROUTE_ROUTER_SERVICE_QUERY_HANDLER_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "indexer/base/clock.h"
+#include "indexer/index/prefix_index.h"
+#include "kvroute/v1/router.pb.h"
+#include "router/fleet/fleet.h"
+#include "router/load/load_tracker.h"
+#include "router/policy/policy.h"
+#include "router/service/routing_stats.h"
+
+namespace kvroute {
+
+struct QueryOptions {
+  PolicyKind default_policy = PolicyKind::kLmetric;
+  uint64_t tie_break_seed = 0;  // 0: drawn at random
+};
+
+// Answers the calls of the Router service, without gRPC: messages in, messages out.
+// docs/life-of-a-query.md follows it.
+//
+// Thread safety: every method from any thread; scratch memory is kept by thread and reused.
+// Ownership: everything given to the constructor must outlive it.
+// Errors: as router.proto says; counted in the stats.
+class QueryHandler {
+ public:
+  QueryHandler(const QueryOptions& options, const PrefixIndex* index, const Fleet* fleet,
+               LoadTracker* loads, RoutingStats* stats, const Clock* clock);
+
+  // Responses must be empty.
+  absl::Status Route(const v1::RouteRequest& request, v1::RouteResponse* response);
+  absl::Status Score(const v1::ScoreRequest& request, v1::ScoreResponse* response);
+  absl::Status Complete(const v1::CompleteRequest& request, v1::CompleteResponse* response);
+  absl::Status Explain(const v1::RouteRequest& request, v1::ExplainResponse* response);
+
+  // For a reloaded configuration.
+  void SetDefaultPolicy(PolicyKind policy) {
+    default_policy_.store(policy, std::memory_order_relaxed);
+  }
+
+ private:
+  struct Scratch;
+  static Scratch& ThreadScratch();
+
+  absl::Status RouteUncounted(const v1::RouteRequest& request, v1::RouteResponse* response);
+  absl::Status ScoreUncounted(const v1::ScoreRequest& request, v1::ScoreResponse* response);
+  absl::Status CompleteUncounted(const v1::CompleteRequest& request,
+                                 v1::CompleteResponse* response);
+  absl::Status ExplainUncounted(const v1::RouteRequest& request, v1::ExplainResponse* response);
+  uint64_t NextTieBreak();
+
+  const PrefixIndex* const index_;
+  const Fleet* const fleet_;
+  LoadTracker* const loads_;
+  RoutingStats* const stats_;
+  const Clock* const clock_;
+  std::atomic<PolicyKind> default_policy_;
+  std::atomic<uint64_t> tie_break_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_ROUTER_SERVICE_QUERY_HANDLER_H_
