@@ -45,6 +45,9 @@ inline constexpr size_t kMaxEndpointBytes = 512;
 inline constexpr uint32_t kMaxDataParallelSize = 1'024;
 inline constexpr size_t kMaxLeases = 1'000'000;  // routed requests that have not ended
 
+// What a trace file may say.
+inline constexpr uint64_t kMaxTraceTimestampMs = uint64_t{1'000} * 86'400 * 365;  // a year
+
 }  // namespace kvroute::limits
 
 #endif  // KVROUTE_INDEXER_BASE_LIMITS_H_
