@@ -46,6 +46,7 @@ struct SkippedEvent {
 // One decoded payload. Valid until the decoder's next call and while the payload's bytes live.
 struct DecodedBatch {
   double ts_seconds = 0;  // the publisher's wall clock; 0 when it sent no finite number
+  double ts_published = 0;  // as on the wire: seconds, or milliseconds of Mooncake store; may be NaN or infinite
   std::optional<uint32_t> rank;
   absl::Span<const Event> events;
   absl::Span<const SkippedEvent> skipped;

@@ -28,4 +28,10 @@ std::string_view EventTypeName(EventType type) {
   return kNames[static_cast<size_t>(type)];
 }
 
+bool IsFullAttention(const Event& event) {
+  if (event.spec_kind.empty()) return event.group_idx.value_or(0) == 0;
+  return event.spec_kind == "full_attention" || event.spec_kind == "mla_attention" ||
+         event.spec_kind == "sink_full_attention";
+}
+
 }  // namespace kvroute

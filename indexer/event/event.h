@@ -49,6 +49,7 @@ struct BlockExtraKeys {
 };
 
 // One decoded event. Plain data; every span and view points into the DecodedBatch it belongs to or into the payload.
+// A view's data() is null where the publisher sent no such field or nil, so that "" can be told from it.
 struct Event {
   EventType type = EventType::kStored;
   uint32_t position = 0;  // index of the event in its batch as published, skipped ones counted
@@ -60,11 +61,20 @@ struct Event {
   std::optional<uint32_t> group_idx;
 
   // stored
+  // nullopt: the first block of a prompt. That is also how the ways of saying so without nil are read: 0 beside tokens
+  // (LMCache, old llm-d simulators) and the hash of Python's empty tuple (SGLang before PR 13488).
   std::optional<EngineHash> parent;
+  std::optional<EngineHash> published_parent;  // as on the wire, for people
   absl::Span<const TokenId> token_ids;  // of bigram cells (EAGLE) the first element
   bool bigram = false;                  // token_ids were published as pairs
   TokenId bigram_last = 0;              // the second element of the last pair: the token after token_ids
   uint32_t block_size = 0;              // tokens a block; 0: unknown (offload placeholders, old simulators)
+  bool has_block_size = false;          // whether it was published: false for nil (Mooncake store)
+  // How many of token_ids each named block takes, in order, where they cover block_hashes exactly; else 0 and the event
+  // says only who is held, not where it stands: placeholders without tokens, groups and masked blocks of which fewer
+  // hashes are named than token_ids span. Never slice those from the head.
+  uint32_t tokens_per_hash = 0;
+  std::optional<int64_t> lora_id;       // deprecated; the only name of the adapter before vLLM 0.14
   std::string_view lora_name;
   std::string_view cache_salt;          // SGLang; vLLM publishes it inside extra_keys
   std::string_view spec_kind;           // kv_cache_spec_kind
@@ -72,6 +82,10 @@ struct Event {
   absl::Span<const BlockExtraKeys> extra_keys;  // empty, or one per block hash
   std::string_view extra_keys_raw;      // the msgpack value as published, for people; empty when absent or nil
 };
+
+// Whether the event is about the group whose blocks are positions of a prompt: its spec kind is full, MLA or sink full
+// attention, or it names none and is of group 0 or of no group. Others (sliding window, mamba, ...) are not indexed.
+bool IsFullAttention(const Event& event);
 
 }  // namespace kvroute
 
