@@ -1,11 +1,14 @@
 #include <CLI/CLI.hpp>
 
+#include "tools/corpus/corpus_command.h"
+
 // kvroute: one binary, a subcommand for each thing a person does with it.
 int main(int argc, char** argv) {
   CLI::App app("kvroute: KV-cache-aware routing for LLM gateways", "kvroute");
   app.require_subcommand(1);
   int exit_code = 0;
   // Every Add*Command(&app, &exit_code) stands here, one a line.
+  kvroute::AddCorpusCommand(&app, &exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,0 +1,76 @@
+#include "tools/corpus/block_pool.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace kvroute {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+std::vector<PrefixHash> Chain(uint64_t first, size_t length) {
+  std::vector<PrefixHash> chain;
+  for (size_t i = 0; i < length; ++i) chain.emplace_back(first + i);
+  return chain;
+}
+
+TEST(BlockPoolTest, EvictsTheLeastRecentRequestTailFirst) {
+  BlockPool pool(6);
+  std::vector<PrefixHash> evicted;
+  EXPECT_EQ(pool.Run(Chain(100, 3), 0, &evicted), 3u);
+  EXPECT_EQ(pool.Run(Chain(200, 3), 0, &evicted), 3u);
+  EXPECT_THAT(evicted, IsEmpty());
+  pool.Run(Chain(300, 2), 0, &evicted);
+  EXPECT_THAT(evicted, ElementsAre(PrefixHash(102), PrefixHash(101)));
+  EXPECT_EQ(pool.Hits(Chain(100, 3)), 1u);
+  EXPECT_EQ(pool.Hits(Chain(200, 3)), 3u);
+}
+
+TEST(BlockPoolTest, ReusedBlocksAreNeitherEvictedNorOld) {
+  BlockPool pool(4);
+  std::vector<PrefixHash> evicted;
+  pool.Run(Chain(100, 2), 0, &evicted);
+  pool.Run(Chain(200, 2), 0, &evicted);
+  EXPECT_EQ(pool.Run(Chain(100, 4), 2, &evicted), 4u);
+  EXPECT_THAT(evicted, ElementsAre(PrefixHash(201), PrefixHash(200)));
+  EXPECT_EQ(pool.Hits(Chain(100, 4)), 4u);
+}
+
+TEST(BlockPoolTest, EachCopyIsEvictedForItself) {
+  BlockPool pool(4);
+  std::vector<PrefixHash> evicted;
+  pool.Run(Chain(100, 2), 0, &evicted);
+  pool.Run(Chain(100, 2), 1, &evicted);  // computes block 101 again
+  EXPECT_THAT(evicted, IsEmpty());
+  pool.Run(Chain(200, 2), 0, &evicted);  // one block was free; the older copy of 101 goes
+  EXPECT_THAT(evicted, ElementsAre(PrefixHash(101)));
+  EXPECT_EQ(pool.Hits(Chain(100, 2)), 2u);
+  EXPECT_TRUE(pool.Drop(PrefixHash(101)));
+  EXPECT_EQ(pool.Hits(Chain(100, 2)), 1u);
+  EXPECT_FALSE(pool.Drop(PrefixHash(101)));
+}
+
+TEST(BlockPoolTest, DroppedBlocksAreTakenFirst) {
+  BlockPool pool(3);
+  std::vector<PrefixHash> evicted;
+  pool.Run(Chain(100, 3), 0, &evicted);
+  EXPECT_TRUE(pool.Drop(PrefixHash(101)));
+  EXPECT_EQ(pool.Hits(Chain(100, 3)), 1u);
+  pool.Run(Chain(200, 1), 0, &evicted);
+  EXPECT_THAT(evicted, IsEmpty());
+}
+
+TEST(BlockPoolTest, ClearForgetsAndLongChainsAreCut) {
+  BlockPool pool(3);
+  std::vector<PrefixHash> evicted;
+  EXPECT_EQ(pool.Run(Chain(100, 5), 0, &evicted), 3u);
+  EXPECT_EQ(pool.Hits(Chain(100, 5)), 3u);
+  pool.Clear();
+  EXPECT_EQ(pool.Hits(Chain(100, 5)), 0u);
+  EXPECT_EQ(pool.Run(Chain(200, 3), 0, &evicted), 3u);
+  EXPECT_THAT(evicted, IsEmpty());
+}
+
+}  // namespace
+}  // namespace kvroute

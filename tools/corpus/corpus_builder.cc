@@ -1,0 +1,149 @@
+#include "tools/corpus/corpus_builder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "indexer/base/check.h"
+
+namespace kvroute {
+
+CorpusBuilder::CorpusBuilder(const CorpusOptions& options, CorpusWriter* writer)
+    : options_(options),
+      writer_(writer),
+      random_(options.seed),
+      placement_(options.placement, options.workers, options.seed),
+      workers_(options.workers, Worker(options.blocks_per_worker)) {
+  KVROUTE_CHECK(options.block_size_tokens <= kTraceBlockTokens);
+}
+
+void CorpusBuilder::Play(absl::Span<const TraceRequest> trace,
+                         const std::function<void(size_t)>& progress) {
+  for (const TraceRequest& request : trace) {
+    for (const TraceBlockId id : request.hash_ids) {
+      ids_per_copy_ = std::max(ids_per_copy_, id.value() + 1);
+    }
+  }
+  const auto since_start = [&](const TraceRequest& request) {
+    return static_cast<uint64_t>(request.timestamp_ms - trace.front().timestamp_ms);
+  };
+  const uint64_t span_ms = trace.empty() ? 0 : std::max<uint64_t>(1, since_start(trace.back()));
+  for (size_t first = 0; first < trace.size();) {
+    size_t end = first + 1;
+    while (end < trace.size() && trace[end].timestamp_ms == trace[first].timestamp_ms) ++end;
+    const auto scaled =
+        static_cast<unsigned __int128>(since_start(trace[first])) * options_.window_ns / span_ms;
+    PlayMoment(trace.subspan(first, end - first), static_cast<uint64_t>(scaled));
+    first = end;
+    progress(first);
+  }
+}
+
+CorpusHeader CorpusBuilder::Header(std::string trace_path) const {
+  CorpusHeader header;
+  header.block_size_tokens = options_.block_size_tokens;
+  header.reference_window_ns = options_.window_ns;
+  header.trace_duplication_factor = options_.duplication;
+  header.trace_length_factor = options_.length_factor;
+  header.logical_workers = options_.workers;
+  header.trace_path = std::move(trace_path);
+  return header;
+}
+
+void CorpusBuilder::PlayMoment(absl::Span<const TraceRequest> requests, uint64_t deadline_ns) {
+  moment_.clear();
+  for (uint32_t copy = 0; copy < options_.duplication; ++copy) {
+    for (const TraceRequest& request : requests) {
+      Request expanded = Expand(request, copy);
+      if (expanded.chain.empty()) continue;
+      expanded.worker = placement_.Choose(expanded.chain);
+      moment_.push_back(std::move(expanded));
+    }
+  }
+  std::stable_sort(moment_.begin(), moment_.end(),
+                   [](const Request& a, const Request& b) { return a.worker < b.worker; });
+  for (const Request& request : moment_) {
+    CorpusOperation op;
+    op.deadline_ns = deadline_ns;
+    op.worker_id = request.worker;
+    writer_->AddQuery(op, request.locals);
+  }
+  for (const Request& request : moment_) Serve(request, deadline_ns);
+}
+
+CorpusBuilder::Request CorpusBuilder::Expand(const TraceRequest& request, uint32_t copy) const {
+  Request expanded;
+  std::vector<TokenId> tokens(options_.block_size_tokens);
+  for (const TraceBlockId id : request.hash_ids) {
+    const uint64_t first = (id.value() + copy * ids_per_copy_) * options_.length_factor;
+    for (uint64_t block = first; block < first + options_.length_factor; ++block) {
+      for (uint32_t i = 0; i < tokens.size(); ++i) tokens[i] = TraceToken(TraceBlockId(block), i);
+      expanded.locals.push_back(HashBlock(tokens, MakeNamespaceSeed("", "")));
+    }
+  }
+  ChainLocals(expanded.locals, &expanded.chain);
+  return expanded;
+}
+
+void CorpusBuilder::Serve(const Request& request, uint64_t deadline_ns) {
+  Worker& worker = workers_[request.worker];
+  CorpusOperation op;
+  op.deadline_ns = deadline_ns;
+  op.worker_id = request.worker;
+  const bool restarts = Chance(options_.restarts);
+  if (restarts) worker.next_event_id = 0;
+  if (restarts || Chance(options_.clears)) {
+    worker.pool.Clear();
+    EmitCleared(&worker, op);
+  }
+
+  size_t reuse = std::min<size_t>(worker.pool.Hits(request.chain), options_.blocks_per_worker);
+  if (reuse > 0 && Chance(options_.duplicates)) {
+    reuse -= 1 + random_.Below(std::min<size_t>(reuse, 4));
+  }
+  evicted_.clear();
+  const size_t run = worker.pool.Run(request.chain, reuse, &evicted_);
+  if (!evicted_.empty()) EmitRemoved(&worker, op, evicted_);
+  if (run > reuse) EmitStored(&worker, op, request, reuse, run);
+  placement_.Served(request.worker, request.chain, run - reuse);
+
+  if (run > 1 && Chance(options_.holes)) {
+    const PrefixHash hole = request.chain[random_.Below(run - 1)];
+    if (worker.pool.Drop(hole)) EmitRemoved(&worker, op, {hole});
+  }
+}
+
+void CorpusBuilder::EmitCleared(Worker* worker, CorpusOperation op) {
+  op.event_id = worker->next_event_id++;
+  writer_->AddCleared(op);
+}
+
+void CorpusBuilder::EmitRemoved(Worker* worker, CorpusOperation op,
+                                absl::Span<const PrefixHash> blocks) {
+  op.event_id = worker->next_event_id++;
+  ToEngine(op.worker_id, blocks);
+  writer_->AddRemoved(op, engine_hashes_);
+}
+
+void CorpusBuilder::EmitStored(Worker* worker, CorpusOperation op, const Request& request,
+                               size_t first, size_t end) {
+  op.event_id = worker->next_event_id++;
+  op.has_parent = first > 0;
+  if (first > 0) op.parent = ToEngine(op.worker_id, request.chain[first - 1]);
+  op.has_start_position = true;
+  op.start_position = static_cast<uint32_t>(first);
+  ToEngine(op.worker_id, absl::MakeConstSpan(request.chain).subspan(first, end - first));
+  writer_->AddStored(op, engine_hashes_,
+                     absl::MakeConstSpan(request.locals).subspan(first, end - first));
+}
+
+EngineHash CorpusBuilder::ToEngine(uint64_t worker, PrefixHash block) const {
+  if (options_.hash_scheme == HashScheme::kPrefix) return EngineHash(block.value());
+  return EngineHash(MixBits(block.value() ^ MixBits(worker)));
+}
+
+void CorpusBuilder::ToEngine(uint64_t worker, absl::Span<const PrefixHash> blocks) {
+  engine_hashes_.clear();
+  for (const PrefixHash block : blocks) engine_hashes_.push_back(ToEngine(worker, block));
+}
+
+}  // namespace kvroute

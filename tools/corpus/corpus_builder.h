@@ -1,0 +1,92 @@
+#ifndef KVROUTE_TOOLS_CORPUS_CORPUS_BUILDER_H_
+#define KVROUTE_TOOLS_CORPUS_CORPUS_BUILDER_H_
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "tools/corpus/block_pool.h"
+#include "tools/corpus/corpus_writer.h"
+#include "tools/corpus/placement.h"
+#include "tools/workload/random.h"
+#include "tools/workload/trace.h"
+
+namespace kvroute {
+
+enum class HashScheme : uint8_t {
+  kPrefix,     // an engine hash is the prefix hash: all workers agree
+  kPerWorker,  // a bijection of it that differs between workers
+};
+
+struct CorpusOptions {
+  uint32_t workers = 16;
+  uint32_t blocks_per_worker = 16'384;
+  uint32_t block_size_tokens = 16;  // at most kTraceBlockTokens
+  uint32_t duplication = 1;         // copies of the trace with disjoint hashes
+  uint32_t length_factor = 1;       // blocks that one id of the trace becomes
+  uint64_t seed = 1;
+  uint64_t window_ns = 60'000'000'000;  // the trace's span is scaled to it
+  PlacementPolicy placement = PlacementPolicy::kRandom;
+  HashScheme hash_scheme = HashScheme::kPrefix;
+  // The chance that a request meets each of these on its worker.
+  double holes = 0;       // a cached block of its prompt, not the last one, is evicted out of turn
+  double duplicates = 0;  // up to four blocks that are cached are computed again, as further copies
+  double restarts = 0;  // the worker restarts first: it holds nothing and numbers its events from 0
+  double clears = 0;    // the worker's cache is reset first
+};
+
+// Plays a trace on a fleet of block pools and writes what a router would see: for each request one
+// query, then the events of its worker: what was evicted for it, what it stored. A request takes no
+// time, its events bear its own deadline; within a deadline all queries come first, then the events
+// by worker.
+//
+// A trace id becomes `length_factor` blocks of `block_size_tokens` tokens, whatever number of
+// tokens the id stood for: that is how the public harnesses stretch a trace. Only prompts are
+// stored, no decoded blocks. The same options and trace give the same bytes.
+class CorpusBuilder {
+ public:
+  CorpusBuilder(const CorpusOptions& options, CorpusWriter* writer);
+
+  // `trace` sorted by time. `progress` is told now and then how many of its requests are done.
+  void Play(absl::Span<const TraceRequest> trace, const std::function<void(size_t)>& progress);
+
+  CorpusHeader Header(std::string trace_path) const;
+
+ private:
+  struct Request {
+    uint32_t worker = 0;
+    std::vector<LocalHash> locals;
+    std::vector<PrefixHash> chain;
+  };
+  struct Worker {
+    explicit Worker(uint32_t capacity) : pool(capacity) {}
+    BlockPool pool;
+    uint64_t next_event_id = 0;
+  };
+
+  void PlayMoment(absl::Span<const TraceRequest> requests, uint64_t deadline_ns);
+  Request Expand(const TraceRequest& request, uint32_t copy) const;
+  void Serve(const Request& request, uint64_t deadline_ns);
+  void EmitCleared(Worker* worker, CorpusOperation op);
+  void EmitRemoved(Worker* worker, CorpusOperation op, absl::Span<const PrefixHash> blocks);
+  void EmitStored(Worker* worker, CorpusOperation op, const Request& request, size_t first,
+                  size_t end);
+  EngineHash ToEngine(uint64_t worker, PrefixHash block) const;
+  void ToEngine(uint64_t worker, absl::Span<const PrefixHash> blocks);
+  bool Chance(double probability) { return probability > 0 && random_.Uniform() < probability; }
+
+  const CorpusOptions options_;
+  CorpusWriter* const writer_;
+  SeededRandom random_;
+  Placement placement_;
+  std::vector<Worker> workers_;
+  uint64_t ids_per_copy_ = 0;
+  std::vector<Request> moment_;
+  std::vector<PrefixHash> evicted_;
+  std::vector<EngineHash> engine_hashes_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_TOOLS_CORPUS_CORPUS_BUILDER_H_
