@@ -1,0 +1,225 @@
+#include "router/load/load_tracker.h"
+
+#include <deque>
+#include <random>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/hash/hash.h"
+#include "absl/strings/str_cat.h"
+
+namespace kvroute {
+namespace {
+
+constexpr Nanos kSweepInterval = std::chrono::seconds(1);
+constexpr uint32_t kNone = UINT32_MAX;
+
+uint64_t RandomTag() {
+  std::random_device device;
+  return (uint64_t{device()} << 32) | device();
+}
+
+void Credit(TargetLoad* load, LeaseCost cost) {
+  load->requests_in_flight.fetch_add(1, std::memory_order_relaxed);
+  load->uncached_tokens_outstanding.fetch_add(cost.uncached_tokens, std::memory_order_relaxed);
+  load->output_tokens_expected.fetch_add(cost.output_tokens, std::memory_order_relaxed);
+}
+
+void Debit(TargetLoad* load, LeaseCost cost) {
+  load->requests_in_flight.fetch_sub(1, std::memory_order_relaxed);
+  load->uncached_tokens_outstanding.fetch_sub(cost.uncached_tokens, std::memory_order_relaxed);
+  load->output_tokens_expected.fetch_sub(cost.output_tokens, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+// Leases of one part of the ids. They lie in slots that are used again, linked in the order they began, which is also
+// the order they expire in: the time limit is the same for all.
+class alignas(64) LoadTracker::Shard {
+ public:
+  // False when the id is in use.
+  bool Begin(std::string_view request_id, const std::shared_ptr<TargetLoad>& target, LeaseCost cost,
+             Nanos expiry) {
+    MutexLock lock(&mutex_);
+    if (by_id_.contains(request_id)) return false;
+    const uint32_t slot = TakeSlot();
+    Lease& lease = leases_[slot];
+    lease.request_id.assign(request_id);
+    lease.target = target;
+    lease.cost = cost;
+    lease.expiry = expiry;
+    LinkNewest(slot);
+    by_id_.emplace(lease.request_id, slot);
+    Credit(target.get(), cost);
+    return true;
+  }
+
+  bool Prefilled(std::string_view request_id) {
+    MutexLock lock(&mutex_);
+    const auto it = by_id_.find(request_id);
+    if (it == by_id_.end()) return false;
+    Lease& lease = leases_[it->second];
+    lease.target->uncached_tokens_outstanding.fetch_sub(lease.cost.uncached_tokens,
+                                                        std::memory_order_relaxed);
+    lease.cost.uncached_tokens = 0;  // told twice, taken off once
+    return true;
+  }
+
+  bool End(std::string_view request_id) {
+    MutexLock lock(&mutex_);
+    const auto it = by_id_.find(request_id);
+    if (it == by_id_.end()) return false;
+    EndSlot(it->second);
+    return true;
+  }
+
+  uint64_t EndExpired(Nanos now) {
+    MutexLock lock(&mutex_);
+    uint64_t ended = 0;
+    for (; oldest_ != kNone && leases_[oldest_].expiry <= now; ++ended) EndSlot(oldest_);
+    return ended;
+  }
+
+  uint64_t EndOn(const TargetLoad* target) {
+    MutexLock lock(&mutex_);
+    uint64_t ended = 0;
+    for (uint32_t slot = oldest_; slot != kNone;) {
+      const uint32_t newer = leases_[slot].newer;
+      if (leases_[slot].target.get() == target) {
+        EndSlot(slot);
+        ++ended;
+      }
+      slot = newer;
+    }
+    return ended;
+  }
+
+ private:
+  struct Lease {
+    std::string request_id;
+    std::shared_ptr<TargetLoad> target;
+    LeaseCost cost;
+    Nanos expiry{0};
+    uint32_t older = kNone;
+    uint32_t newer = kNone;
+  };
+
+  uint32_t TakeSlot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (free_.empty()) {
+      leases_.emplace_back();
+      return static_cast<uint32_t>(leases_.size() - 1);
+    }
+    const uint32_t slot = free_.back();
+    free_.pop_back();
+    return slot;
+  }
+
+  void LinkNewest(uint32_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    leases_[slot].older = newest_;
+    leases_[slot].newer = kNone;
+    (newest_ == kNone ? oldest_ : leases_[newest_].newer) = slot;
+    newest_ = slot;
+  }
+
+  void EndSlot(uint32_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Lease& lease = leases_[slot];
+    (lease.older == kNone ? oldest_ : leases_[lease.older].newer) = lease.newer;
+    (lease.newer == kNone ? newest_ : leases_[lease.newer].older) = lease.older;
+    by_id_.erase(lease.request_id);
+    Debit(lease.target.get(), lease.cost);
+    lease.target.reset();
+    free_.push_back(slot);
+  }
+
+  Mutex mutex_;
+  std::deque<Lease> leases_ ABSL_GUARDED_BY(mutex_);  // never moves: by_id_ points into it
+  std::vector<uint32_t> free_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string_view, uint32_t> by_id_ ABSL_GUARDED_BY(mutex_);
+  uint32_t oldest_ ABSL_GUARDED_BY(mutex_) = kNone;
+  uint32_t newest_ ABSL_GUARDED_BY(mutex_) = kNone;
+};
+
+LoadTracker::LoadTracker(const LoadTrackerOptions& options, const Clock* clock)
+    : options_(options),
+      clock_(clock),
+      process_tag_(RandomTag()),
+      shards_(std::make_unique<std::array<Shard, kShards>>()) {}
+
+LoadTracker::~LoadTracker() = default;
+
+LoadTracker::Shard& LoadTracker::ShardOf(std::string_view request_id) const {
+  return (*shards_)[absl::Hash<std::string_view>()(request_id) % kShards];
+}
+
+absl::Status LoadTracker::Begin(std::string_view request_id,
+                                const std::shared_ptr<TargetLoad>& target, LeaseCost cost) {
+  if (leases_.fetch_add(1, std::memory_order_relaxed) >= options_.max_leases) {
+    leases_.fetch_sub(1, std::memory_order_relaxed);
+    return absl::ResourceExhaustedError(
+        absl::StrCat("max_leases: ", options_.max_leases,
+                     " routed requests have not ended; end them with Complete"));
+  }
+  const Nanos expiry = clock_->Monotonic() + options_.lease_timeout;
+  if (!ShardOf(request_id).Begin(request_id, target, cost, expiry)) {
+    leases_.fetch_sub(1, std::memory_order_relaxed);
+    return absl::AlreadyExistsError(
+        absl::StrCat("request_id: \"", request_id, "\" is the id of a request that has not ended"));
+  }
+  begun_.fetch_add(1, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+bool LoadTracker::Prefilled(std::string_view request_id) {
+  return ShardOf(request_id).Prefilled(request_id);
+}
+
+bool LoadTracker::End(std::string_view request_id) {
+  if (!ShardOf(request_id).End(request_id)) return false;
+  leases_.fetch_sub(1, std::memory_order_relaxed);
+  ended_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+void LoadTracker::Drop(const TargetLoad* target) {
+  uint64_t dropped = 0;
+  for (Shard& shard : *shards_) dropped += shard.EndOn(target);
+  leases_.fetch_sub(dropped, std::memory_order_relaxed);
+  dropped_.fetch_add(dropped, std::memory_order_relaxed);
+}
+
+uint64_t LoadTracker::Sweep() {
+  const Nanos now = clock_->Monotonic();
+  uint64_t expired = 0;
+  for (Shard& shard : *shards_) expired += shard.EndExpired(now);
+  leases_.fetch_sub(expired, std::memory_order_relaxed);
+  expired_.fetch_add(expired, std::memory_order_relaxed);
+  return expired;
+}
+
+void LoadTracker::SweepIfDue() {
+  const int64_t now = clock_->Monotonic().count();
+  int64_t due = next_sweep_ns_.load(std::memory_order_relaxed);
+  if (now < due) return;
+  if (next_sweep_ns_.compare_exchange_strong(due, now + kSweepInterval.count(),
+                                             std::memory_order_relaxed)) {
+    Sweep();
+  }
+}
+
+void LoadTracker::MakeRequestId(std::string* id) {
+  id->clear();
+  absl::StrAppend(id, "kvr-", absl::Hex(process_tag_, absl::kZeroPad16), "-",
+                  absl::Hex(next_id_.fetch_add(1, std::memory_order_relaxed)));
+}
+
+LoadTrackerStats LoadTracker::Stats() const {
+  LoadTrackerStats stats;
+  stats.leases = leases_.load(std::memory_order_relaxed);
+  stats.begun = begun_.load(std::memory_order_relaxed);
+  stats.ended = ended_.load(std::memory_order_relaxed);
+  stats.expired = expired_.load(std::memory_order_relaxed);
+  stats.dropped = dropped_.load(std::memory_order_relaxed);
+  return stats;
+}
+
+}  // namespace kvroute
