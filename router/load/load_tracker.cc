@@ -7,6 +7,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
+#include "indexer/base/error.h"
 
 namespace kvroute {
 namespace {
@@ -33,8 +34,8 @@ void Debit(TargetLoad* load, LeaseCost cost) {
 
 }  // namespace
 
-// Leases of one part of the ids. They lie in slots that are used again, linked in the order they began, which is also
-// the order they expire in: the time limit is the same for all.
+// Leases of one part of the ids. They lie in slots that are used again, linked in the order they
+// began, which is also the order they expire in: the time limit is the same for all.
 class alignas(64) LoadTracker::Shard {
  public:
   // False when the id is in use.
@@ -155,15 +156,15 @@ absl::Status LoadTracker::Begin(std::string_view request_id,
                                 const std::shared_ptr<TargetLoad>& target, LeaseCost cost) {
   if (leases_.fetch_add(1, std::memory_order_relaxed) >= options_.max_leases) {
     leases_.fetch_sub(1, std::memory_order_relaxed);
-    return absl::ResourceExhaustedError(
-        absl::StrCat("max_leases: ", options_.max_leases,
-                     " routed requests have not ended; end them with Complete"));
+    return Error(absl::StatusCode::kResourceExhausted,
+                 "max_leases: {} routed requests have not ended; end them with Complete",
+                 options_.max_leases);
   }
   const Nanos expiry = clock_->Monotonic() + options_.lease_timeout;
   if (!ShardOf(request_id).Begin(request_id, target, cost, expiry)) {
     leases_.fetch_sub(1, std::memory_order_relaxed);
-    return absl::AlreadyExistsError(
-        absl::StrCat("request_id: \"", request_id, "\" is the id of a request that has not ended"));
+    return Error(absl::StatusCode::kAlreadyExists,
+                 "request_id: \"{}\" is the id of a request that has not ended", request_id);
   }
   begun_.fetch_add(1, std::memory_order_relaxed);
   return absl::OkStatus();

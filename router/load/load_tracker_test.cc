@@ -24,7 +24,8 @@ struct Load {
   bool operator==(const Load&) const = default;
 };
 void PrintTo(const Load& load, std::ostream* out) {
-  *out << load.requests << " requests, " << load.uncached << " uncached, " << load.output << " output";
+  *out << load.requests << " requests, " << load.uncached << " uncached, " << load.output
+       << " output";
 }
 
 Load Read(const TargetLoad& load) {
@@ -109,7 +110,8 @@ TEST_F(LoadTrackerTest, SweepsAreDueOnceASecond) {
 }
 
 TEST_F(LoadTrackerTest, DropEndsTheLeasesOfOneTarget) {
-  for (int i = 0; i < 40; ++i) ASSERT_TRUE(tracker_.Begin(absl::StrCat(i), i % 4 == 0 ? a_ : b_, {1, 1}).ok());
+  for (int i = 0; i < 40; ++i)
+    ASSERT_TRUE(tracker_.Begin(absl::StrCat(i), i % 4 == 0 ? a_ : b_, {1, 1}).ok());
   tracker_.Drop(a_.get());
   EXPECT_EQ(Read(*a_), (Load{0, 0, 0}));
   EXPECT_EQ(Read(*b_), (Load{30, 30, 30}));
@@ -130,8 +132,8 @@ TEST_F(LoadTrackerTest, MadeIdsDiffer) {
   EXPECT_LE(a.size(), limits::kMaxRequestIdBytes);
 }
 
-// Each thread begins, prefills and ends leases of its own ids while others drop and sweep; when all is ended nothing
-// may be left on any target.
+// Each thread begins, prefills and ends leases of its own ids while others drop and sweep; when all
+// is ended nothing may be left on any target.
 TEST_F(LoadTrackerTest, ConcurrentUseLeavesNoLoadBehind) {
   LoadTracker tracker({.lease_timeout = milliseconds(50), .max_leases = 10'000}, &clock_);
   std::vector<std::shared_ptr<TargetLoad>> targets;

@@ -12,7 +12,7 @@ constexpr std::array<std::string_view, kPolicyKindCount> kPolicyNames = {
 constexpr std::array<std::string_view, kLeftOutCount> kLeftOutNames = {
     "", "not_a_candidate", "draining", "stale", "not_connected", "overloaded", "block_size"};
 constexpr std::array<std::string_view, kChoiceReasonCount> kReasonNames = {
-    "only_one", "least_score", "longest_match", "spilled_from_hot_worker",
+    "only_one",   "least_score",  "longest_match", "spilled_from_hot_worker",
     "least_load", "next_in_turn", "drawn"};
 
 // The finalizer of SplitMix64: every bit of the input reaches every bit of the output.
@@ -36,7 +36,8 @@ double LmetricScore(const Candidate& c) {
          (static_cast<double>(c.requests_in_flight) + 1);
 }
 
-// One order for the choice and for the runner-ups: by score, equal scores in an order drawn by tie_break.
+// One order for the choice and for the runner-ups: by score, equal scores in an order drawn by
+// tie_break.
 struct Better {
   absl::Span<const Candidate> candidates;
   uint64_t tie_break;
@@ -113,11 +114,16 @@ ChoiceReason ReasonOf(PolicyKind policy, absl::Span<const Candidate> candidates,
                       const Eligible& all) {
   if (all.count == 1) return ChoiceReason::kOnlyOne;
   switch (policy) {
-    case PolicyKind::kLmetric: return ChoiceReason::kLeastScore;
-    case PolicyKind::kPrefix: return PrefixReason(candidates, chosen, all);
-    case PolicyKind::kLeastLoaded: return ChoiceReason::kLeastLoad;
-    case PolicyKind::kRoundRobin: return ChoiceReason::kNextInTurn;
-    case PolicyKind::kRandom: break;
+    case PolicyKind::kLmetric:
+      return ChoiceReason::kLeastScore;
+    case PolicyKind::kPrefix:
+      return PrefixReason(candidates, chosen, all);
+    case PolicyKind::kLeastLoaded:
+      return ChoiceReason::kLeastLoad;
+    case PolicyKind::kRoundRobin:
+      return ChoiceReason::kNextInTurn;
+    case PolicyKind::kRandom:
+      break;
   }
   return ChoiceReason::kDrawn;
 }

@@ -49,42 +49,122 @@ using R = ChoiceReason;
 INSTANTIATE_TEST_SUITE_P(
     All, PolicyTableTest,
     testing::Values(
-        Case{"lmetric_follows_the_cache", P::kLmetric, {Make(0), Make(800), Make(400)}, 0, 1, R::kLeastScore},
+        Case{"lmetric_follows_the_cache",
+             P::kLmetric,
+             {Make(0), Make(800), Make(400)},
+             0,
+             1,
+             R::kLeastScore},
         // (0 + 200) x (5 + 1) = 1200 against (0 + 1000) x 1
         Case{"lmetric_weighs_requests", P::kLmetric, {Make(800, 5), Make(0)}, 0, 1, R::kLeastScore},
         // (900 + 200) x 1 against (0 + 1000) x 1
-        Case{"lmetric_weighs_tokens", P::kLmetric, {Make(800, 0, 900), Make(0)}, 0, 1, R::kLeastScore},
-        Case{"lmetric_leaves_out", P::kLmetric, {Make(900, 0, 0, LeftOut::kStale), Make(0), Make(500)}, 0, 2, R::kLeastScore},
-        Case{"only_one", P::kLmetric, {Make(900, 0, 0, LeftOut::kDraining), Make(0)}, 0, 1, R::kOnlyOne},
-        Case{"prefix_longest", P::kPrefix, {Make(100), Make(300, 7), Make(200)}, 0, 1, R::kLongestMatch},
-        Case{"prefix_then_load", P::kPrefix, {Make(300, 3), Make(300, 2), Make(300, 4)}, 0, 1, R::kLongestMatch},
-        Case{"prefix_then_tokens", P::kPrefix, {Make(300, 2, 50), Make(300, 2, 60)}, 0, 0, R::kLongestMatch},
-        Case{"prefix_without_match", P::kPrefix, {Make(0, 3), Make(0, 1), Make(0, 2)}, 0, 1, R::kLeastLoad},
+        Case{"lmetric_weighs_tokens",
+             P::kLmetric,
+             {Make(800, 0, 900), Make(0)},
+             0,
+             1,
+             R::kLeastScore},
+        Case{"lmetric_leaves_out",
+             P::kLmetric,
+             {Make(900, 0, 0, LeftOut::kStale), Make(0), Make(500)},
+             0,
+             2,
+             R::kLeastScore},
+        Case{"only_one",
+             P::kLmetric,
+             {Make(900, 0, 0, LeftOut::kDraining), Make(0)},
+             0,
+             1,
+             R::kOnlyOne},
+        Case{"prefix_longest",
+             P::kPrefix,
+             {Make(100), Make(300, 7), Make(200)},
+             0,
+             1,
+             R::kLongestMatch},
+        Case{"prefix_then_load",
+             P::kPrefix,
+             {Make(300, 3), Make(300, 2), Make(300, 4)},
+             0,
+             1,
+             R::kLongestMatch},
+        Case{"prefix_then_tokens",
+             P::kPrefix,
+             {Make(300, 2, 50), Make(300, 2, 60)},
+             0,
+             0,
+             R::kLongestMatch},
+        Case{"prefix_without_match",
+             P::kPrefix,
+             {Make(0, 3), Make(0, 1), Make(0, 2)},
+             0,
+             1,
+             R::kLeastLoad},
         // hot: 9 in flight, more than twice the mean of the others, which is 3
-        Case{"prefix_spills", P::kPrefix, {Make(900, 9), Make(0, 4), Make(100, 2)}, 0, 2, R::kSpilledFromHot},
-        Case{"prefix_busy_but_not_hot", P::kPrefix, {Make(900, 9), Make(0, 5), Make(100, 4)}, 0, 0, R::kLongestMatch},
-        Case{"prefix_few_are_never_hot", P::kPrefix, {Make(900, 7), Make(0, 0)}, 0, 0, R::kLongestMatch},
-        Case{"prefix_the_left_out_do_not_cool", P::kPrefix, {Make(900, 9), Make(0, 99, 0, LeftOut::kOverloaded), Make(100, 2)}, 0, 2,
+        Case{"prefix_spills",
+             P::kPrefix,
+             {Make(900, 9), Make(0, 4), Make(100, 2)},
+             0,
+             2,
              R::kSpilledFromHot},
-        Case{"least_loaded", P::kLeastLoaded, {Make(999, 3), Make(0, 2), Make(0, 4)}, 0, 1, R::kLeastLoad},
-        Case{"least_loaded_then_tokens", P::kLeastLoaded, {Make(0, 2, 10), Make(0, 2, 9)}, 0, 1, R::kLeastLoad},
-        Case{"round_robin_first", P::kRoundRobin, {Make(0), Make(0), Make(0)}, 0, 0, R::kNextInTurn},
-        Case{"round_robin_wraps", P::kRoundRobin, {Make(0), Make(0), Make(0)}, 5, 2, R::kNextInTurn},
-        Case{"round_robin_skips", P::kRoundRobin, {Make(0), Make(0, 0, 0, LeftOut::kDraining), Make(0)}, 1, 2, R::kNextInTurn}),
-    [](const auto& info) { return std::string(info.param.name); });
+        Case{"prefix_busy_but_not_hot",
+             P::kPrefix,
+             {Make(900, 9), Make(0, 5), Make(100, 4)},
+             0,
+             0,
+             R::kLongestMatch},
+        Case{"prefix_few_are_never_hot",
+             P::kPrefix,
+             {Make(900, 7), Make(0, 0)},
+             0,
+             0,
+             R::kLongestMatch},
+        Case{"prefix_the_left_out_do_not_cool",
+             P::kPrefix,
+             {Make(900, 9), Make(0, 99, 0, LeftOut::kOverloaded), Make(100, 2)},
+             0,
+             2,
+             R::kSpilledFromHot},
+        Case{"least_loaded",
+             P::kLeastLoaded,
+             {Make(999, 3), Make(0, 2), Make(0, 4)},
+             0,
+             1,
+             R::kLeastLoad},
+        Case{"least_loaded_then_tokens",
+             P::kLeastLoaded,
+             {Make(0, 2, 10), Make(0, 2, 9)},
+             0,
+             1,
+             R::kLeastLoad},
+        Case{
+            "round_robin_first", P::kRoundRobin, {Make(0), Make(0), Make(0)}, 0, 0, R::kNextInTurn},
+        Case{
+            "round_robin_wraps", P::kRoundRobin, {Make(0), Make(0), Make(0)}, 5, 2, R::kNextInTurn},
+        Case{"round_robin_skips",
+             P::kRoundRobin,
+             {Make(0), Make(0, 0, 0, LeftOut::kDraining), Make(0)},
+             1,
+             2,
+             R::kNextInTurn}),
+    [](const auto& param) { return std::string(param.param.name); });
 
 class EveryPolicyTest : public testing::TestWithParam<int> {
  protected:
   PolicyKind policy() const { return static_cast<PolicyKind>(GetParam()); }
 };
-INSTANTIATE_TEST_SUITE_P(All, EveryPolicyTest, testing::Range(0, kPolicyKindCount), [](const auto& info) {
-  return std::string(PolicyName(static_cast<PolicyKind>(info.param)));
-});
+INSTANTIATE_TEST_SUITE_P(All, EveryPolicyTest, testing::Range(0, kPolicyKindCount),
+                         [](const auto& param) {
+                           return std::string(PolicyName(static_cast<PolicyKind>(param.param)));
+                         });
 
-TEST_P(EveryPolicyTest, NameIsParsedBack) { EXPECT_EQ(ParsePolicy(PolicyName(policy())), policy()); }
+TEST_P(EveryPolicyTest, NameIsParsedBack) {
+  EXPECT_EQ(ParsePolicy(PolicyName(policy())), policy());
+}
 
 TEST_P(EveryPolicyTest, NoneWhenAllAreLeftOutOrThereAreNone) {
-  std::vector<Candidate> candidates = {Make(1, 0, 0, LeftOut::kStale), Make(2, 0, 0, LeftOut::kDraining)};
+  std::vector<Candidate> candidates = {Make(1, 0, 0, LeftOut::kStale),
+                                       Make(2, 0, 0, LeftOut::kDraining)};
   EXPECT_FALSE(Choose(policy(), absl::MakeSpan(candidates), 1, 1).has_value());
   EXPECT_FALSE(Choose(policy(), {}, 1, 1).has_value());
 }
@@ -112,12 +192,15 @@ TEST_P(EveryPolicyTest, NeverChoosesOrRanksTheLeftOutAndRanksTheChosenFirst) {
     EXPECT_EQ(order[0], choice->index);
     for (size_t i = 0; i < order.size(); ++i) {
       EXPECT_EQ(candidates[order[i]].left_out, LeftOut::kNo);
-      if (i > 0) EXPECT_LE(candidates[order[i - 1]].score, candidates[order[i]].score);
+      if (i > 0) {
+        EXPECT_LE(candidates[order[i - 1]].score, candidates[order[i]].score);
+      }
     }
   }
 }
 
-// Chi-square with 7 degrees of freedom: 24.3 is exceeded by chance once in a thousand; the seed is fixed.
+// Chi-square with 7 degrees of freedom: 24.3 is exceeded by chance once in a thousand; the seed is
+// fixed.
 TEST_P(EveryPolicyTest, EqualTargetsAreChosenEquallyOften) {
   constexpr size_t kTargets = 8;
   constexpr int kRounds = 40'000;
@@ -128,7 +211,8 @@ TEST_P(EveryPolicyTest, EqualTargetsAreChosenEquallyOften) {
   candidates.push_back(Make(0, 1'000, 1'000'000, LeftOut::kOverloaded));
   std::vector<int> chosen(kTargets);
   for (int round = 0; round < kRounds; ++round) {
-    const auto choice = Choose(policy(), absl::MakeSpan(candidates), random(), static_cast<uint64_t>(round));
+    const auto choice =
+        Choose(policy(), absl::MakeSpan(candidates), random(), static_cast<uint64_t>(round));
     ++chosen[choice->index];
   }
   double chi_square = 0;

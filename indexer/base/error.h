@@ -1,0 +1,31 @@
+#ifndef KVROUTE_INDEXER_BASE_ERROR_H_
+#define KVROUTE_INDEXER_BASE_ERROR_H_
+
+#include <spdlog/fmt/fmt.h>
+
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+
+namespace kvroute {
+
+// A status with a formatted message. For what is wrong with an input, the message begins with the
+// field, then the value and the limit: "candidates: 10,001 are named; the limit is 10,000".
+template <typename... Args>
+absl::Status Error(absl::StatusCode code, fmt::format_string<Args...> format, Args&&... args) {
+  return absl::Status(code, fmt::format(format, std::forward<Args>(args)...));
+}
+template <typename... Args>
+absl::Status InvalidArgument(fmt::format_string<Args...> format, Args&&... args) {
+  return Error(absl::StatusCode::kInvalidArgument, format, std::forward<Args>(args)...);
+}
+
+// Debian's absl::string_view is a type of its own.
+inline std::string_view MessageOf(const absl::Status& status) {
+  return {status.message().data(), status.message().size()};
+}
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_BASE_ERROR_H_
