@@ -68,6 +68,8 @@ struct StreamConfig {
   std::string replay_endpoint;      // empty: the engine has no replay socket
   std::string topic;                // subscription prefix; empty: all
   CurveKeys curve;
+
+  bool operator==(const StreamConfig&) const = default;
 };
 
 // What one stream is doing, written by its lane and read by anybody. Each member is consistent in itself.

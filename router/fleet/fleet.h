@@ -66,16 +66,21 @@ class Fleet {
     std::shared_ptr<const FleetWorker> worker;
     std::vector<FleetTarget> targets;  // by rank
   };
-  using Entries = std::map<std::string, Entry, std::less<>>;
+  using Entries = std::map<std::string, Entry, std::less<>>;  // by worker id
+  using Workers = std::map<std::string, FleetWorker, std::less<>>;
 
-  Entries CopyEntries() const;
-  absl::Status Check(const Entries& entries) const;
-  // Turns `wanted` into streams: keeps those of `before` whose subscription is the same, adds the
-  // others.
-  absl::StatusOr<Entry> Realize(FleetWorker wanted, const Entry* before,
+  Workers CopyWorkers() const;
+  // What only the whole fleet can be asked: endpoints used twice, the number of ranks.
+  absl::Status Check(const Workers& workers) const;
+  // Makes `wanted` the fleet: checks it, adds streams, commits, ends what is no longer wanted.
+  absl::Status Change(const Workers& wanted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(change_mutex_);
+  // The worker with its streams: those of `before` whose subscription is the same, and new ones,
+  // named in `added`.
+  absl::StatusOr<Entry> Realize(const FleetWorker& wanted, const Entry* before,
                                 std::vector<StreamId>* added);
-  // Makes `after` what there is, publishes it and ends what only `before` had.
-  absl::Status Change(const Entries& before, std::map<std::string, FleetWorker> wanted);
+  // Returns the targets that are no longer in the fleet.
+  std::vector<FleetTarget> Commit(Entries changed, absl::Span<const std::string> removed);
+  void EndTargets(const std::vector<FleetTarget>& gone);
   void Publish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const FleetOptions options_;

@@ -1,0 +1,226 @@
+#include "router/fleet/worker_spec.h"
+
+#include <algorithm>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/numbers.h"
+#include "indexer/base/error.h"
+#include "indexer/base/limits.h"
+
+namespace kvroute {
+namespace {
+
+constexpr uint32_t kMaxPort = 65'535;
+constexpr size_t kCurveKeyCharacters = 40;  // Z85 of 32 bytes
+
+absl::Status CheckText(std::string_view field, std::string_view text, size_t min_bytes,
+                       size_t max_bytes) {
+  if (text.size() < min_bytes || text.size() > max_bytes) {
+    return InvalidArgument("{}: {} bytes; must be {} to {}", field, text.size(), min_bytes,
+                           max_bytes);
+  }
+  const auto bad =
+      std::find_if(text.begin(), text.end(), [](char c) { return c < 0x20 || c > 0x7e; });
+  if (bad != text.end()) {
+    return InvalidArgument("{}: byte {} is 0x{:02x}; must be printable ASCII", field,
+                           bad - text.begin(), static_cast<unsigned char>(*bad));
+  }
+  return absl::OkStatus();
+}
+
+struct TcpEndpoint {
+  std::string_view host;  // brackets of an IPv6 address included
+  uint32_t port = 0;
+};
+
+std::optional<TcpEndpoint> ParseTcp(std::string_view endpoint) {
+  constexpr std::string_view kScheme = "tcp://";
+  if (!endpoint.starts_with(kScheme)) return std::nullopt;
+  endpoint.remove_prefix(kScheme.size());
+  const size_t colon = endpoint.rfind(':');
+  TcpEndpoint tcp;
+  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+  tcp.host = endpoint.substr(0, colon);
+  const std::string port(endpoint.substr(colon + 1));
+  if (!absl::SimpleAtoi(port, &tcp.port) || tcp.port == 0 || tcp.port > kMaxPort) {
+    return std::nullopt;
+  }
+  return tcp;
+}
+
+absl::Status CheckEndpoint(std::string_view field, std::string_view endpoint) {
+  if (absl::Status status = CheckText(field, endpoint, 1, limits::kMaxEndpointBytes);
+      !status.ok()) {
+    return status;
+  }
+  if (endpoint.starts_with("ipc://") || endpoint.starts_with("inproc://")) {
+    if (endpoint.ends_with("//")) return InvalidArgument("{}: \"{}\" has no name", field, endpoint);
+    return absl::OkStatus();
+  }
+  const std::optional<TcpEndpoint> tcp = ParseTcp(endpoint);
+  if (!tcp) {
+    return InvalidArgument("{}: \"{}\" is not tcp://host:port, ipc://path or inproc://name", field,
+                           endpoint);
+  }
+  if (tcp->host == "*" || tcp->host == "0.0.0.0" || tcp->host == "[::]") {
+    return InvalidArgument("{}: \"{}\" is an address to bind; kvroute connects to the engine",
+                           field, endpoint);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckOverrides(const WorkerSpec& spec) {
+  absl::flat_hash_set<uint32_t> ranks;
+  for (const RankEndpoints& rank : spec.rank_overrides) {
+    if (rank.rank >= spec.data_parallel_size) {
+      return InvalidArgument("rank_overrides.rank: {}; data_parallel_size is {}", rank.rank,
+                             spec.data_parallel_size);
+    }
+    if (!ranks.insert(rank.rank).second) {
+      return InvalidArgument("rank_overrides.rank: {} is named twice", rank.rank);
+    }
+    if (absl::Status status = CheckEndpoint("rank_overrides.event_endpoint", rank.event_endpoint);
+        !status.ok()) {
+      return status;
+    }
+    if (rank.replay_endpoint.empty()) continue;
+    if (absl::Status status = CheckEndpoint("rank_overrides.replay_endpoint", rank.replay_endpoint);
+        !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+const RankEndpoints* FindOverride(const WorkerSpec& spec, uint32_t rank) {
+  for (const RankEndpoints& candidate : spec.rank_overrides) {
+    if (candidate.rank == rank) return &candidate;
+  }
+  return nullptr;
+}
+
+absl::Status CheckOffset(std::string_view field, std::string_view endpoint, uint32_t rank) {
+  const absl::StatusOr<std::string> offset = OffsetEndpoint(endpoint, rank);
+  if (offset.ok()) return absl::OkStatus();
+  return InvalidArgument("{}: {}", field, MessageOf(offset.status()));
+}
+
+// Every rank must have sockets of its own. With the usual ports 5557 and 5558, rank 1's events
+// would be sought where rank 0 serves replay.
+absl::Status CheckRankEndpoints(const WorkerSpec& spec) {
+  absl::flat_hash_set<std::string> taken;
+  for (uint32_t rank = 0; rank < spec.data_parallel_size; ++rank) {
+    if (FindOverride(spec, rank) == nullptr) {
+      absl::Status status = CheckOffset("event_endpoint", spec.event_endpoint, rank);
+      if (status.ok() && !spec.replay_endpoint.empty()) {
+        status = CheckOffset("replay_endpoint", spec.replay_endpoint, rank);
+      }
+      if (!status.ok()) return status;
+    }
+    const StreamConfig stream = StreamConfigOf(spec, rank);
+    if (!taken.insert(stream.event_endpoint).second) {
+      return InvalidArgument(
+          "event_endpoint: rank {} would be at \"{}\", which is taken by another rank or by replay",
+          rank, stream.event_endpoint);
+    }
+    if (!stream.replay_endpoint.empty() && !taken.insert(stream.replay_endpoint).second) {
+      return InvalidArgument(
+          "replay_endpoint: rank {} would be at \"{}\", which is taken by another rank or by "
+          "events",
+          rank, stream.replay_endpoint);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCurve(const CurveKeys& curve) {
+  if (curve == CurveKeys{}) return absl::OkStatus();
+  for (const auto& [field, key] : {std::pair{"curve.server_public", &curve.server_public},
+                                   std::pair{"curve.client_public", &curve.client_public},
+                                   std::pair{"curve.client_secret", &curve.client_secret}}) {
+    if (key->size() != kCurveKeyCharacters) {
+      return InvalidArgument("{}: {} characters; a Z85 key has {}", field, key->size(),
+                             kCurveKeyCharacters);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+bool WorkerSpec::operator==(const WorkerSpec& other) const = default;
+
+std::string_view CopyModeName(CopyMode mode) {
+  return mode == CopyMode::kCounted ? "counted" : "set";
+}
+
+std::optional<CopyMode> ParseCopyMode(std::string_view name) {
+  for (const CopyMode mode : {CopyMode::kCounted, CopyMode::kSet}) {
+    if (CopyModeName(mode) == name) return mode;
+  }
+  return std::nullopt;
+}
+
+absl::Status ValidateWorker(const WorkerSpec& spec) {
+  if (spec.block_size_tokens > limits::kMaxBlockSizeTokens) {
+    return InvalidArgument("block_size_tokens: {}; the limit is {}", spec.block_size_tokens,
+                           limits::kMaxBlockSizeTokens);
+  }
+  if (spec.data_parallel_size == 0 || spec.data_parallel_size > limits::kMaxDataParallelSize) {
+    return InvalidArgument("data_parallel_size: {}; must be 1 to {}", spec.data_parallel_size,
+                           limits::kMaxDataParallelSize);
+  }
+  if (spec.topic.size() > limits::kMaxTopicBytes) {
+    return InvalidArgument("topic: {} bytes; the limit is {}", spec.topic.size(),
+                           limits::kMaxTopicBytes);
+  }
+  absl::Status status = CheckText("worker_id", spec.worker_id, 1, limits::kMaxWorkerIdBytes);
+  if (status.ok()) status = CheckText("address", spec.address, 1, limits::kMaxAddressBytes);
+  if (status.ok()) status = CheckText("model", spec.model, 1, limits::kMaxModelBytes);
+  if (status.ok()) status = CheckEndpoint("event_endpoint", spec.event_endpoint);
+  if (status.ok() && !spec.replay_endpoint.empty()) {
+    status = CheckEndpoint("replay_endpoint", spec.replay_endpoint);
+  }
+  if (status.ok()) status = CheckOverrides(spec);
+  if (status.ok()) status = CheckRankEndpoints(spec);
+  if (status.ok()) status = CheckCurve(spec.curve);
+  return status;
+}
+
+StreamConfig StreamConfigOf(const WorkerSpec& spec, uint32_t rank) {
+  StreamConfig stream;
+  stream.worker_id = spec.worker_id;
+  stream.rank = rank;
+  stream.engine = spec.engine;
+  stream.copies = spec.copies;
+  stream.block_size_tokens = spec.block_size_tokens;
+  stream.bigram = spec.bigram;
+  stream.topic = spec.topic;
+  stream.curve = spec.curve;
+  if (const RankEndpoints* endpoints = FindOverride(spec, rank); endpoints != nullptr) {
+    stream.event_endpoint = endpoints->event_endpoint;
+    stream.replay_endpoint = endpoints->replay_endpoint;
+    return stream;
+  }
+  stream.event_endpoint = OffsetEndpoint(spec.event_endpoint, rank).value_or("");
+  if (!spec.replay_endpoint.empty()) {
+    stream.replay_endpoint = OffsetEndpoint(spec.replay_endpoint, rank).value_or("");
+  }
+  return stream;
+}
+
+absl::StatusOr<std::string> OffsetEndpoint(std::string_view endpoint, uint32_t rank) {
+  if (rank == 0) return std::string(endpoint);
+  if (endpoint.starts_with("inproc://")) return fmt::format("{}_dp{}", endpoint, rank);
+  const std::optional<TcpEndpoint> tcp = ParseTcp(endpoint);
+  if (!tcp) {
+    return InvalidArgument("\"{}\" cannot be offset to rank {}: name it in rank_overrides",
+                           endpoint, rank);
+  }
+  if (tcp->port + rank > kMaxPort) {
+    return InvalidArgument("\"{}\" is beyond port {} at rank {}", endpoint, kMaxPort, rank);
+  }
+  return fmt::format("tcp://{}:{}", tcp->host, tcp->port + rank);
+}
+
+}  // namespace kvroute

@@ -1,0 +1,151 @@
+#include "router/fleet/worker_spec.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+namespace kvroute {
+namespace {
+
+using testing::HasSubstr;
+
+WorkerSpec Valid() {
+  WorkerSpec spec;
+  spec.worker_id = "w0";
+  spec.address = "http://10.0.0.7:8000";
+  spec.model = "m";
+  spec.event_endpoint = "tcp://10.0.0.7:5557";
+  return spec;
+}
+
+TEST(WorkerSpecTest, AUsualWorkerIsValid) {
+  WorkerSpec spec = Valid();
+  spec.replay_endpoint = "tcp://10.0.0.7:5657";
+  spec.data_parallel_size = 8;
+  EXPECT_TRUE(ValidateWorker(spec).ok()) << ValidateWorker(spec);
+}
+
+struct BadCase {
+  const char* name;
+  std::function<void(WorkerSpec*)> spoil;
+  const char* message;  // a part of it: the field, the value, the limit
+};
+
+class BadWorkerTest : public testing::TestWithParam<BadCase> {};
+
+TEST_P(BadWorkerTest, IsRefusedWithFieldValueAndLimit) {
+  WorkerSpec spec = Valid();
+  GetParam().spoil(&spec);
+  const absl::Status status = ValidateWorker(spec);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().message));
+}
+
+using W = WorkerSpec;
+INSTANTIATE_TEST_SUITE_P(
+    All, BadWorkerTest,
+    testing::Values(
+        BadCase{"no_id", [](W* w) { w->worker_id = ""; }, "worker_id: 0 bytes; must be 1 to 256"},
+        BadCase{"long_id", [](W* w) { w->worker_id = std::string(257, 'x'); },
+                "worker_id: 257 bytes"},
+        BadCase{"id_with_newline", [](W* w) { w->worker_id = "a\nb"; },
+                "worker_id: byte 1 is 0x0a"},
+        BadCase{"id_not_ascii", [](W* w) { w->worker_id = "\xc3\xa4"; },
+                "worker_id: byte 0 is 0xc3"},
+        BadCase{"no_address", [](W* w) { w->address = ""; }, "address: 0 bytes"},
+        BadCase{"no_model", [](W* w) { w->model = ""; }, "model: 0 bytes"},
+        BadCase{"block_size", [](W* w) { w->block_size_tokens = (1u << 20) + 1; },
+                "block_size_tokens: 1048577; the limit is 1048576"},
+        BadCase{"no_ranks", [](W* w) { w->data_parallel_size = 0; },
+                "data_parallel_size: 0; must be 1 to 1024"},
+        BadCase{"many_ranks", [](W* w) { w->data_parallel_size = 1'025; },
+                "data_parallel_size: 1025"},
+        BadCase{"topic", [](W* w) { w->topic = std::string(1'025, 't'); },
+                "topic: 1025 bytes; the limit is 1024"},
+        BadCase{"no_endpoint", [](W* w) { w->event_endpoint = ""; }, "event_endpoint: 0 bytes"},
+        BadCase{"scheme", [](W* w) { w->event_endpoint = "http://a:1"; },
+                "event_endpoint: \"http://a:1\" is not tcp://"},
+        BadCase{"no_port", [](W* w) { w->event_endpoint = "tcp://a"; },
+                "event_endpoint: \"tcp://a\""},
+        BadCase{"port_0", [](W* w) { w->event_endpoint = "tcp://a:0"; }, "event_endpoint"},
+        BadCase{"port_65536", [](W* w) { w->event_endpoint = "tcp://a:65536"; }, "event_endpoint"},
+        BadCase{"bind_star", [](W* w) { w->event_endpoint = "tcp://*:5557"; },
+                "is an address to bind"},
+        BadCase{"bind_any", [](W* w) { w->event_endpoint = "tcp://0.0.0.0:5557"; },
+                "is an address to bind"},
+        BadCase{"nameless_ipc", [](W* w) { w->event_endpoint = "ipc://"; }, "has no name"},
+        BadCase{"replay", [](W* w) { w->replay_endpoint = "udp://a:1"; },
+                "replay_endpoint: \"udp://a:1\""},
+        BadCase{"ipc_ranks",
+                [](W* w) {
+                  w->event_endpoint = "ipc:///tmp/a";
+                  w->data_parallel_size = 2;
+                },
+                "cannot be offset to rank 1: name it in rank_overrides"},
+        BadCase{"port_overflow",
+                [](W* w) {
+                  w->event_endpoint = "tcp://a:65535";
+                  w->data_parallel_size = 2;
+                },
+                "beyond port 65535 at rank 1"},
+        BadCase{"dp_on_replay",
+                [](W* w) {
+                  w->replay_endpoint = "tcp://10.0.0.7:5558";
+                  w->data_parallel_size = 2;
+                },
+                "rank 1 would be at \"tcp://10.0.0.7:5558\""},
+        BadCase{"override_rank",
+                [](W* w) {
+                  w->rank_overrides = {{1, "tcp://b:1", ""}};
+                },
+                "rank_overrides.rank: 1; data_parallel_size is 1"},
+        BadCase{"override_twice",
+                [](W* w) {
+                  w->rank_overrides = {{0, "tcp://b:1", ""}, {0, "tcp://b:2", ""}};
+                },
+                "rank_overrides.rank: 0 is named twice"},
+        BadCase{"override_empty",
+                [](W* w) {
+                  w->rank_overrides = {{0, "", ""}};
+                },
+                "rank_overrides.event_endpoint: 0 bytes"},
+        BadCase{"override_replay",
+                [](W* w) {
+                  w->rank_overrides = {{0, "tcp://b:1", "x"}};
+                },
+                "rank_overrides.replay_endpoint: \"x\""},
+        BadCase{"curve", [](W* w) { w->curve.server_public = "short"; },
+                "curve.server_public: 5 characters; a Z85 key has 40"}),
+    [](const auto& param) { return std::string(param.param.name); });
+
+TEST(WorkerSpecTest, RanksFollowThePortRuleUnlessOverridden) {
+  WorkerSpec spec = Valid();
+  spec.replay_endpoint = "tcp://10.0.0.7:5657";
+  spec.data_parallel_size = 3;
+  spec.rank_overrides = {{1, "tcp://10.0.0.8:6000", ""}};
+  ASSERT_TRUE(ValidateWorker(spec).ok());
+  EXPECT_EQ(StreamConfigOf(spec, 0).event_endpoint, "tcp://10.0.0.7:5557");
+  EXPECT_EQ(StreamConfigOf(spec, 1).event_endpoint, "tcp://10.0.0.8:6000");
+  EXPECT_EQ(StreamConfigOf(spec, 1).replay_endpoint, "");
+  EXPECT_EQ(StreamConfigOf(spec, 2).event_endpoint, "tcp://10.0.0.7:5559");
+  EXPECT_EQ(StreamConfigOf(spec, 2).replay_endpoint, "tcp://10.0.0.7:5659");
+  EXPECT_EQ(StreamConfigOf(spec, 2).rank, 2u);
+}
+
+TEST(WorkerSpecTest, EndpointsAreOffsetAsTheEnginesDo) {
+  EXPECT_EQ(*OffsetEndpoint("tcp://[fe80::1]:5557", 3), "tcp://[fe80::1]:5560");
+  EXPECT_EQ(*OffsetEndpoint("inproc://kv", 2), "inproc://kv_dp2");
+  EXPECT_EQ(*OffsetEndpoint("ipc:///tmp/kv", 0), "ipc:///tmp/kv");
+  EXPECT_FALSE(OffsetEndpoint("ipc:///tmp/kv", 1).ok());
+}
+
+TEST(WorkerSpecTest, CopyModesAreParsedBack) {
+  EXPECT_EQ(ParseCopyMode(CopyModeName(CopyMode::kCounted)), CopyMode::kCounted);
+  EXPECT_EQ(ParseCopyMode(CopyModeName(CopyMode::kSet)), CopyMode::kSet);
+  EXPECT_EQ(ParseCopyMode("sets"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace kvroute

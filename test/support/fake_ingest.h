@@ -1,0 +1,116 @@
+#ifndef KVROUTE_TEST_SUPPORT_FAKE_INGEST_H_
+#define KVROUTE_TEST_SUPPORT_FAKE_INGEST_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "indexer/base/check.h"
+#include "indexer/base/mutex.h"
+#include "indexer/ingest/ingest.h"
+
+namespace kvroute {
+
+// An ingest without sockets: opens streams in a real index, and lets a test play the engine by
+// writing their status. Thread safety: every method from any thread. Ownership: the index must
+// outlive it.
+class FakeIngest final : public Ingest {
+ public:
+  using Key = std::pair<std::string, uint32_t>;  // worker id, rank
+
+  explicit FakeIngest(PrefixIndex* index) : index_(index) {}
+
+  absl::StatusOr<std::shared_ptr<const StreamStatus>> AddStream(
+      const StreamConfig& config) override {
+    MutexLock lock(&mutex_);
+    if (!failing_endpoint_.empty() && config.event_endpoint == failing_endpoint_) {
+      return absl::InvalidArgumentError("event_endpoint: made to fail");
+    }
+    return Open(config);
+  }
+
+  void RemoveStream(StreamId id) override {
+    MutexLock lock(&mutex_);
+    std::erase_if(streams_, [&](const auto& entry) { return entry.second->id == id; });
+    index_->Close(id);
+    ++removed_;
+  }
+
+  absl::Status AddListener(const ListenerConfig&,
+                           std::function<void(const DiscoveredStream&)> on_discovered) override {
+    MutexLock lock(&mutex_);
+    on_discovered_ = std::move(on_discovered);
+    return absl::OkStatus();
+  }
+
+  // What a lane does when a topic is new.
+  void Discover(const std::string& host, const std::string& model) {
+    DiscoveredStream discovered{"kv@" + host + "@" + model, host, model, nullptr};
+    std::function<void(const DiscoveredStream&)> callback;
+    {
+      MutexLock lock(&mutex_);
+      StreamConfig config;
+      config.worker_id = discovered.topic;
+      config.topic = discovered.topic;
+      discovered.status = *Open(config);
+      callback = on_discovered_;
+    }
+    callback(discovered);
+  }
+
+  // Streams of this endpoint cannot be added; empty: all can.
+  void FailAt(std::string endpoint) {
+    MutexLock lock(&mutex_);
+    failing_endpoint_ = std::move(endpoint);
+  }
+
+  // The stream as its lane would see it. It must exist.
+  std::shared_ptr<StreamStatus> stream(const std::string& worker_id, uint32_t rank = 0) const {
+    MutexLock lock(&mutex_);
+    const auto it = streams_.find(Key(worker_id, rank));
+    KVROUTE_CHECK(it != streams_.end());
+    return it->second;
+  }
+  std::vector<Key> streams() const {
+    MutexLock lock(&mutex_);
+    std::vector<Key> keys;
+    for (const auto& [key, status] : streams_) keys.push_back(key);
+    return keys;
+  }
+  int added() const {
+    MutexLock lock(&mutex_);
+    return added_;
+  }
+  int removed() const {
+    MutexLock lock(&mutex_);
+    return removed_;
+  }
+
+ private:
+  absl::StatusOr<std::shared_ptr<const StreamStatus>> Open(const StreamConfig& config)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const absl::StatusOr<StreamId> id = index_->Open(config.copies.value_or(CopyMode::kCounted));
+    if (!id.ok()) return id.status();
+    auto status = std::make_shared<StreamStatus>();
+    status->config = config;
+    status->id = *id;
+    streams_.insert_or_assign(Key(config.worker_id, config.rank), status);
+    ++added_;
+    return status;
+  }
+
+  PrefixIndex* const index_;
+  mutable Mutex mutex_;
+  std::map<Key, std::shared_ptr<StreamStatus>> streams_ ABSL_GUARDED_BY(mutex_);
+  std::function<void(const DiscoveredStream&)> on_discovered_ ABSL_GUARDED_BY(mutex_);
+  std::string failing_endpoint_ ABSL_GUARDED_BY(mutex_);
+  int added_ ABSL_GUARDED_BY(mutex_) = 0;
+  int removed_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_TEST_SUPPORT_FAKE_INGEST_H_
