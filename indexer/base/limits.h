@@ -20,6 +20,7 @@ inline constexpr size_t kMaxSkipDepth = 64;                       // nesting of 
 inline constexpr size_t kMaxPendingBytesPerStream = size_t{16} << 20;  // stored events whose parent is unknown
 inline constexpr size_t kMaxHeldBatchesPerStream = 100'000;            // live batches held while a replay runs
 inline constexpr size_t kMaxHeldBytesPerStream = size_t{256} << 20;
+inline constexpr size_t kMaxGroupsPerStream = 1'024;                   // KV-cache groups that are not indexed
 
 // What one request may ask.
 inline constexpr size_t kMaxPromptTokens = 4'194'304;

@@ -44,13 +44,23 @@ PrefixHash ChainPrefix(PrefixHash parent, LocalHash local) {
   return PrefixHash(XXH3_64bits_withSeed(words, sizeof(words), kSeed));
 }
 
-void HashPrompt(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
-                std::vector<PrefixHash>* prefixes) {
+absl::Span<const TokenId> BlockWindow(absl::Span<const TokenId> tokens, uint32_t block_size,
+                                      size_t index, bool bigram) {
+  return tokens.subspan(index * block_size, size_t{block_size} + (bigram ? 1 : 0));
+}
+
+size_t FullBlocks(size_t tokens, uint32_t block_size, bool bigram) {
   KVROUTE_CHECK(block_size > 0);
-  const size_t blocks = tokens.size() / block_size;
+  if (bigram && tokens > 0) --tokens;
+  return tokens / block_size;
+}
+
+void HashPrompt(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
+                std::vector<PrefixHash>* prefixes, bool bigram) {
+  const size_t blocks = FullBlocks(tokens.size(), block_size, bigram);
   prefixes->reserve(prefixes->size() + blocks);
   for (size_t i = 0; i < blocks; ++i) {
-    const LocalHash local = HashBlock(tokens.subspan(i * block_size, block_size), seed);
+    const LocalHash local = HashBlock(BlockWindow(tokens, block_size, i, bigram), seed);
     prefixes->push_back(i == 0 ? RootPrefix(local) : ChainPrefix(prefixes->back(), local));
   }
 }

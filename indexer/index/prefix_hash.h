@@ -37,9 +37,17 @@ void MixMultimodal(std::string_view identifier, int64_t offset_tokens, std::vect
 PrefixHash RootPrefix(LocalHash local);
 PrefixHash ChainPrefix(PrefixHash parent, LocalHash local);
 
+// The tokens that block `index` of a prompt is hashed over. With `bigram` (SGLang with EAGLE) a block is `block_size` pairs
+// of neighbouring tokens, so that it also covers the token after its last one: block_size + 1 tokens, of which the last is
+// the first of the next block. The window NVIDIA Dynamo hashes for such models.
+absl::Span<const TokenId> BlockWindow(absl::Span<const TokenId> tokens, uint32_t block_size,
+                                      size_t index, bool bigram);
+// How many blocks of a prompt are full.
+size_t FullBlocks(size_t tokens, uint32_t block_size, bool bigram);
+
 // Appends the prefix hashes of a prompt's full blocks (a partial last block is left out).
 void HashPrompt(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
-                std::vector<PrefixHash>* prefixes);
+                std::vector<PrefixHash>* prefixes, bool bigram = false);
 // Appends the prefix hashes that a request's precomputed local hashes chain to.
 void ChainLocals(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* prefixes);
 

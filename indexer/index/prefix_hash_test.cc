@@ -55,5 +55,15 @@ TEST(PrefixHashTest, MultimodalIdentityAndOffsetSeparateEqualPlaceholders) {
   EXPECT_NE(HashBlock(tokens, seed, cat), HashBlock(tokens, seed, dog));
 }
 
+TEST(HashPromptTest, BigramBlocksCoverTheTokenThatFollows) {
+  const std::vector<TokenId> tokens = {1, 2, 3, 4, 5, 6, 7, 8};
+  std::vector<PrefixHash> prefixes;
+  HashPrompt(tokens, 4, MakeNamespaceSeed("", ""), &prefixes, /*bigram=*/true);
+  ASSERT_EQ(prefixes.size(), 1u);  // the second block would need a ninth token
+  EXPECT_EQ(prefixes[0], RootPrefix(HashBlock({1, 2, 3, 4, 5}, MakeNamespaceSeed("", ""))));
+  EXPECT_EQ(FullBlocks(0, 4, true), 0u);
+  EXPECT_EQ(FullBlocks(9, 4, true), 2u);
+}
+
 }  // namespace
 }  // namespace kvroute

@@ -18,11 +18,19 @@
 namespace kvroute {
 
 struct IngestOptions {
-  int lanes = 1;            // threads; a stream stays on one lane
-  int io_threads = 1;       // libzmq's own
-  int receive_high_water_mark = 100'000;  // batches queued in a SUB socket; the engine drops beyond that, seen as a gap
+  int lanes = 1;       // threads; a stream stays on one lane
+  int io_threads = 1;  // libzmq's own
+  int receive_high_water_mark =
+      100'000;  // batches queued in a SUB socket; the engine drops beyond that, seen as a gap
   std::chrono::milliseconds replay_timeout{5'000};  // without any reply
-  int replay_attempts = 3;  // requests for the same hole
+  int replay_attempts = 3;                          // requests for the same hole
+  std::chrono::milliseconds replay_limit{120'000};  // one replay in all
+  // After this much silence the engine is asked once whether there is more: a lost last batch shows
+  // in nothing else.
+  std::chrono::milliseconds probe_after_idle{1'000};
+  // After a loss that may have been passing, how long until the engine is asked for everything
+  // again; doubles up to 64 times.
+  std::chrono::milliseconds fresh_start_after{10'000};
   std::chrono::milliseconds reconnect_min{100};
   std::chrono::milliseconds reconnect_max{10'000};  // exponential between the two
   std::chrono::milliseconds heartbeat_interval{5'000};
@@ -32,26 +40,29 @@ struct IngestOptions {
   size_t max_streams = limits::kMaxStreams;
 };
 
-// A SUB socket that engines connect to. The topic is the only identity: kv@<pod>[:port]@<model>; numbers are per topic.
+// A SUB socket that engines connect to. The topic is the only identity: kv@<pod>[:port]@<model>;
+// numbers are per topic.
 struct ListenerConfig {
-  std::string endpoint;        // "tcp://*:5557"
-  std::string topic = "kv@";   // subscription prefix
+  std::string endpoint;       // "tcp://*:5557"
+  std::string topic = "kv@";  // subscription prefix
   EngineKind engine = EngineKind::kAuto;
-  uint32_t replay_port = 0;    // of every engine, at the address in its topic; 0: none
+  uint32_t replay_port = 0;  // of every engine, at the address in its topic; 0: none
 };
 
 // A stream that was first heard of on a listener.
 struct DiscoveredStream {
   std::string topic;
-  std::string host;   // <pod>[:port]
+  std::string host;  // <pod>[:port]
   std::string model;
   std::shared_ptr<const StreamStatus> status;
 };
 
-// Receives every stream's batches over ZeroMQ and applies them to the index, each stream in order on its lane's thread.
+// Receives every stream's batches over ZeroMQ and applies them to the index, each stream in order
+// on its lane's thread.
 //
-// Thread safety: every method from any thread. Ownership: the index, counters and clock must outlive it.
-// Errors: INVALID_ARGUMENT names the field (an endpoint libzmq refuses, a bad key); RESOURCE_EXHAUSTED at max_streams.
+// Thread safety: every method from any thread. Ownership: the index, counters and clock must
+// outlive it. Errors: INVALID_ARGUMENT names the field (an endpoint libzmq refuses, a bad key);
+// RESOURCE_EXHAUSTED at max_streams.
 class Ingest {
  public:
   static absl::StatusOr<std::unique_ptr<Ingest>> Start(const IngestOptions& options,

@@ -18,18 +18,24 @@ inline constexpr int kEventTypeCount = 3;
 // What became of an event that decoded well. Metric label values.
 enum class EventOutcome : uint8_t {
   kApplied,
-  kPending,          // its parent is unknown; kept for when it comes
-  kPendingDropped,   // its parent is unknown and the bound of pending events is reached
-  kOtherGroup,       // a KV-cache group that is not full attention
-  kUnplaceable,      // no tokens and no known block: cannot be matched to a prompt
+  kPending,         // its parent is unknown; kept for when it comes
+  kPendingDropped,  // its parent is unknown and the bound of pending events is reached
+  kOtherGroup,      // a KV-cache group that is not full attention
+  kUnplaceable,     // no tokens and no known block: cannot be matched to a prompt
   kUnknownTier,
-  kBlockSize,        // not the stream's block size
+  kBlockSize,  // not the stream's block size
 };
 inline constexpr int kEventOutcomeCount = static_cast<int>(EventOutcome::kBlockSize) + 1;
 std::string_view EventOutcomeName(EventOutcome outcome);
 
 enum class BlockOutcome : uint8_t {
-  kAdded, kDuplicate, kRebound, kRemoved, kCopiesLeft, kUnknown, kCleared,
+  kAdded,
+  kDuplicate,
+  kRebound,
+  kRemoved,
+  kCopiesLeft,
+  kUnknown,
+  kCleared,
 };
 inline constexpr int kBlockOutcomeCount = static_cast<int>(BlockOutcome::kCleared) + 1;
 std::string_view BlockOutcomeName(BlockOutcome outcome);
@@ -42,21 +48,24 @@ std::string_view ReplayResultName(ReplayResult result);
 struct IngestCounters {
   using Counter = std::atomic<uint64_t>;
   // [engine][type][outcome]
-  std::array<std::array<std::array<Counter, kEventOutcomeCount>, kEventTypeCount>, kEngineKindCount> events{};
+  std::array<std::array<std::array<Counter, kEventOutcomeCount>, kEventTypeCount>, kEngineKindCount>
+      events{};
   std::array<std::array<Counter, kBlockOutcomeCount>, kEngineKindCount> blocks{};
   std::array<Counter, kDecodeReasonCount> skipped_events{};
   std::array<Counter, kDecodeReasonCount> rejected_batches{};
   Counter batches{0};
   Counter payload_bytes{0};
-  Counter malformed_messages{0};  // wrong frame count, or a sequence frame that is not 8 bytes or is the end marker
+  Counter malformed_messages{
+      0};  // wrong frame count, or a sequence frame that is not 8 bytes or is the end marker
   Counter duplicate_batches{0};
   Counter gaps{0};
   Counter missing_batches{0};
   Counter restarts{0};
   std::array<Counter, kReplayResultCount> replays{};
-  Counter unknown_topics{0};      // on a listener: not kv@<pod>@<model>, or beyond max_streams
-  LatencyHistogram apply_latency;    // one batch: received to visible
-  LatencyHistogram publish_lag;      // one batch: the engine's time stamp to visible (wall clocks; negative counts as 0)
+  Counter unknown_topics{0};       // on a listener: not kv@<pod>@<model>, or beyond max_streams
+  LatencyHistogram apply_latency;  // one batch: received to visible
+  LatencyHistogram publish_lag;    // one batch: the engine's time stamp to visible (wall clocks;
+                                   // negative counts as 0)
 };
 
 }  // namespace kvroute

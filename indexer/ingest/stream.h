@@ -30,18 +30,18 @@ enum class TrustReason : uint8_t {
   kNone,
   kConnecting,
   kReplaying,
-  kReplayComplete,      // replayed from 0, or the first live batch was number 0
-  kClearedByEngine,     // the engine said that it holds nothing: known from there on
-  kNoReplay,            // joined late and no replay is configured: started empty
-  kReplayTrimmed,       // the engine's replay buffer no longer has the start
+  kReplayComplete,   // replayed from 0, or the first live batch was number 0
+  kClearedByEngine,  // the engine said that it holds nothing: known from there on
+  kNoReplay,         // joined late or lost batches, and no replay is configured: started empty
+  kReplayTrimmed,    // the engine's replay buffer no longer has the start
   kReplayTimeout,
-  kReplayHole,          // a number that the engine never sent, or that its replay keeps losing
-  kHoldOverflow,        // more live batches came during a replay than may be held
-  kDecodeErrors,        // events of this stream were skipped as malformed
-  kPendingOverflow,     // stored events whose parent is unknown exceeded their bound
-  kHashConflict,        // an engine hash was reused for other content
-  kIdentityConflict,    // two publishers use this stream's identity: its numbers interleave
-  kBlockSizeMismatch,   // the engine's block size is not the configured one
+  kReplayHole,         // a number that the engine never sent, or that its replay keeps losing
+  kHoldOverflow,       // more live batches came during a replay than may be held
+  kDecodeErrors,       // events of this stream were skipped as malformed
+  kPendingOverflow,    // stored events whose parent is unknown exceeded their bound
+  kHashConflict,       // an engine hash was reused for other content
+  kIdentityConflict,   // two publishers use this stream's identity: its numbers interleave
+  kBlockSizeMismatch,  // the engine's block size is not the configured one
   kDisconnected,
   kEngineRestarted,
 };
@@ -61,21 +61,30 @@ struct StreamConfig {
   std::string worker_id;
   uint32_t rank = 0;
   EngineKind engine = EngineKind::kAuto;
-  std::optional<CopyMode> copies;   // nullopt: by engine (SGLang a set, all others counted)
-  uint32_t block_size_tokens = 0;   // 0: learned from the first event
-  bool bigram = false;              // SGLang with EAGLE: blocks are hashed over their tokens and the one that follows
-  std::string event_endpoint;       // "tcp://10.0.0.7:5557": connect to it
-  std::string replay_endpoint;      // empty: the engine has no replay socket
-  std::string topic;                // subscription prefix; empty: all
+  std::optional<CopyMode> copies;  // nullopt: by engine (SGLang a set, all others counted)
+  uint32_t block_size_tokens = 0;  // 0: learned from the first event
+  bool bigram =
+      false;  // SGLang with EAGLE: blocks are hashed over their tokens and the one that follows
+  std::string event_endpoint;   // "tcp://10.0.0.7:5557": connect to it
+  std::string replay_endpoint;  // empty: the engine has no replay socket
+  std::string topic;            // subscription prefix; empty: all
   CurveKeys curve;
 
   bool operator==(const StreamConfig&) const = default;
 };
 
-// What one stream is doing, written by its lane and read by anybody. Each member is consistent in itself.
+// Counted unless the configuration says otherwise or the engine's tree keeps one copy of a prefix
+// (SGLang).
+inline CopyMode CopyModeOf(const StreamConfig& config) {
+  const bool set = config.engine == EngineKind::kSglang;
+  return config.copies.value_or(set ? CopyMode::kSet : CopyMode::kCounted);
+}
+
+// What one stream is doing, written by its lane and read by anybody. Each member is consistent in
+// itself.
 //
-// `next_seq` is stored after the batch is visible in the index: a reader that loads it before a query knows that the
-// answer reflects every batch below it.
+// `next_seq` is stored after the batch is visible in the index: a reader that loads it before a
+// query knows that the answer reflects every batch below it.
 struct StreamStatus {
   StreamConfig config;
   StreamId id;
@@ -83,19 +92,19 @@ struct StreamStatus {
   std::atomic<Trust> trust{Trust::kCold};
   std::atomic<TrustReason> reason{TrustReason::kNone};
   std::atomic<int64_t> trust_changed_unix_ns{0};
-  std::atomic<uint64_t> next_seq{0};              // the number expected next; 0 before the first batch
-  std::atomic<int64_t> last_batch_unix_ns{0};     // when the last batch was applied; 0: never
+  std::atomic<uint64_t> next_seq{0};           // the number expected next; 0 before the first batch
+  std::atomic<int64_t> last_batch_unix_ns{0};  // when the last batch was applied; 0: never
   std::atomic<bool> connected{false};
-  std::atomic<uint32_t> block_size_tokens{0};     // learned; 0: not yet
+  std::atomic<uint32_t> block_size_tokens{0};  // learned; 0: not yet
 
   std::atomic<uint64_t> batches{0};
-  std::atomic<uint64_t> duplicates{0};            // batches seen before
+  std::atomic<uint64_t> duplicates{0};  // batches seen before
   std::atomic<uint64_t> gaps{0};
-  std::atomic<uint64_t> missing_batches{0};       // numbers skipped by those gaps
+  std::atomic<uint64_t> missing_batches{0};  // numbers skipped by those gaps
   std::atomic<uint64_t> restarts{0};
   std::atomic<uint64_t> replays{0};
-  std::atomic<uint64_t> pending_events{0};        // now
-  std::atomic<uint64_t> held_batches{0};          // now
+  std::atomic<uint64_t> pending_events{0};  // now
+  std::atomic<uint64_t> held_batches{0};    // now
   std::array<std::atomic<uint64_t>, kDecodeReasonCount> skipped_events{};
   std::array<std::atomic<uint64_t>, kDecodeReasonCount> rejected_batches{};
 };

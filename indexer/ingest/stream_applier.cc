@@ -1,0 +1,262 @@
+#include "indexer/ingest/stream_applier.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "indexer/base/limits.h"
+
+namespace kvroute {
+namespace {
+
+void Add(std::atomic<uint64_t>* counter, uint64_t amount) {
+  if (amount != 0) counter->fetch_add(amount, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+// What one batch adds to the process-wide counters, collected so that each is touched once a batch.
+struct StreamApplier::Tally {
+  std::array<std::array<uint64_t, kEventOutcomeCount>, kEventTypeCount> events{};
+  std::array<uint64_t, kBlockOutcomeCount> blocks{};
+
+  void Count(BlockOutcome outcome, uint64_t blocks_count) {
+    blocks[static_cast<size_t>(outcome)] += blocks_count;
+  }
+  void Count(EventType type, EventOutcome outcome) {
+    ++events[static_cast<size_t>(type)][static_cast<size_t>(outcome)];
+  }
+};
+
+StreamApplier::StreamApplier(StreamStatus* status, size_t max_pending_bytes, PrefixIndex* index,
+                             IngestCounters* counters)
+    : status_(status),
+      index_(index),
+      counters_(counters),
+      mode_(CopyModeOf(status->config)),
+      pending_(mode_, max_pending_bytes) {
+  LearnBlockSize(status->config.block_size_tokens);
+}
+
+AppliedBatch StreamApplier::Apply(const DecodedBatch& batch) {
+  applied_ = {};
+  Tally tally;
+  size_t skipped = 0;
+  const auto fault_skipped_before = [&](uint64_t position) {
+    for (; skipped < batch.skipped.size() && batch.skipped[skipped].position < position;
+         ++skipped) {
+      // An event type we do not know is skipped by design: it says nothing against those we know.
+      if (batch.skipped[skipped].reason != DecodeReason::kUnknownTag) {
+        Fault(TrustReason::kDecodeErrors);
+      }
+    }
+  };
+  for (const Event& event : batch.events) {
+    fault_skipped_before(event.position);
+    tally.Count(event.type, ApplyEvent(event, &tally));
+  }
+  fault_skipped_before(~uint64_t{0});
+  Flush(tally);
+  status_->pending_events.store(pending_.size(), std::memory_order_relaxed);
+  return applied_;
+}
+
+void StreamApplier::Clear() {
+  index_->Clear(status_->id);
+  pending_.Clear();
+  salted_.clear();
+  status_->pending_events.store(0, std::memory_order_relaxed);
+}
+
+EventOutcome StreamApplier::ApplyEvent(const Event& event, Tally* tally) {
+  if (event.type == EventType::kCleared) {
+    tally->Count(BlockOutcome::kCleared, index_->Clear(status_->id));
+    pending_.Clear();
+    salted_.clear();
+    applied_ = {.cleared = true, .fault = TrustReason::kNone};
+    return EventOutcome::kApplied;
+  }
+  if (IsOtherGroup(event)) return EventOutcome::kOtherGroup;
+  if (event.tier == Tier::kUnknown) return EventOutcome::kUnknownTier;
+  return event.type == EventType::kStored ? ApplyStored(event, tally) : ApplyRemoved(event, tally);
+}
+
+// A group index means the kind it was last stored with: a removal names no kind.
+bool StreamApplier::IsOtherGroup(const Event& event) {
+  if (!event.group_idx.has_value()) return !IsFullAttention(event);
+  const auto known = full_attention_groups_.find(*event.group_idx);
+  if (event.spec_kind.empty()) {
+    return known == full_attention_groups_.end() ? !IsFullAttention(event) : !known->second;
+  }
+  if (known != full_attention_groups_.end()) {
+    known->second = IsFullAttention(event);
+  } else if (full_attention_groups_.size() < limits::kMaxGroupsPerStream) {
+    full_attention_groups_.emplace(*event.group_idx, IsFullAttention(event));
+  }
+  return !IsFullAttention(event);
+}
+
+// Never sliced from the head: which of the tokens a shorter list of hashes belongs to cannot be
+// known.
+EventOutcome StreamApplier::ApplyStored(const Event& event, Tally* tally) {
+  if (event.block_hashes.empty()) return EventOutcome::kApplied;
+  if (event.tokens_per_hash == 0) return ApplyCopies(event, tally);
+  return ApplyTokens(event, event.tokens_per_hash, tally);
+}
+
+EventOutcome StreamApplier::ApplyTokens(const Event& event, uint32_t block_size, Tally* tally) {
+  // One short block is the partial tail of a prompt. No full block of a prompt can match it.
+  const uint32_t known_size = status_->block_size_tokens.load(std::memory_order_relaxed);
+  if (block_size < known_size && event.block_hashes.size() == 1) return EventOutcome::kBlockSize;
+  if (!LearnBlockSize(block_size) || event.bigram != status_->config.bigram) {
+    Fault(TrustReason::kBlockSizeMismatch);
+    return EventOutcome::kBlockSize;
+  }
+  const BlockContents contents = contents_reader_.Read(event, block_size);
+  if (StoreBlocks(event.parent, event.block_hashes, contents, event.tier, tally) ==
+      StoreStatus::kStored) {
+    ResolvePending(event.block_hashes, tally);
+    return EventOutcome::kApplied;
+  }
+  if (pending_.Add(*event.parent, event.block_hashes, contents, event.tier)) {
+    return EventOutcome::kPending;
+  }
+  Fault(TrustReason::kPendingOverflow);
+  return EventOutcome::kPendingDropped;
+}
+
+bool StreamApplier::LearnBlockSize(uint32_t block_size) {
+  const uint32_t known = status_->block_size_tokens.load(std::memory_order_relaxed);
+  if (known == 0) status_->block_size_tokens.store(block_size, std::memory_order_relaxed);
+  return known == 0 || known == block_size;
+}
+
+StoreStatus StreamApplier::StoreBlocks(std::optional<EngineHash> parent,
+                                       absl::Span<const EngineHash> hashes,
+                                       const BlockContents& contents, Tier tier, Tally* tally) {
+  NamespaceSeed seed = contents.seed;
+  bool salted = contents.salted;
+  if (!salted && parent.has_value() && !salted_.empty()) {
+    if (const auto inherited = salted_.find(*parent); inherited != salted_.end()) {
+      seed = inherited->second;
+      salted = true;
+    }
+  }
+  HashContents(contents, seed, &locals_);
+  const StoreResult result = index_->Store(status_->id, {parent, hashes, locals_, tier});
+  if (result.status != StoreStatus::kStored) return result.status;
+  tally->Count(BlockOutcome::kAdded, result.added - result.rebound);
+  tally->Count(BlockOutcome::kDuplicate, result.duplicate);
+  tally->Count(BlockOutcome::kRebound, result.rebound);
+  if (result.rebound > 0) Fault(TrustReason::kHashConflict);
+  if (salted) {
+    for (const EngineHash hash : hashes) salted_.insert_or_assign(hash, seed);
+  } else if (!salted_.empty()) {
+    for (const EngineHash hash : hashes) salted_.erase(hash);
+  }
+  return result.status;
+}
+
+// All that waited is stored before any of it is removed again: a removed block may still be the
+// parent of another.
+void StreamApplier::ResolvePending(absl::Span<const EngineHash> stored, Tally* tally) {
+  if (pending_.empty()) return;
+  std::vector<EngineHash> ready(stored.begin(), stored.end());
+  std::vector<PendingEvents::Entry> resolved;
+  while (!ready.empty()) {
+    const EngineHash parent = ready.back();
+    ready.pop_back();
+    for (PendingEvents::Entry& entry : pending_.Take(parent)) {
+      if (StoreBlocks(parent, entry.hashes, entry.contents, entry.stored_tier, tally) !=
+          StoreStatus::kStored) {  // a conflict of hashes dropped the parent meanwhile
+        tally->Count(EventType::kStored, EventOutcome::kPendingDropped);
+        Fault(TrustReason::kHashConflict);
+        continue;
+      }
+      ready.insert(ready.end(), entry.hashes.begin(), entry.hashes.end());
+      resolved.push_back(std::move(entry));
+    }
+  }
+  ReplayCopies(resolved);
+}
+
+// What happened to the blocks while they waited. Those events were counted when they came.
+void StreamApplier::ReplayCopies(absl::Span<const PendingEvents::Entry> resolved) {
+  using Copy = std::pair<EngineHash, Tier>;
+  absl::flat_hash_set<Copy> alive;
+  std::vector<Copy> gone;
+  for (const PendingEvents::Entry& entry : resolved) {
+    for (size_t i = 0; i < entry.hashes.size(); ++i) {
+      for (size_t t = 0; t < kTierCount; ++t) {
+        const Copy copy(entry.hashes[i], static_cast<Tier>(t));
+        const bool stored = copy.second == entry.stored_tier;
+        int more = entry.copies[i][t] - (stored ? 1 : 0);
+        if (more < 0) gone.push_back(copy);
+        if (more >= 0 && (stored || more > 0) && mode_ == CopyMode::kSet) alive.insert(copy);
+        for (; more > 0; --more) index_->AddCopies(status_->id, {&copy.first, 1}, copy.second);
+      }
+    }
+  }
+  for (const Copy& copy : gone) {
+    if (alive.contains(copy)) continue;  // of a set, another event stored it again
+    index_->Remove(status_->id, {&copy.first, 1}, copy.second);
+    ForgetSalts({&copy.first, 1});
+  }
+}
+
+EventOutcome StreamApplier::ApplyCopies(const Event& event, Tally* tally) {
+  hashes_.clear();
+  uint64_t pending = 0;
+  for (const EngineHash hash : event.block_hashes) {
+    if (!pending_.empty() && !index_->Holds(status_->id, hash) &&
+        pending_.AddCopy(hash, event.tier)) {
+      ++pending;
+    } else {
+      hashes_.push_back(hash);
+    }
+  }
+  const auto result = index_->AddCopies(status_->id, hashes_, event.tier);
+  tally->Count(BlockOutcome::kAdded, result.added);
+  tally->Count(BlockOutcome::kDuplicate, result.duplicate);
+  if (result.added + result.duplicate > 0) return EventOutcome::kApplied;
+  return pending > 0 ? EventOutcome::kPending : EventOutcome::kUnplaceable;
+}
+
+EventOutcome StreamApplier::ApplyRemoved(const Event& event, Tally* tally) {
+  hashes_.clear();
+  for (const EngineHash hash : event.block_hashes) {
+    const bool was_pending = !pending_.empty() && pending_.Remove(hash, event.tier);
+    if (was_pending) tally->Count(BlockOutcome::kRemoved, 1);
+    if (!was_pending || (mode_ == CopyMode::kSet && index_->Holds(status_->id, hash))) {
+      hashes_.push_back(hash);
+    }
+  }
+  const RemoveResult result = index_->Remove(status_->id, hashes_, event.tier);
+  tally->Count(BlockOutcome::kRemoved, result.removed);
+  tally->Count(BlockOutcome::kCopiesLeft, result.copies_left);
+  tally->Count(BlockOutcome::kUnknown, result.unknown);
+  ForgetSalts(hashes_);
+  return EventOutcome::kApplied;
+}
+
+void StreamApplier::ForgetSalts(absl::Span<const EngineHash> hashes) {
+  if (salted_.empty()) return;
+  for (const EngineHash hash : hashes) {
+    const auto it = salted_.find(hash);
+    if (it != salted_.end() && !index_->Holds(status_->id, hash)) salted_.erase(it);
+  }
+}
+
+void StreamApplier::Flush(const Tally& tally) {
+  const size_t engine = static_cast<size_t>(status_->config.engine);
+  for (size_t type = 0; type < kEventTypeCount; ++type) {
+    for (size_t outcome = 0; outcome < kEventOutcomeCount; ++outcome) {
+      Add(&counters_->events[engine][type][outcome], tally.events[type][outcome]);
+    }
+  }
+  for (size_t outcome = 0; outcome < kBlockOutcomeCount; ++outcome) {
+    Add(&counters_->blocks[engine][outcome], tally.blocks[outcome]);
+  }
+}
+
+}  // namespace kvroute

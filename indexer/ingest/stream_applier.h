@@ -1,0 +1,81 @@
+#ifndef KVROUTE_INDEXER_INGEST_STREAM_APPLIER_H_
+#define KVROUTE_INDEXER_INGEST_STREAM_APPLIER_H_
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
+#include "indexer/event/decoder.h"
+#include "indexer/index/prefix_index.h"
+#include "indexer/ingest/block_contents.h"
+#include "indexer/ingest/ingest_counters.h"
+#include "indexer/ingest/pending_events.h"
+#include "indexer/ingest/stream.h"
+
+namespace kvroute {
+
+// What a batch did to the knowledge of its stream.
+struct AppliedBatch {
+  bool cleared = false;  // the engine said that it holds nothing
+  TrustReason fault =
+      TrustReason::kNone;  // the first thing after that clear which could not be used as meant
+};
+
+// Turns the events of one stream into operations on the index.
+//
+// Stored events become runs of local hashes; those whose parent is unknown wait (PendingEvents);
+// those without tokens to match a prompt by are further copies of blocks already held. Groups other
+// than full attention, unknown tiers and foreign block sizes are counted and left out. A salt is
+// inherited along a chain, because vLLM names it only on a prompt's first block.
+//
+// Thread safety: one thread at a time, the stream's lane. Ownership: everything passed in outlives
+// it.
+class StreamApplier {
+ public:
+  StreamApplier(StreamStatus* status, size_t max_pending_bytes, PrefixIndex* index,
+                IngestCounters* counters);
+
+  AppliedBatch Apply(const DecodedBatch& batch);
+  // Forgets all that the stream holds and waits for.
+  void Clear();
+
+ private:
+  struct Tally;
+
+  EventOutcome ApplyEvent(const Event& event, Tally* tally);
+  EventOutcome ApplyStored(const Event& event, Tally* tally);
+  EventOutcome ApplyTokens(const Event& event, uint32_t block_size, Tally* tally);
+  EventOutcome ApplyCopies(const Event& event, Tally* tally);
+  EventOutcome ApplyRemoved(const Event& event, Tally* tally);
+
+  bool IsOtherGroup(const Event& event);
+  bool LearnBlockSize(uint32_t block_size);
+  void Fault(TrustReason reason) {
+    if (applied_.fault == TrustReason::kNone) applied_.fault = reason;
+  }
+
+  StoreStatus StoreBlocks(std::optional<EngineHash> parent, absl::Span<const EngineHash> hashes,
+                          const BlockContents& contents, Tier tier, Tally* tally);
+  void ResolvePending(absl::Span<const EngineHash> stored, Tally* tally);
+  void ReplayCopies(absl::Span<const PendingEvents::Entry> resolved);
+  void ForgetSalts(absl::Span<const EngineHash> hashes);
+  void Flush(const Tally& tally);
+
+  StreamStatus* const status_;
+  PrefixIndex* const index_;
+  IngestCounters* const counters_;
+  const CopyMode mode_;
+  PendingEvents pending_;
+  ContentsReader contents_reader_;
+  absl::flat_hash_map<uint32_t, bool> full_attention_groups_;  // at most kMaxGroupsPerStream
+  absl::flat_hash_map<EngineHash, NamespaceSeed> salted_;      // held blocks of salted prompts only
+  AppliedBatch applied_;                                       // of the batch being applied
+  std::vector<LocalHash> locals_;                              // scratch
+  std::vector<EngineHash> hashes_;                             // scratch
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_INGEST_STREAM_APPLIER_H_
