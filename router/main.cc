@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tools/corpus/corpus_command.h"
+#include "tools/decode/decode_command.h"
 
 // kvroute: one binary, a subcommand for each thing a person does with it.
 int main(int argc, char** argv) {
@@ -9,6 +10,7 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   // Every Add*Command(&app, &exit_code) stands here, one a line.
   kvroute::AddCorpusCommand(&app, &exit_code);
+  kvroute::AddDecodeCommand(&app, &exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,0 +1,237 @@
+#include "indexer/event/event_decoder.h"
+
+#include <array>
+#include <optional>
+
+#include "absl/types/span.h"
+#include "indexer/event/text.h"
+
+namespace kvroute {
+namespace {
+
+using enum EventField;
+
+// Positions after the tag. What comes later is of a version we do not know and is stepped over.
+constexpr std::array kStoredFields = {
+    kBlockHashes, kParent,           kTokenIds, kBlockSize, kLoraId,       kMedium,
+    kLoraNameOrMetadata, kExtraKeys, kGroupIdx, kSpecKind,  kSlidingWindow};
+constexpr size_t kStoredRequired = 4;
+constexpr std::array kRemovedFields = {kBlockHashes, kMedium, kGroupIdx};
+constexpr size_t kRemovedRequired = 1;
+
+class FieldSet {
+ public:
+  bool Has(EventField field) const { return (bits_ >> static_cast<int>(field) & 1) != 0; }
+  void Add(EventField field) { bits_ |= uint32_t{1} << static_cast<int>(field); }
+
+ private:
+  static_assert(kEventFieldCount <= 32);
+  uint32_t bits_ = 0;
+};
+
+// Fields that mean something in an event of the type; the others are not even looked at.
+bool Belongs(EventField field, EventType type) {
+  switch (type) {
+    case EventType::kStored:
+      return true;
+    case EventType::kRemoved:
+      return field == kBlockHashes || field == kSeqHashes || field == kMedium || field == kGroupIdx;
+    case EventType::kCleared:
+      return false;
+  }
+  return false;
+}
+
+std::optional<EventType> TypeOfTag(std::string_view tag) {
+  if (tag == "BlockStored") return EventType::kStored;
+  if (tag == "BlockRemoved") return EventType::kRemoved;
+  if (tag == "AllBlocksCleared") return EventType::kCleared;
+  return std::nullopt;
+}
+
+// Mooncake store's event_type.
+std::optional<EventType> TypeOfEventType(std::string_view name) {
+  if (name == "stored") return EventType::kStored;
+  if (name == "removed") return EventType::kRemoved;
+  return TypeOfTag(name);
+}
+
+DecodeReason ReadTag(MsgpackCursor* cursor, std::optional<EventType> (*type_of)(std::string_view),
+                     EventType* type) {
+  const MsgpackValue tag = cursor->Read();
+  if (tag.type == MsgpackType::kBroken) return DecodeReason::kEnvelope;
+  if (tag.type != MsgpackType::kStr) return DecodeReason::kNotAnEvent;
+  const std::optional<EventType> known = type_of(tag.bytes);
+  if (!known) {
+    return IsValidUtf8(tag.bytes) ? DecodeReason::kUnknownTag : DecodeReason::kNotAnEvent;
+  }
+  *type = *known;
+  return DecodeReason::kOk;
+}
+
+class PositionalDecoder {
+ public:
+  PositionalDecoder(MsgpackCursor* cursor, EventArrays* arrays, Event* event)
+      : cursor_(cursor), arrays_(arrays), event_(event) {}
+
+  DecodeReason Decode(uint64_t elements, StoredForm* form) {
+    if (elements == 0) return DecodeReason::kNotAnEvent;
+    const DecodeReason reason = ReadTag(cursor_, TypeOfTag, &event_->type);
+    if (reason != DecodeReason::kOk) return reason;
+    form->positional = true;
+    switch (event_->type) {
+      case EventType::kStored:
+        return ReadFields(kStoredFields, kStoredRequired, elements - 1, form);
+      case EventType::kRemoved:
+        return ReadFields(kRemovedFields, kRemovedRequired, elements - 1, form);
+      case EventType::kCleared:
+        return ReadFields({}, 0, elements - 1, form);
+    }
+    return DecodeReason::kNotAnEvent;
+  }
+
+ private:
+  DecodeReason ReadFields(absl::Span<const EventField> fields, size_t required, uint64_t elements,
+                          StoredForm* form) {
+    if (elements < required) return DecodeReason::kMissingField;
+    for (uint64_t i = 0; i < elements; ++i) {
+      const EventField field = i < fields.size() ? fields[i] : kUnknown;
+      // SGLang's map in this place: whatever it sends after that is not what vLLM has there.
+      if (field == kLoraNameOrMetadata && NextIsMap()) fields = fields.first(i + 1);
+      const DecodeReason reason = ReadEventField(field, cursor_, arrays_, event_);
+      if (reason != DecodeReason::kOk) return reason;
+      if (field == kTokenIds) form->token_ids_nil = event_->token_ids.data() == nullptr;
+    }
+    return DecodeReason::kOk;
+  }
+
+  bool NextIsMap() const {
+    MsgpackCursor ahead = *cursor_;
+    return ahead.Read().type == MsgpackType::kMap;
+  }
+
+  MsgpackCursor* const cursor_;
+  EventArrays* const arrays_;
+  Event* const event_;
+};
+
+// A map's fields are read as they come once the type is known, which engines send first; those before it, and the ones
+// that only stand in for others, when the map has ended.
+class MapDecoder {
+ public:
+  MapDecoder(MsgpackCursor* cursor, EventArrays* arrays, Event* event)
+      : cursor_(cursor), arrays_(arrays), event_(event) {}
+
+  DecodeReason Decode(uint64_t pairs, StoredForm* form) {
+    for (uint64_t i = 0; i < pairs; ++i) {
+      const DecodeReason reason = ReadPair();
+      if (reason != DecodeReason::kOk) return reason;
+    }
+    const uint8_t* const end = cursor_->position();
+    const DecodeReason reason = ReadDeferred();
+    if (reason != DecodeReason::kOk) return reason;
+    cursor_->Seek(end);
+    form->token_ids_nil = event_->token_ids.data() == nullptr;
+    return CheckRequired();
+  }
+
+  bool IsMooncake() const { return seen_.Has(kEventType); }
+
+ private:
+  DecodeReason ReadPair() {
+    const uint8_t* const key_start = cursor_->position();
+    const MsgpackValue key = cursor_->Read();
+    EventField field = kUnknown;
+    if (key.type == MsgpackType::kStr) {
+      field = FieldOfKey(key.bytes);
+    } else {  // not a name, whatever it is: an array or a map too
+      cursor_->Seek(key_start);
+      if (!cursor_->Skip(limits::kMaxSkipDepth - 1)) return DecodeReason::kEnvelope;
+    }
+    if (field == kUnknown) return SkipValue();
+    if (seen_.Has(field)) return DecodeReason::kDuplicateKey;
+    seen_.Add(field);
+    if (field == kType) {
+      type_known_ = true;
+      return ReadTag(cursor_, TypeOfTag, &event_->type);
+    }
+    if (type_known_ && !StandsIn(field)) {
+      return Belongs(field, event_->type) ? ReadEventField(field, cursor_, arrays_, event_)
+                                          : SkipValue();
+    }
+    deferred_.Add(field);
+    starts_[static_cast<size_t>(field)] = cursor_->position();
+    return SkipValue();
+  }
+
+  static bool StandsIn(EventField field) {
+    return field == kEventType || field == kSeqHashes || field == kParentHash;
+  }
+
+  DecodeReason ReadDeferred() {
+    if (!type_known_) {
+      if (!deferred_.Has(kEventType)) return DecodeReason::kNotAnEvent;
+      cursor_->Seek(starts_[static_cast<size_t>(kEventType)]);
+      const DecodeReason reason = ReadTag(cursor_, TypeOfEventType, &event_->type);
+      if (reason != DecodeReason::kOk) return reason;
+    }
+    for (int index = 0; index < kEventFieldCount; ++index) {
+      const auto field = static_cast<EventField>(index);
+      if (!deferred_.Has(field) || field == kEventType || !Belongs(field, event_->type)) continue;
+      if (field == kSeqHashes && seen_.Has(kBlockHashes)) continue;
+      if (field == kParentHash && seen_.Has(kParent)) continue;
+      cursor_->Seek(starts_[static_cast<size_t>(index)]);
+      const DecodeReason reason = ReadEventField(field, cursor_, arrays_, event_);
+      if (reason != DecodeReason::kOk) return reason;
+    }
+    return DecodeReason::kOk;
+  }
+
+  DecodeReason CheckRequired() const {
+    if (event_->type == EventType::kCleared) return DecodeReason::kOk;
+    bool complete = seen_.Has(kBlockHashes) || seen_.Has(kSeqHashes);
+    if (event_->type == EventType::kStored && !IsMooncake()) {
+      complete = complete && (seen_.Has(kParent) || seen_.Has(kParentHash)) &&
+                 seen_.Has(kTokenIds) && seen_.Has(kBlockSize);
+    }
+    return complete ? DecodeReason::kOk : DecodeReason::kMissingField;
+  }
+
+  DecodeReason SkipValue() {
+    return cursor_->Skip(limits::kMaxSkipDepth - 1) ? DecodeReason::kOk : DecodeReason::kEnvelope;
+  }
+
+  MsgpackCursor* const cursor_;
+  EventArrays* const arrays_;
+  Event* const event_;
+  bool type_known_ = false;
+  FieldSet seen_;
+  FieldSet deferred_;
+  std::array<const uint8_t*, kEventFieldCount> starts_;  // of the deferred fields' values
+};
+
+}  // namespace
+
+DecodeReason DecodeEvent(EngineKind engine, MsgpackCursor* cursor, EventArrays* arrays,
+                         Event* event) {
+  StoredForm form{.engine = engine};
+  bool external_pool = engine == EngineKind::kMooncake;
+  DecodeReason reason = DecodeReason::kNotAnEvent;
+  const MsgpackValue head = cursor->Read();
+  if (head.type == MsgpackType::kBroken) return DecodeReason::kEnvelope;
+  if (head.type == MsgpackType::kArray) {
+    reason = PositionalDecoder(cursor, arrays, event).Decode(head.number, &form);
+  } else if (head.type == MsgpackType::kMap) {
+    MapDecoder decoder(cursor, arrays, event);
+    reason = decoder.Decode(head.number, &form);
+    external_pool |= decoder.IsMooncake();
+  }
+  if (reason != DecodeReason::kOk) return reason;
+  if (external_pool && event->medium.data() == nullptr) event->tier = Tier::kExternal;
+  if (event->type != EventType::kStored) return DecodeReason::kOk;
+  reason = ApplyStoredRules(form, event);
+  if (reason == DecodeReason::kOk) SortExtraKeys(arrays, event);
+  return reason;
+}
+
+}  // namespace kvroute

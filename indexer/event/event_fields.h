@@ -1,0 +1,67 @@
+#ifndef KVROUTE_INDEXER_EVENT_EVENT_FIELDS_H_
+#define KVROUTE_INDEXER_EVENT_EVENT_FIELDS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "indexer/event/array_arena.h"
+#include "indexer/event/decoder.h"
+#include "indexer/event/event.h"
+#include "indexer/event/msgpack_cursor.h"
+
+namespace kvroute {
+
+// Every field of any producer that means something here; kUnknown ones are stepped over.
+enum class EventField : uint8_t {
+  kType, kBlockHashes, kParent, kTokenIds, kBlockSize, kLoraId, kMedium, kLoraName, kCacheSalt,
+  kExtraKeys, kGroupIdx, kSpecKind, kSlidingWindow,
+  kEventType, kSeqHashes, kParentHash,  // Mooncake store's own names, used where ours are absent
+  kLoraNameOrMetadata,                  // positional slot 7: vLLM's lora_name or SGLang's map
+  kUnknown,
+};
+inline constexpr int kEventFieldCount = static_cast<int>(EventField::kUnknown) + 1;
+
+EventField FieldOfKey(std::string_view key);
+
+// The arrays that the events of one batch point to.
+struct EventArrays {
+  ArrayArena<EngineHash> hashes;
+  ArrayArena<TokenId> tokens;
+  ArrayArena<BlockExtraKeys> blocks;
+  ArrayArena<MultimodalKey> multimodal;
+  ArrayArena<std::string_view> strings;
+  ArrayArena<std::string_view> digests;
+  ArrayArena<int64_t> integers;
+
+  void Reset();
+  // What is allocated after a mark is given back by Rewind. Extra keys are sorted last, in good events only.
+  struct Mark {
+    ArrayArena<EngineHash>::Mark hashes;
+    ArrayArena<TokenId>::Mark tokens;
+  };
+  Mark GetMark() const { return {hashes.GetMark(), tokens.GetMark()}; }
+  void Rewind(const Mark& mark) {
+    hashes.Rewind(mark.hashes);
+    tokens.Rewind(mark.tokens);
+  }
+};
+
+// Reads the value under the cursor into the event's field. kOk leaves the cursor behind the value. kEnvelope: the bytes
+// are broken, and with them the batch. Anything else: the value is not one for this field; the position is unspecified.
+DecodeReason ReadEventField(EventField field, MsgpackCursor* cursor, EventArrays* arrays,
+                            Event* event);
+
+// The key of a published hash: an integer modulo 2^64, or the last 8 bytes of a digest of 8 to 32; nullopt: neither.
+std::optional<EngineHash> HashOfValue(const MsgpackValue& value);
+
+// The two arrays that nearly all bytes are spent on.
+DecodeReason ReadBlockHashes(MsgpackCursor* cursor, EventArrays* arrays, Event* event);
+DecodeReason ReadTokenIds(MsgpackCursor* cursor, EventArrays* arrays, Event* event);
+
+// Sorts extra_keys_raw, which is whole, into extra_keys; forgets it when it is not one entry a block hash.
+void SortExtraKeys(EventArrays* arrays, Event* event);
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_EVENT_EVENT_FIELDS_H_
