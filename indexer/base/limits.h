@@ -46,6 +46,12 @@ inline constexpr size_t kMaxEndpointBytes = 512;
 inline constexpr uint32_t kMaxDataParallelSize = 1'024;
 inline constexpr size_t kMaxLeases = 1'000'000;  // routed requests that have not ended
 
+// The configuration file.
+inline constexpr size_t kMaxConfigBytes = size_t{16} << 20;
+inline constexpr size_t kMaxConfigNodes = 1'000'000;  // values, aliases expanded
+inline constexpr size_t kMaxKeyFileBytes = 65'536;    // a certificate chain or key
+inline constexpr size_t kMaxListeners = 64;
+
 // What a trace file may say.
 inline constexpr uint64_t kMaxTraceTimestampMs = uint64_t{1'000} * 86'400 * 365;  // a year
 

@@ -1,0 +1,56 @@
+#ifndef KVROUTE_ROUTER_CONFIG_CONFIG_READER_H_
+#define KVROUTE_ROUTER_CONFIG_CONFIG_READER_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "router/config/config_tree.h"
+#include "router/config/field_visitor.h"
+
+namespace kvroute {
+
+// Fills fields from a document, strictly: an unknown key, a wrong type or a value out of range is
+// an error that names the place, the field, the value and what is accepted. The first error stays;
+// what comes after it is not read.
+class ConfigReader final : public FieldVisitor {
+ public:
+  explicit ConfigReader(const ConfigNode& root) : scopes_{{&root, "", {}}} {}
+
+  void Bool(const Field& field, bool* value) override;
+  void Integer(const Field& field, std::string_view unit, uint64_t min, uint64_t max,
+               uint64_t* value) override;
+  void Duration(const Field& field, Nanos min, Nanos max, Nanos* value) override;
+  void Text(const Field& field, const TextRule& rule, std::string* value) override;
+  void Group(const Field& field, const std::function<void()>& members) override;
+  void List(const Field& field, size_t max_items, size_t size,
+            const std::function<void(size_t)>& item) override;
+  void Check(const std::function<absl::Status()>& check) override;
+
+  // After the walk: looks for keys of the root that no field asked for. INVALID_ARGUMENT or OK.
+  absl::Status Finish();
+
+ private:
+  struct Scope {
+    const ConfigNode* node;
+    std::string path;
+    absl::flat_hash_set<std::string> asked;
+  };
+
+  // The scalar of a field, or nullptr when it is absent or an error has been met.
+  const ConfigNode* Scalar(const Field& field, std::string_view expected);
+  const ConfigNode* Take(const Field& field);
+  void Descend(const ConfigNode& node, std::string path, const std::function<void()>& members);
+  void RefuseUnknownKeys();
+  std::string PathOf(std::string_view name) const;
+  void Fail(const ConfigNode& node, std::string_view path, std::string_view what);
+
+  std::vector<Scope> scopes_;
+  absl::Status error_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_ROUTER_CONFIG_CONFIG_READER_H_

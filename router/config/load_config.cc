@@ -1,0 +1,138 @@
+#include "router/config/load_config.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
+#include "indexer/base/error.h"
+#include "indexer/base/limits.h"
+#include "router/config/config_reader.h"
+
+namespace kvroute {
+namespace {
+
+constexpr size_t kCurveKeyCharacters = 40;  // 32 bytes in Z85
+
+std::string_view LongFormOf(std::string_view key) {
+  if (key == "id") return "worker_id";
+  if (key == "block_size") return "block_size_tokens";
+  if (key == "events") return "event_endpoint";
+  if (key == "replay") return "replay_endpoint";
+  if (key == "ranks") return "data_parallel_size";
+  return key;
+}
+
+absl::Status ReadCurveKey(std::string_view field, const std::string& path, std::string* key) {
+  const auto text = ReadFile(path, limits::kMaxKeyFileBytes);
+  if (!text.ok()) {
+    return InvalidArgument("{}: {}", field, MessageOf(text.status()));
+  }
+  *key = std::string(absl::StripAsciiWhitespace(*text));
+  if (key->size() == kCurveKeyCharacters) return absl::OkStatus();
+  return InvalidArgument("{}: {}: {} characters, a Z85 key has {}", field, path, key->size(),
+                         kCurveKeyCharacters);
+}
+
+absl::Status ReadCurveKeys(const CurveFiles& files, CurveKeys* keys) {
+  const bool none = files.server_public_key_file.empty() && files.client_public_key_file.empty() &&
+                    files.client_secret_key_file.empty();
+  if (none) return absl::OkStatus();
+  const std::pair<std::string_view, std::pair<const std::string*, std::string*>> all[] = {
+      {"server_public_key_file", {&files.server_public_key_file, &keys->server_public}},
+      {"client_public_key_file", {&files.client_public_key_file, &keys->client_public}},
+      {"client_secret_key_file", {&files.client_secret_key_file, &keys->client_secret}}};
+  for (const auto& [field, places] : all) {
+    if (places.first->empty()) {
+      return InvalidArgument("{}: is missing; CURVE needs all three key files", field);
+    }
+    if (absl::Status status = ReadCurveKey(field, *places.first, places.second); !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void ConfigOverrides::SetField(std::string_view flag, std::string_view path,
+                               std::string_view value) {
+  fields_.emplace_back(std::string(path), ConfigNode{.kind = ConfigNode::Kind::kScalar,
+                                                     .place = std::string(flag),
+                                                     .scalar = std::string(value)});
+}
+
+absl::Status ConfigOverrides::AddWorker(std::string_view text) {
+  ConfigNode worker{.kind = ConfigNode::Kind::kMap, .place = "--worker"};
+  for (const std::string& part : std::vector<std::string>(absl::StrSplit(std::string(text), ','))) {
+    const size_t equals = part.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return InvalidArgument("--worker: \"{}\" is not key=value", part);
+    }
+    const std::string key(LongFormOf(std::string_view(part).substr(0, equals)));
+    if (worker.Find(key) != nullptr) {
+      return InvalidArgument("--worker: {} is given twice", key);
+    }
+    worker.entries.emplace_back(key, ConfigNode{.kind = ConfigNode::Kind::kScalar,
+                                                .place = "--worker",
+                                                .scalar = part.substr(equals + 1)});
+  }
+  workers_.push_back(std::move(worker));
+  return absl::OkStatus();
+}
+
+void ConfigOverrides::ApplyTo(ConfigNode* root) const {
+  for (const auto& [path, value] : fields_) SetPath(root, path, value);
+  if (workers_.empty()) return;
+  ConfigNode* list = root->Find("workers");
+  if (list == nullptr || list->kind == ConfigNode::Kind::kEmpty) {
+    SetPath(root, "workers", {.kind = ConfigNode::Kind::kList, .place = "--worker"});
+    list = root->Find("workers");
+  }
+  if (list->kind != ConfigNode::Kind::kList) return;  // the reader says what is wrong with it
+  for (const ConfigNode& worker : workers_) list->items.push_back(worker);
+}
+
+absl::StatusOr<ServeConfig> LoadConfig(const std::string& text, const std::string& name,
+                                       const ConfigOverrides& overrides) {
+  absl::StatusOr<ConfigNode> root = ParseYaml(text, name);
+  if (!root.ok()) return root.status();
+  overrides.ApplyTo(&*root);
+  ServeConfig config;
+  ConfigReader reader(*root);
+  VisitFields(&reader, &config);
+  if (absl::Status status = reader.Finish(); !status.ok()) return status;
+  for (size_t i = 0; i < config.workers.size(); ++i) {
+    WorkerConfig& worker = config.workers[i];
+    if (absl::Status status = ReadCurveKeys(worker.curve, &worker.spec.curve); !status.ok()) {
+      return InvalidArgument("{}: workers[{}].curve.{}", root->Find("workers")->items[i].place, i,
+                             MessageOf(status));
+    }
+  }
+  return config;
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, size_t limit_bytes) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) {
+    return absl::NotFoundError(fmt::format("{}: {}", path, std::strerror(errno)));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return InvalidArgument("{}: not a regular file", path);
+  }
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return absl::PermissionDeniedError(fmt::format("{}: {}", path, std::strerror(errno)));
+  std::string text(limit_bytes + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(in.gcount()));
+  if (text.size() <= limit_bytes) return text;
+  return InvalidArgument("{}: longer than the limit of {} bytes", path, limit_bytes);
+}
+
+}  // namespace kvroute

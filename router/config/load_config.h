@@ -1,0 +1,41 @@
+#ifndef KVROUTE_ROUTER_CONFIG_LOAD_CONFIG_H_
+#define KVROUTE_ROUTER_CONFIG_LOAD_CONFIG_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "router/config/config_tree.h"
+#include "router/config/serve_config.h"
+
+namespace kvroute {
+
+// What the command line says; it outranks the file, also when the file is read again. Starts empty.
+class ConfigOverrides {
+ public:
+  // `flag` is what an error names: SetField("--grpc-listen", "grpc.listen", "0.0.0.0:1").
+  void SetField(std::string_view flag, std::string_view path, std::string_view value);
+  // "id=w0,address=http://..,events=tcp://..,replay=tcp://..": a worker beside those of the file.
+  // Keys are the fields of workers[], and the short forms id, block_size, events, replay and ranks
+  // (data_parallel_size).
+  absl::Status AddWorker(std::string_view text);
+
+  void ApplyTo(ConfigNode* root) const;
+
+ private:
+  std::vector<std::pair<std::string, ConfigNode>> fields_;
+  std::vector<ConfigNode> workers_;
+};
+
+// Defaults, then `text` (YAML; `name` for messages), then the overrides; checked, key files read.
+// One line of error: "config FILE:LINE: field.path: what, value, limit".
+absl::StatusOr<ServeConfig> LoadConfig(const std::string& text, const std::string& name,
+                                       const ConfigOverrides& overrides);
+
+// A whole file; errors name it. `limit_bytes` bounds what is read.
+absl::StatusOr<std::string> ReadFile(const std::string& path, size_t limit_bytes);
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_ROUTER_CONFIG_LOAD_CONFIG_H_

@@ -1,0 +1,227 @@
+#include "router/config/load_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "indexer/base/error.h"
+#include "indexer/base/limits.h"
+
+namespace kvroute {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+struct BadConfig {
+  const char* text;
+  const char* error;
+};
+
+class BadConfigTest : public testing::TestWithParam<BadConfig> {};
+
+TEST_P(BadConfigTest, IsRefusedInOneLineWithPlaceFieldValueAndLimit) {
+  const auto config = LoadConfig(GetParam().text, "k.yaml", {});
+  ASSERT_FALSE(config.ok());
+  EXPECT_EQ(MessageOf(config.status()), GetParam().error);
+  EXPECT_EQ(MessageOf(config.status()).find('\n'), std::string_view::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Errors, BadConfigTest,
+    testing::Values(
+        BadConfig{"grpc: {listen: [", "config k.yaml:1: end of sequence flow not found"},
+        BadConfig{"grcp:\n  listen: x:1\n", "config k.yaml:1: grcp: there is no such field"},
+        BadConfig{"grpc:\n  lisen: x:1\n", "config k.yaml:2: grpc.lisen: there is no such field"},
+        BadConfig{"log:\n  level: info\nlog:\n  level: info\n",
+                  "config k.yaml:3: key \"log\" stands here twice"},
+        BadConfig{"- a\n", "config k.yaml:1: a list where a map is expected"},
+        BadConfig{"a: 1\n---\nb: 2\n", "config k.yaml: 2 documents, there must be one"},
+        BadConfig{"grpc: 5\n", "config k.yaml:1: grpc: a value where a map is expected"},
+        BadConfig{"workers: w0\n", "config k.yaml:1: workers: a value where a list is expected"},
+        BadConfig{"workers:\n- w0\n",
+                  "config k.yaml:2: workers[0]: a value where a map is expected"},
+        BadConfig{"grpc:\n  listen: {}\n",
+                  "config k.yaml:2: grpc.listen: a map where text is expected"},
+        BadConfig{"grpc:\n  listen:\n",
+                  "config k.yaml:2: grpc.listen: nothing where text is expected"},
+        BadConfig{"grpc:\n  listen: nowhere\n",
+                  "config k.yaml:2: grpc.listen: \"nowhere\" is not host:port with a port from 0 "
+                  "to 65535"},
+        BadConfig{"http:\n  listen: 0.0.0.0:70000\n",
+                  "config k.yaml:2: http.listen: \"0.0.0.0:70000\" is not host:port with a port "
+                  "from 0 to 65535"},
+        BadConfig{"\ngrpc:\n  max_threads: 1\n",
+                  "config k.yaml:3: grpc.max_threads: 1 is out of range, 2 to 4096 threads"},
+        BadConfig{"grpc:\n  max_threads: -1\n",
+                  "config k.yaml:2: grpc.max_threads: \"-1\" is not a whole number from 2 to 4096 "
+                  "threads"},
+        BadConfig{"grpc:\n  max_threads: \"8\"\n",
+                  "config k.yaml:2: grpc.max_threads: \"8\" is not a whole number from 2 to 4096 "
+                  "threads"},
+        BadConfig{"grpc:\n  max_threads: 99999999999999999999\n",
+                  "config k.yaml:2: grpc.max_threads: \"99999999999999999999\" is not a whole "
+                  "number from 2 to 4096 threads"},
+        BadConfig{"grpc:\n  max_message: 1GB\n",
+                  "config k.yaml:2: grpc.max_message: \"1GB\" is not a whole number from 1024 to "
+                  "268435456 bytes"},
+        BadConfig{"grpc:\n  max_message: 18014398509481984KiB\n",
+                  "config k.yaml:2: grpc.max_message: \"18014398509481984KiB\" is not a whole "
+                  "number from 1024 to 268435456 bytes"},
+        BadConfig{"http:\n  per_stream_metrics: yes\n",
+                  "config k.yaml:2: http.per_stream_metrics: \"yes\" is not true or false"},
+        BadConfig{
+            "readiness: {grace: 5}\n",
+            "config k.yaml:1: readiness.grace: \"5\" is not a duration such as 500ms, 5s or 1m30s"},
+        BadConfig{"readiness: {grace: 48h}\n",
+                  "config k.yaml:1: readiness.grace: 48h is out of range, 0 to 24h"},
+        BadConfig{"readiness: {grace: -1s}\n",
+                  "config k.yaml:1: readiness.grace: -1s is out of range, 0 to 24h"},
+        BadConfig{"readiness: {grace: inf}\n",
+                  "config k.yaml:1: readiness.grace: inf is out of range, 0 to 24h"},
+        BadConfig{"routing: {policy: best}\n",
+                  "config k.yaml:1: routing.policy: \"best\" is not one of lmetric, prefix, "
+                  "least_loaded, round_robin, random"},
+        BadConfig{"ingest:\n  reconnect_min: 1m\n  reconnect_max: 1s\n",
+                  "config k.yaml:2: ingest.reconnect_min: 1m is above reconnect_max, 1s"},
+        BadConfig{"grpc:\n  tls:\n    certificate_file: a\n",
+                  "config k.yaml:3: grpc.tls.certificate_file: certificate_file and key_file must "
+                  "both be given or both be empty"},
+        BadConfig{"grpc:\n  tls: {client_ca_file: ca}\n",
+                  "config k.yaml:2: grpc.tls.client_ca_file: needs certificate_file and key_file "
+                  "as well"},
+        BadConfig{"workers:\n- event_endpoint: tcp://h:1\n",
+                  "config k.yaml:2: workers[0].worker_id: is missing"},
+        BadConfig{"workers:\n- {worker_id: a, address: x, model: m}\n",
+                  "config k.yaml:2: workers[0].event_endpoint: is missing"},
+        BadConfig{
+            "workers:\n- {worker_id: a, address: x, model: m, event_endpoint: 'tcp://h:1', curve: "
+            "{server_public_key_file: /nonexistent}}\n",
+            "config k.yaml:2: workers[0].curve.server_public_key_file: /nonexistent: No such "
+            "file or directory"},
+        BadConfig{"workers:\n- &w {worker_id: a, address: x, model: m, event_endpoint: "
+                  "'tcp://h:1'}\n- *w\n",
+                  "config k.yaml:1: workers: worker_id \"a\" is used twice"},
+        BadConfig{"listeners:\n- topic: kv@\n",
+                  "config k.yaml:2: listeners[0].endpoint: is missing"}));
+
+TEST(LoadConfigTest, NothingMeansDefaults) {
+  for (const char* text : {"", "# only a comment\n", "workers:\n", "grpc:\nlog: {}\n"}) {
+    const auto config = LoadConfig(text, "k.yaml", {});
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(PrintConfig(*config), PrintConfig(ServeConfig{}));
+  }
+}
+
+TEST(LoadConfigTest, ReadsEveryKindOfValue) {
+  const auto config = LoadConfig(R"(
+grpc: {listen: "127.0.0.1:0", max_message: 8MiB}
+http: {per_stream_metrics: false}
+routing: {policy: prefix, lease_timeout: 1m30s}
+ingest: {lanes: 4, reconnect_min: 250ms}
+log: {level: debug, format: json}
+listeners:
+- {endpoint: "tcp://*:5557", engine: sglang, replay_port: 5559}
+workers:
+- worker_id: w0
+  address: http://10.0.0.7:8000
+  model: llama
+  block_size_tokens: 16
+  event_endpoint: tcp://10.0.0.7:5557
+  replay_endpoint: tcp://10.0.0.7:6557
+  data_parallel_size: 2
+  rank_overrides: [{rank: 1, event_endpoint: "tcp://10.0.0.8:5557"}]
+  copies: set
+  draining: true
+)",
+                                 "k.yaml", {});
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->grpc.max_message_bytes, size_t{8} << 20);
+  EXPECT_FALSE(config->http.per_stream_metrics);
+  EXPECT_EQ(config->routing.policy, PolicyKind::kPrefix);
+  EXPECT_EQ(config->routing.lease_timeout, milliseconds(90'000));
+  EXPECT_EQ(config->ingest.lanes, 4);
+  EXPECT_EQ(config->ingest.reconnect_min, milliseconds(250));
+  EXPECT_EQ(config->log.format, "json");
+  ASSERT_EQ(config->listeners.size(), 1u);
+  EXPECT_EQ(config->listeners[0].engine, EngineKind::kSglang);
+  ASSERT_EQ(config->workers.size(), 1u);
+  const WorkerConfig& worker = config->workers[0];
+  EXPECT_EQ(worker.spec.rank_overrides.at(0).event_endpoint, "tcp://10.0.0.8:5557");
+  EXPECT_EQ(worker.spec.copies, CopyMode::kSet);
+  EXPECT_TRUE(worker.draining);
+}
+
+TEST(LoadConfigTest, CurveKeysComeFromFilesThatMustHoldOneKeyEach) {
+  const std::string path = testing::TempDir() + "curve_" + std::to_string(getpid());
+  const auto load = [&path] {
+    return LoadConfig(
+        "workers:\n- worker_id: a\n  address: x\n  model: m\n  event_endpoint: tcp://h:1\n"
+        "  curve:\n    server_public_key_file: " +
+            path + "\n    client_public_key_file: " + path +
+            "\n    client_secret_key_file: " + path + "\n",
+        "k.yaml", {});
+  };
+  const std::string key(40, 'k');
+  std::ofstream(path) << key << "\n";
+  const auto good = load();
+  ASSERT_TRUE(good.ok()) << good.status();
+  EXPECT_EQ(good->workers[0].spec.curve.client_secret, key);
+  EXPECT_THAT(PrintConfig(*good), testing::Not(HasSubstr(key)));
+  std::ofstream(path) << "short";
+  EXPECT_THAT(std::string(MessageOf(load().status())), HasSubstr("5 characters, a Z85 key has 40"));
+  std::remove(path.c_str());
+}
+
+TEST(LoadConfigTest, TheCommandLineOutranksTheFileAndNamesItsFlag) {
+  ConfigOverrides flags;
+  flags.SetField("--policy", "routing.policy", "random");
+  ASSERT_TRUE(
+      flags.AddWorker("id=w1,address=x,model=m,events=tcp://h:5557,ranks=2,block_size=16").ok());
+  const auto config = LoadConfig(
+      "routing: {policy: prefix}\nworkers:\n- {worker_id: w0, address: x, model: m, "
+      "event_endpoint: "
+      "'tcp://h:1'}\n",
+      "k.yaml", flags);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->routing.policy, PolicyKind::kRandom);
+  ASSERT_EQ(config->workers.size(), 2u);
+  EXPECT_EQ(config->workers[1].spec.worker_id, "w1");
+  EXPECT_EQ(config->workers[1].spec.data_parallel_size, 2u);
+  EXPECT_EQ(config->workers[1].spec.block_size_tokens, 16u);
+
+  ConfigOverrides wrong;
+  wrong.SetField("--policy", "routing.policy", "best");
+  EXPECT_THAT(std::string(MessageOf(LoadConfig("", "", wrong).status())),
+              StartsWith("--policy: routing.policy: \"best\" is not one of lmetric"));
+  ConfigOverrides typo;
+  ASSERT_TRUE(typo.AddWorker("id=w1,address=x,adress=x,model=m,events=tcp://h:1").ok());
+  EXPECT_EQ(MessageOf(LoadConfig("", "", typo).status()),
+            "--worker: workers[0].adress: there is no such field");
+  EXPECT_EQ(MessageOf(ConfigOverrides().AddWorker("w0")), "--worker: \"w0\" is not key=value");
+  EXPECT_EQ(MessageOf(ConfigOverrides().AddWorker("id=a,id=b")),
+            "--worker: worker_id is given twice");
+}
+
+TEST(LoadConfigTest, SizeDepthAndAliasesAreBounded) {
+  EXPECT_THAT(
+      std::string(MessageOf(
+          LoadConfig(std::string(limits::kMaxConfigBytes + 1, ' '), "k.yaml", {}).status())),
+      HasSubstr("the limit is 16777216"));
+  std::string laughs = "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n";
+  for (int i = 1; i < 9; ++i) {
+    laughs += fmt::format("a{0}: &a{0} [*a{1} ,*a{1} ,*a{1} ,*a{1} ,*a{1} ,*a{1} ,*a{1} ,*a{1} ]\n",
+                          i, i - 1);
+  }
+  EXPECT_THAT(std::string(MessageOf(LoadConfig(laughs, "k.yaml", {}).status())),
+              HasSubstr("more than 1000000 values"));
+  EXPECT_FALSE(LoadConfig(std::string(100'000, '['), "k.yaml", {}).ok());
+}
+
+}  // namespace
+}  // namespace kvroute
