@@ -44,6 +44,10 @@ enum class ReplayResult : uint8_t { kComplete, kTrimmed, kTimeout, kHole, kFaile
 inline constexpr int kReplayResultCount = static_cast<int>(ReplayResult::kFailed) + 1;
 std::string_view ReplayResultName(ReplayResult result);
 
+inline void Increment(std::atomic<uint64_t>* counter, uint64_t by = 1) {
+  counter->fetch_add(by, std::memory_order_relaxed);
+}
+
 // Process-wide totals of the ingest path: relaxed atomics, read by telemetry at scrape time.
 struct IngestCounters {
   using Counter = std::atomic<uint64_t>;

@@ -3,14 +3,6 @@
 #include <algorithm>
 
 namespace kvroute {
-namespace {
-
-void Increment(std::atomic<uint64_t>* counter, uint64_t by = 1) {
-  counter->fetch_add(by, std::memory_order_relaxed);
-}
-
-}  // namespace
-
 StreamMachine::StreamMachine(StreamStatus* status, const IngestOptions& options, Decoder* decoder,
                              PrefixIndex* index, IngestCounters* counters, const Clock* clock)
     : status_(status),
