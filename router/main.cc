@@ -2,6 +2,7 @@
 
 #include "tools/corpus/corpus_command.h"
 #include "tools/decode/decode_command.h"
+#include "tools/replay/replay_command.h"
 
 // kvroute: one binary, a subcommand for each thing a person does with it.
 int main(int argc, char** argv) {
@@ -11,6 +12,7 @@ int main(int argc, char** argv) {
   // Every Add*Command(&app, &exit_code) stands here, one a line.
   kvroute::AddCorpusCommand(&app, &exit_code);
   kvroute::AddDecodeCommand(&app, &exit_code);
+  kvroute::AddReplayCommand(&app, &exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,0 +1,124 @@
+#include "tools/replay/replay_command.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "tools/replay/closed_loop.h"
+#include "tools/replay/open_loop.h"
+
+namespace kvroute {
+namespace {
+
+struct ReplayFlags {
+  std::string corpus_path;
+  std::string mode = "closed";
+  std::string index = "runs";
+  bool check = false;
+  std::string json_path;
+  uint32_t repetitions = 1;
+  uint32_t window_ms = 0;
+  OpenLoopOptions open;
+};
+
+const std::map<std::string, ReplayIndexKind>& IndexKinds() {
+  static const auto* const kinds = new std::map<std::string, ReplayIndexKind>{
+      {"runs", ReplayIndexKind::kRuns}, {"none", ReplayIndexKind::kNone}};
+  return *kinds;
+}
+
+absl::StatusOr<ReplayRun> RunOnce(const ReplayFlags& flags, const Corpus& corpus,
+                                  uint64_t rss_before) {
+  const std::unique_ptr<ReplayIndex> index = MakeReplayIndex(IndexKinds().at(flags.index));
+  absl::StatusOr<ReplayRun> run =
+      flags.mode == "open" ? ReplayOpenLoop(corpus, flags.open, index.get())
+                           : ReplayClosedLoop(corpus, flags.open.second_half_only, index.get());
+  if (run.ok()) {
+    const uint64_t rss = ProcessRssBytes();
+    run->rss_growth_bytes = rss > rss_before ? rss - rss_before : 0;
+  }
+  return run;
+}
+
+absl::Status WriteText(const std::string& path, const std::string& text) {
+  std::ofstream out(path, std::ios::trunc);
+  out << text << '\n';
+  out.close();
+  if (out) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(path, ": cannot write"));
+}
+
+absl::Status Measure(const ReplayFlags& flags, const Corpus& corpus) {
+  ReplayReport report;
+  report.corpus = flags.corpus_path;
+  report.index = flags.index;
+  report.mode = flags.mode;
+  report.second_half_only = flags.open.second_half_only;
+  const uint64_t rss_before = ProcessRssBytes();
+  for (uint32_t i = 0; i < flags.repetitions; ++i) {
+    absl::StatusOr<ReplayRun> run = RunOnce(flags, corpus, rss_before);
+    if (!run.ok()) return run.status();
+    report.runs.push_back(*run);
+  }
+  std::fputs(report.ToText().c_str(), stdout);
+  if (flags.json_path.empty()) return absl::OkStatus();
+  return WriteText(flags.json_path, report.ToJson());
+}
+
+absl::Status Replay(const ReplayFlags& flags) {
+  const absl::StatusOr<Corpus> corpus = Corpus::Read(flags.corpus_path);
+  if (!corpus.ok()) return corpus.status();
+  if (!flags.check) return Measure(flags, *corpus);
+  const std::unique_ptr<ReplayIndex> index = MakeReplayIndex(IndexKinds().at(flags.index));
+  if (absl::Status status = CheckAgainstModel(*corpus, index.get()); !status.ok()) return status;
+  std::printf("%s: all %zu operations equal the reference model\n", flags.corpus_path.c_str(),
+              corpus->operations.size());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddReplayCommand(CLI::App* app, int* exit_code) {
+  CLI::App* command =
+      app->add_subcommand("replay", "run a corpus file against the index and measure or check it");
+  auto flags = std::make_shared<ReplayFlags>();
+  command->add_option("--corpus", flags->corpus_path, "file written by kvroute corpus")->required();
+  command->add_option("--mode", flags->mode, "closed: serial, timed one by one; open: by deadline")
+      ->check(CLI::IsMember({"closed", "open"}))
+      ->capture_default_str();
+  command->add_flag("--half", flags->open.second_half_only, "time the second half only");
+  command->add_option("--index", flags->index, "runs or none (the floor)")
+      ->check(CLI::IsMember({"runs", "none"}))
+      ->capture_default_str();
+  command->add_flag("--check", flags->check, "compare every answer with the reference model");
+  command->add_option("--json", flags->json_path, "write the report there as JSON");
+  command->add_option("--repetitions", flags->repetitions, "runs, each on a new index")
+      ->check(CLI::Range(1, 1'000))
+      ->capture_default_str();
+  command->add_option("--window-ms", flags->window_ms, "open: scale the deadlines to this window")
+      ->check(CLI::Range(1, 86'400'000));
+  command
+      ->add_option("--offered-block-ops", flags->open.offered_block_ops,
+                   "open: scale the deadlines to this many block operations a second")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--query-lanes", flags->open.query_lanes, "open: threads that query")
+      ->check(CLI::Range(1, 1'024))
+      ->capture_default_str();
+  command->add_option("--event-lanes", flags->open.event_lanes, "open: threads that apply events")
+      ->check(CLI::Range(1, 1'024))
+      ->capture_default_str();
+  command->add_flag("!--no-pin", flags->open.pin, "open: leave the lanes to the scheduler");
+  command->callback([flags, exit_code] {
+    flags->open.window_ns = uint64_t{flags->window_ms} * 1'000'000;
+    const absl::Status status = Replay(*flags);
+    if (status.ok()) return;
+    std::fprintf(stderr, "kvroute replay: %s\n", std::string(status.message()).c_str());
+    *exit_code = 1;
+  });
+}
+
+}  // namespace kvroute

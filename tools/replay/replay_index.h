@@ -1,0 +1,62 @@
+#ifndef KVROUTE_TOOLS_REPLAY_REPLAY_INDEX_H_
+#define KVROUTE_TOOLS_REPLAY_REPLAY_INDEX_H_
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "indexer/index/prefix_index.h"
+
+namespace kvroute {
+
+// What a corpus is replayed against: the index, or something measured beside it. One virtual call
+// an operation, 1-2 ns of the hundreds that it takes. Thread safety: as PrefixIndex.
+class ReplayIndex {
+ public:
+  virtual ~ReplayIndex() = default;
+  virtual absl::StatusOr<StreamId> Open(CopyMode mode) = 0;
+  virtual void Close(StreamId stream) = 0;
+  virtual StoreResult Store(StreamId stream, const StoreRequest& request) = 0;
+  virtual RemoveResult Remove(StreamId stream, absl::Span<const EngineHash> engine_hashes) = 0;
+  virtual uint64_t Clear(StreamId stream) = 0;
+  virtual void Match(absl::Span<const PrefixHash> prompt, MatchResult* result) const = 0;
+  virtual PrefixIndexStats Stats() const = 0;
+};
+
+// Any class with the methods of PrefixIndex.
+template <typename Index>
+class ReplayIndexOf final : public ReplayIndex {
+ public:
+  template <typename... Args>
+  explicit ReplayIndexOf(Args&&... args) : index_(std::forward<Args>(args)...) {}
+
+  absl::StatusOr<StreamId> Open(CopyMode mode) override { return index_.Open(mode); }
+  void Close(StreamId stream) override { index_.Close(stream); }
+  StoreResult Store(StreamId stream, const StoreRequest& request) override {
+    return index_.Store(stream, request);
+  }
+  RemoveResult Remove(StreamId stream, absl::Span<const EngineHash> engine_hashes) override {
+    return index_.Remove(stream, engine_hashes, Tier::kGpu);
+  }
+  uint64_t Clear(StreamId stream) override { return index_.Clear(stream); }
+  void Match(absl::Span<const PrefixHash> prompt, MatchResult* result) const override {
+    index_.Match(prompt, result);
+  }
+  PrefixIndexStats Stats() const override { return index_.Stats(); }
+
+ private:
+  Index index_;
+};
+
+enum class ReplayIndexKind : uint8_t {
+  kRuns,  // PrefixIndex
+  kNone,  // does nothing: what the replay itself costs
+};
+
+std::unique_ptr<ReplayIndex> MakeReplayIndex(ReplayIndexKind kind);
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_TOOLS_REPLAY_REPLAY_INDEX_H_
