@@ -3,6 +3,7 @@
 #include "tools/corpus/corpus_command.h"
 #include "tools/decode/decode_command.h"
 #include "tools/replay/replay_command.h"
+#include "tools/load/load_command.h"
 
 // kvroute: one binary, a subcommand for each thing a person does with it.
 int main(int argc, char** argv) {
@@ -13,6 +14,7 @@ int main(int argc, char** argv) {
   kvroute::AddCorpusCommand(&app, &exit_code);
   kvroute::AddDecodeCommand(&app, &exit_code);
   kvroute::AddReplayCommand(&app, &exit_code);
+  kvroute::AddLoadCommand(&app, &exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

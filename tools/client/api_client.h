@@ -1,0 +1,40 @@
+#ifndef KVROUTE_TOOLS_CLIENT_API_CLIENT_H_
+#define KVROUTE_TOOLS_CLIENT_API_CLIENT_H_
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "kvroute/v1/fleet.pb.h"
+#include "kvroute/v1/router.pb.h"
+
+namespace kvroute {
+
+// A running kvroute's API over plain gRPC, one blocking call at a time a thread.
+//
+// Thread safety: any thread. Errors: the server's own status with the call's name in front;
+// DEADLINE_EXCEEDED or UNAVAILABLE when nobody answers within the timeout (a server that is still
+// starting is waited for).
+class ApiClient {
+ public:
+  explicit ApiClient(const std::string& address,
+                     std::chrono::milliseconds timeout = std::chrono::milliseconds(10'000));
+  ~ApiClient();
+
+  absl::Status Register(const v1::Worker& worker) const;
+  absl::Status Deregister(const std::string& worker_id) const;
+  absl::StatusOr<v1::ListResponse> List() const;
+  absl::StatusOr<v1::ScoreResponse> Score(const v1::ScoreRequest& request) const;
+  absl::StatusOr<v1::RouteResponse> Route(const v1::RouteRequest& request) const;
+  absl::StatusOr<v1::CompleteResponse> Complete(const v1::CompleteRequest& request) const;
+
+ private:
+  class Stubs;  // keeps gRPC out of this header
+  std::unique_ptr<Stubs> stubs_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_TOOLS_CLIENT_API_CLIENT_H_
