@@ -1,0 +1,141 @@
+#include "indexer/ingest/ingest.h"
+
+#include <sys/resource.h>
+
+#include <atomic>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "indexer/ingest/event_subscription.h"
+#include "indexer/ingest/frames.h"
+#include "indexer/ingest/lane.h"
+#include "indexer/ingest/zmq_socket.h"
+
+namespace kvroute {
+namespace {
+
+// A stream takes up to five descriptors; the usual soft limit of 1,024 would end at two hundred
+// streams.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+class ZmqIngest final : public Ingest {
+ public:
+  ZmqIngest(const IngestOptions& options, PrefixIndex* index, IngestCounters* counters,
+            const Clock* clock)
+      : options_(options), index_(index), sockets_(options.io_threads) {
+    const LaneContext context{&sockets_, &options_,      index,   counters,
+                              clock,     &open_streams_, nullptr, nullptr};
+    for (int i = 0; i < options.lanes; ++i) {
+      lanes_.push_back(std::make_unique<Lane>(absl::StrCat("ingest-", i), context));
+    }
+  }
+
+  absl::StatusOr<std::shared_ptr<const StreamStatus>> AddStream(
+      const StreamConfig& config) override {
+    auto subscription = EventSubscription::Connect(&sockets_, options_, config);
+    if (!subscription.ok()) return subscription.status();
+    if (absl::Status status = CheckReplayEndpoint(config); !status.ok()) return status;
+    auto status = Open(config);
+    if (!status.ok()) return status.status();
+    NextLane()->Add(*status, *std::move(subscription));
+    return *std::move(status);
+  }
+
+  // Which lane has it is known to the lanes only: a discovered stream is its listener's.
+  void RemoveStream(StreamId id) override {
+    for (const auto& lane : lanes_) lane->Remove(id);
+  }
+
+  absl::Status AddListener(const ListenerConfig& config,
+                           std::function<void(const DiscoveredStream&)> on_discovered) override {
+    auto subscription = EventSubscription::Listen(&sockets_, options_, config);
+    if (!subscription.ok()) return subscription.status();
+    spdlog::info("listening for engines on {}", (*subscription)->BoundEndpoint());
+    NextLane()->AddListener(
+        *std::move(subscription),
+        [this, config, on_discovered = std::move(on_discovered)](const std::string& topic) {
+          return Discover(config, topic, on_discovered);
+        });
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::StatusOr<std::shared_ptr<StreamStatus>> Open(const StreamConfig& config) {
+    if (open_streams_.fetch_add(1, std::memory_order_relaxed) >= options_.max_streams) {
+      open_streams_.fetch_sub(1, std::memory_order_relaxed);
+      return absl::ResourceExhaustedError(
+          absl::StrCat("max_streams: ", options_.max_streams, " are open"));
+    }
+    auto id = index_->Open(CopyModeOf(config));
+    if (!id.ok()) {
+      open_streams_.fetch_sub(1, std::memory_order_relaxed);
+      return id.status();
+    }
+    auto status = std::make_shared<StreamStatus>();
+    status->config = config;
+    status->id = *id;
+    return status;
+  }
+
+  std::shared_ptr<StreamStatus> Discover(
+      const ListenerConfig& listener, const std::string& topic,
+      const std::function<void(const DiscoveredStream&)>& on_discovered) {
+    const auto identity = ParseTopicIdentity(topic);
+    if (!identity.has_value()) return nullptr;
+    StreamConfig config;
+    config.worker_id = absl::StrCat(identity->host, "@", identity->model);
+    config.engine = listener.engine;
+    config.topic = topic;
+    if (listener.replay_port != 0) {
+      config.replay_endpoint = absl::StrCat("tcp://", identity->pod, ":", listener.replay_port);
+      if (!CheckReplayEndpoint(config).ok()) return nullptr;
+    }
+    auto status = Open(config);
+    if (!status.ok()) return nullptr;
+    on_discovered({topic, identity->host, identity->model, *status});
+    return *std::move(status);
+  }
+
+  // The replay socket is made anew for every replay; whether it can be is said now.
+  absl::Status CheckReplayEndpoint(const StreamConfig& config) {
+    if (config.replay_endpoint.empty()) return absl::OkStatus();
+    ZmqSocket socket(&sockets_, ZMQ_DEALER);
+    return socket.Connect("replay_endpoint", config.replay_endpoint);
+  }
+
+  Lane* NextLane() {
+    return lanes_[next_lane_.fetch_add(1, std::memory_order_relaxed) % lanes_.size()].get();
+  }
+
+  const IngestOptions options_;
+  PrefixIndex* const index_;
+  SocketContext sockets_;
+  std::atomic<size_t> open_streams_{0};
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::atomic<size_t> next_lane_{0};
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Ingest>> Ingest::Start(const IngestOptions& options,
+                                                      PrefixIndex* index, IngestCounters* counters,
+                                                      const Clock* clock) {
+  if (options.lanes < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("ingest.lanes: ", options.lanes, ", at least 1 is needed"));
+  }
+  if (options.io_threads < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("ingest.io_threads: ", options.io_threads, ", at least 1 is needed"));
+  }
+  RaiseDescriptorLimit();
+  return std::make_unique<ZmqIngest>(options, index, counters, clock);
+}
+
+}  // namespace kvroute

@@ -1,0 +1,69 @@
+#ifndef KVROUTE_INDEXER_INGEST_LANE_H_
+#define KVROUTE_INDEXER_INGEST_LANE_H_
+
+#include <array>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "indexer/base/mutex.h"
+#include "indexer/base/named_thread.h"
+#include "indexer/ingest/stream_worker.h"
+
+namespace kvroute {
+
+// One thread and the streams whose events it applies, in turns of bounded work each.
+//
+// Thread safety: Add, Remove and AddListener from any thread; they return at once.
+class Lane {
+ public:
+  // `context` without its poll set and decoders, which are the lane's own.
+  Lane(const std::string& name, const LaneContext& context);
+  ~Lane();  // ends the thread and closes the sockets
+
+  void Add(std::shared_ptr<StreamStatus> status, std::unique_ptr<EventSubscription> subscription);
+  void AddListener(std::unique_ptr<EventSubscription> subscription,
+                   Listener::OpenStream open_stream);
+  void Remove(StreamId id);
+
+ private:
+  struct AddCommand {
+    std::shared_ptr<StreamStatus> status;
+    std::unique_ptr<EventSubscription> subscription;
+  };
+  struct ListenCommand {
+    std::unique_ptr<EventSubscription> subscription;
+    Listener::OpenStream open_stream;
+  };
+  struct RemoveCommand {
+    StreamId id;
+  };
+  using Command = std::variant<AddCommand, ListenCommand, RemoveCommand>;
+
+  void Post(Command command);
+  void Run();
+  bool RunCommands();  // false: to end
+  void Execute(AddCommand command);
+  void Execute(ListenCommand command);
+  void Execute(RemoveCommand command);
+  void TickAll();
+
+  PollSet poll_set_;
+  LaneContext context_;
+  std::array<std::unique_ptr<Decoder>, kEngineKindCount> decoders_;
+  // Of the lane's thread.
+  absl::flat_hash_map<StreamId, std::unique_ptr<ConnectedStream>> streams_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  Nanos next_tick_{0};
+
+  Mutex mutex_;
+  std::vector<Command> commands_ ABSL_GUARDED_BY(mutex_);
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  NamedThread thread_;  // last: it starts when everything else is there
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_INGEST_LANE_H_

@@ -1,0 +1,198 @@
+#include "indexer/ingest/stream_worker.h"
+
+#include <utility>
+
+namespace kvroute {
+namespace {
+
+// A stream's share of a lane's turn, of live batches, of replayed and of held ones each: at some 20
+// us a batch, others wait a few milliseconds at most.
+constexpr size_t kBatchesPerTurn = 64;
+
+}  // namespace
+
+// ---- ReplayedStream ----
+
+ReplayedStream::ReplayedStream(const LaneContext& lane, std::shared_ptr<StreamStatus> status)
+    : lane_(lane),
+      status_(std::move(status)),
+      machine_(status_.get(), *lane.options, lane.decoder(status_->config.engine), lane.index,
+               lane.counters, lane.clock) {}
+
+ReplayedStream::~ReplayedStream() {
+  CloseReplay();
+  lane_.poll_set->Forget(this);
+  lane_.index->Close(status_->id);
+  lane_.open_streams->fetch_sub(1, std::memory_order_relaxed);
+}
+
+bool ReplayedStream::Work() {
+  bool more = false;
+  for (size_t i = 0; replay_ != nullptr && i < kBatchesPerTurn; ++i) {
+    if (!message_.ReceiveFrom(replay_->get())) break;
+    more = i + 1 == kBatchesPerTurn;
+    const auto reply = ParseReplayReply(message_.frames());
+    if (!reply.has_value()) {
+      Increment(&lane_.counters->malformed_messages);
+    } else if (reply->end) {
+      machine_.OnReplayEnd();
+    } else {
+      machine_.OnReplayedBatch(reply->seq, reply->payload);
+    }
+    FollowMachine();
+  }
+  more |= machine_.Drain(kBatchesPerTurn);
+  FollowMachine();
+  return more;
+}
+
+void ReplayedStream::Tick() {
+  machine_.OnTick();
+  FollowMachine();
+}
+
+// Asks for the replay the machine wants and drops the one it no longer does.
+void ReplayedStream::FollowMachine() {
+  const std::optional<uint64_t> from = machine_.TakeReplayRequest();
+  if (from.has_value() || !machine_.WantsReplay()) CloseReplay();
+  if (!from.has_value()) return;
+  replay_ = std::make_unique<ZmqSocket>(lane_.sockets, ZMQ_DEALER);
+  replay_->ApplyCommonOptions(*lane_.options);
+  // Both were accepted when the stream was added; what fails now ends in the machine's time limit.
+  replay_->ApplyCurve(status_->config.curve).IgnoreError();
+  replay_->Connect("replay_endpoint", status_->config.replay_endpoint).IgnoreError();
+  const auto request = EncodeSequence(*from);
+  zmq_send(replay_->get(), "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT);
+  zmq_send(replay_->get(), request.data(), request.size(), ZMQ_DONTWAIT);
+  lane_.poll_set->Watch(replay_->fd(), this);
+  lane_.poll_set->MarkReady(this);
+}
+
+void ReplayedStream::CloseReplay() {
+  if (replay_ == nullptr) return;
+  lane_.poll_set->Unwatch(replay_->fd());
+  replay_.reset();
+}
+
+// ---- ConnectedStream ----
+
+ConnectedStream::ConnectedStream(const LaneContext& lane, std::shared_ptr<StreamStatus> status,
+                                 std::unique_ptr<EventSubscription> subscription)
+    : lane_(lane), status_(status), subscription_(std::move(subscription)), stream_(lane, status) {
+  lane_.poll_set->Watch(subscription_->event_fd(), this);
+  lane_.poll_set->Watch(subscription_->monitor_fd(), this);
+  lane_.poll_set->MarkReady(this);
+}
+
+ConnectedStream::~ConnectedStream() {
+  lane_.poll_set->Forget(this);
+  lane_.poll_set->Unwatch(subscription_->event_fd());
+  lane_.poll_set->Unwatch(subscription_->monitor_fd());
+}
+
+bool ConnectedStream::Work() {
+  FollowConnection();
+  bool more = ReceiveLive();
+  more |= stream_.Work();
+  return more;
+}
+
+bool ConnectedStream::ReceiveLive() {
+  for (size_t i = 0; i < kBatchesPerTurn; ++i) {
+    if (!subscription_->Receive(&message_)) return false;
+    if (const auto live = ParseLiveMessage(message_.frames())) {
+      stream_.machine().OnLiveBatch(live->seq, live->payload);
+    } else {
+      Increment(&lane_.counters->malformed_messages);
+    }
+  }
+  return true;
+}
+
+void ConnectedStream::FollowConnection() {
+  while (const auto change = subscription_->NextChange()) {
+    if (*change == EventSubscription::Change::kConnected) stream_.machine().OnConnected();
+    if (*change == EventSubscription::Change::kDisconnected) stream_.machine().OnDisconnected();
+    if (*change == EventSubscription::Change::kRefused) {
+      if (const uint64_t lines = limiter_.Admit(lane_.clock->Monotonic())) {
+        spdlog::warn(
+            "stream {}/{}: {} answers but refuses the handshake: are the CURVE keys right? "
+            "({} alike not shown)",
+            status_->config.worker_id, status_->config.rank, status_->config.event_endpoint,
+            lines - 1);
+      }
+    }
+  }
+}
+
+// ---- Listener ----
+
+Listener::Listener(const LaneContext& lane, std::unique_ptr<EventSubscription> subscription,
+                   OpenStream open_stream)
+    : lane_(lane), subscription_(std::move(subscription)), open_stream_(std::move(open_stream)) {
+  lane_.poll_set->Watch(subscription_->event_fd(), this);
+  lane_.poll_set->Watch(subscription_->monitor_fd(), this);
+  lane_.poll_set->MarkReady(this);
+}
+
+Listener::~Listener() {
+  lane_.poll_set->Forget(this);
+  lane_.poll_set->Unwatch(subscription_->event_fd());
+  lane_.poll_set->Unwatch(subscription_->monitor_fd());
+}
+
+bool Listener::Work() {
+  FollowConnections();
+  return ReceiveLive();
+}
+
+bool Listener::ReceiveLive() {
+  for (size_t i = 0; i < kBatchesPerTurn; ++i) {
+    if (!subscription_->Receive(&message_)) return false;
+    const auto live = ParseLiveMessage(message_.frames());
+    if (!live.has_value()) {
+      Increment(&lane_.counters->malformed_messages);
+    } else if (ReplayedStream* stream = StreamOf(live->topic)) {
+      stream->machine().OnLiveBatch(live->seq, live->payload);
+      lane_.poll_set->MarkReady(stream);
+    }
+  }
+  return true;
+}
+
+ReplayedStream* Listener::StreamOf(std::string_view topic) {
+  const auto found = streams_.find(absl::string_view(topic.data(), topic.size()));
+  if (found != streams_.end()) return found->second.get();
+  std::shared_ptr<StreamStatus> status = open_stream_(std::string(topic));
+  if (status == nullptr) {
+    Increment(&lane_.counters->unknown_topics);
+    return nullptr;
+  }
+  auto& stream = streams_[std::string(topic)];
+  stream = std::make_unique<ReplayedStream>(lane_, std::move(status));
+  stream->machine().OnConnected();
+  return stream.get();
+}
+
+void Listener::FollowConnections() {
+  bool lost = false;
+  while (const auto change = subscription_->NextChange()) {
+    lost |= *change == EventSubscription::Change::kDisconnected;
+  }
+  if (!lost) return;
+  for (auto& [topic, stream] : streams_) {
+    stream->machine().OnDisconnected();
+    stream->machine().OnConnected();
+    lane_.poll_set->MarkReady(stream.get());
+  }
+}
+
+void Listener::Tick() {
+  for (auto& [topic, stream] : streams_) stream->Tick();
+}
+
+void Listener::Remove(StreamId id) {
+  absl::erase_if(streams_, [id](const auto& entry) { return entry.second->id() == id; });
+}
+
+}  // namespace kvroute

@@ -1,0 +1,112 @@
+#ifndef KVROUTE_INDEXER_INGEST_STREAM_WORKER_H_
+#define KVROUTE_INDEXER_INGEST_STREAM_WORKER_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+
+#include "absl/container/flat_hash_map.h"
+#include "indexer/base/log.h"
+#include "indexer/ingest/event_subscription.h"
+#include "indexer/ingest/frames.h"
+#include "indexer/ingest/poll_set.h"
+#include "indexer/ingest/stream_machine.h"
+#include "indexer/ingest/zmq_socket.h"
+
+namespace kvroute {
+
+// What the streams of one lane share. Ownership: everything outlives the lane.
+struct LaneContext {
+  SocketContext* sockets;
+  const IngestOptions* options;
+  PrefixIndex* index;
+  IngestCounters* counters;
+  const Clock* clock;
+  std::atomic<size_t>* open_streams;
+  PollSet* poll_set;
+  std::function<Decoder*(EngineKind)> decoder;  // one a kind, shared by the lane's streams
+};
+
+// A stream's machine and the DEALER socket of its running replay. A new request takes a new socket,
+// so that late replies to the one before cannot be mistaken for its own. Closes the stream in the
+// index when it goes.
+class ReplayedStream final : public Pollable {
+ public:
+  ReplayedStream(const LaneContext& lane, std::shared_ptr<StreamStatus> status);
+  ~ReplayedStream() override;
+
+  StreamMachine& machine() { return machine_; }
+  StreamId id() const { return status_->id; }
+  // Receives replies and applies held batches whose turn has come.
+  bool Work() override;
+  void Tick() override;
+
+ private:
+  void FollowMachine();
+  void CloseReplay();
+
+  const LaneContext lane_;
+  const std::shared_ptr<StreamStatus> status_;
+  StreamMachine machine_;
+  std::unique_ptr<ZmqSocket> replay_;
+  Multipart message_;
+};
+
+// A stream whose engine is connected to.
+class ConnectedStream final : public Pollable {
+ public:
+  ConnectedStream(const LaneContext& lane, std::shared_ptr<StreamStatus> status,
+                  std::unique_ptr<EventSubscription> subscription);
+  ~ConnectedStream() override;
+
+  StreamId id() const { return stream_.id(); }
+  bool Work() override;
+  void Tick() override { stream_.Tick(); }
+
+ private:
+  bool ReceiveLive();
+  void FollowConnection();
+
+  const LaneContext lane_;
+  const std::shared_ptr<StreamStatus> status_;
+  const std::unique_ptr<EventSubscription> subscription_;
+  ReplayedStream stream_;
+  Multipart message_;
+  LogLimiter limiter_;
+};
+
+// A socket that engines connect to; a stream for each topic that is heard.
+//
+// libzmq does not tell whose connection was lost: when any is, all streams of the listener are
+// taken as lost until they speak again or, where a replay is configured, their engine has confirmed
+// its last batch.
+class Listener final : public Pollable {
+ public:
+  // Opens the stream of a topic; null when it cannot be.
+  using OpenStream = std::function<std::shared_ptr<StreamStatus>(const std::string& topic)>;
+
+  Listener(const LaneContext& lane, std::unique_ptr<EventSubscription> subscription,
+           OpenStream open_stream);
+  ~Listener() override;
+
+  bool Work() override;
+  void Tick() override;
+  // Forgets a stream; it comes back when its topic is heard again.
+  void Remove(StreamId id);
+
+ private:
+  bool ReceiveLive();
+  void FollowConnections();
+  ReplayedStream* StreamOf(std::string_view topic);
+
+  const LaneContext lane_;
+  const std::unique_ptr<EventSubscription> subscription_;
+  const OpenStream open_stream_;
+  absl::flat_hash_map<std::string, std::unique_ptr<ReplayedStream>> streams_;
+  Multipart message_;
+  LogLimiter limiter_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_INGEST_STREAM_WORKER_H_
