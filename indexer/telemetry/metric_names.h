@@ -43,7 +43,7 @@ struct MetricDef {
 inline constexpr std::array<MetricDef, kMetricCount> kMetrics = {{
     {Metric::kBuildInfo, MetricKind::kGauge, "kvroute_build_info", "version,commit,compiler", "Always 1; the labels say which build runs."},
     {Metric::kReady, MetricKind::kGauge, "kvroute_ready", "", "1 when /readyz answers 200."},
-    {Metric::kConfigReloads, MetricKind::kCounter, "kvroute_config_reloads_total", "result", "Times the configuration file was read again: applied, unchanged or failed (the old one stays)."},
+    {Metric::kConfigReloads, MetricKind::kCounter, "kvroute_config_reloads_total", "result", "Times the configuration file was read again: applied, or failed (the old one stays)."},
     {Metric::kConfigLastReload, MetricKind::kGauge, "kvroute_config_last_success_timestamp_seconds", "", "When the configuration in force was read."},
     {Metric::kHttpRequests, MetricKind::kCounter, "kvroute_http_requests_total", "code", "HTTP requests answered, by status code."},
 
