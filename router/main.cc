@@ -4,6 +4,7 @@
 #include "tools/decode/decode_command.h"
 #include "tools/replay/replay_command.h"
 #include "tools/load/load_command.h"
+#include "tools/fleet/fleet_command.h"
 
 // kvroute: one binary, a subcommand for each thing a person does with it.
 int main(int argc, char** argv) {
@@ -15,6 +16,7 @@ int main(int argc, char** argv) {
   kvroute::AddDecodeCommand(&app, &exit_code);
   kvroute::AddReplayCommand(&app, &exit_code);
   kvroute::AddLoadCommand(&app, &exit_code);
+  kvroute::AddFleetCommand(&app, &exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,0 +1,25 @@
+#ifndef KVROUTE_TOOLS_FLEET_CACHE_EVENTS_H_
+#define KVROUTE_TOOLS_FLEET_CACHE_EVENTS_H_
+
+#include "absl/types/span.h"
+#include "indexer/event/event.h"
+#include "tools/publisher/block_hasher.h"
+
+namespace kvroute {
+
+// What an engine tells about its block pool, in the order in which it happens. The border between
+// the simulated engine and the sockets: tests record it. Pointers and spans are valid during the
+// call only.
+class CacheEvents {
+ public:
+  virtual ~CacheEvents() = default;
+  // Consecutive blocks of one chain; `parent` nullptr: the first is a prompt's first block.
+  virtual void Stored(const Digest* parent, absl::Span<const Digest> hashes,
+                      absl::Span<const TokenId> tokens) = 0;
+  virtual void Removed(const Digest& hash) = 0;
+  virtual void Cleared() = 0;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_TOOLS_FLEET_CACHE_EVENTS_H_

@@ -1,0 +1,142 @@
+#include "tools/fleet/engine_pool.h"
+
+#include "indexer/base/check.h"
+
+namespace kvroute {
+
+EnginePool::EnginePool(uint32_t capacity_blocks, uint32_t block_size_tokens, Announce announce,
+                       CacheEvents* events)
+    : block_size_tokens_(block_size_tokens),
+      announce_(announce),
+      events_(events),
+      sentinel_(capacity_blocks),
+      blocks_(capacity_blocks + size_t{1}) {
+  KVROUTE_CHECK(capacity_blocks > 0 && block_size_tokens > 0);
+  blocks_[sentinel_].free_previous = blocks_[sentinel_].free_next = sentinel_;
+  for (uint32_t block = 0; block < capacity_blocks; ++block) PushFree(block);
+}
+
+uint32_t EnginePool::CountResident(absl::Span<const Digest> chain) const {
+  uint32_t count = 0;
+  while (count < chain.size() && heads_.contains(chain[count])) ++count;
+  return count;
+}
+
+bool EnginePool::Acquire(absl::Span<const Digest> hits, uint32_t fresh,
+                         std::vector<BlockIndex>* blocks) {
+  std::vector<uint32_t> found;
+  found.reserve(hits.size());
+  uint32_t idle_hits = 0;  // a hit that nobody refers to leaves the free list as well
+  for (const Digest& hash : hits) {
+    const auto head = heads_.find(hash);
+    KVROUTE_CHECK(head != heads_.end());
+    found.push_back(head->second);
+    if (blocks_[head->second].references == 0) ++idle_hits;
+  }
+  if (idle_hits + fresh > free_blocks_) return false;
+
+  for (const uint32_t block : found) {
+    if (blocks_[block].references++ == 0) RemoveFree(block);
+    blocks->push_back(BlockIndex(block));
+  }
+  for (uint32_t i = 0; i < fresh; ++i) {
+    const uint32_t block = blocks_[sentinel_].free_next;
+    RemoveFree(block);
+    Evict(block);
+    blocks_[block].references = 1;
+    blocks->push_back(BlockIndex(block));
+  }
+  return true;
+}
+
+void EnginePool::Register(absl::Span<const BlockIndex> blocks, absl::Span<const Digest> hashes,
+                          absl::Span<const TokenId> tokens, size_t first, size_t end) {
+  const auto announce = [&](size_t from, size_t to) {
+    if (events_ == nullptr || from == to) return;
+    events_->Stored(from == 0 ? nullptr : &hashes[from - 1], hashes.subspan(from, to - from),
+                    tokens.subspan(from * block_size_tokens_, (to - from) * block_size_tokens_));
+  };
+  size_t from = first;
+  for (size_t i = first; i < end; ++i) {
+    const uint32_t block = blocks[i].value();
+    KVROUTE_CHECK(!blocks_[block].findable);
+    blocks_[block].hash = hashes[i];
+    if (Link(block) || announce_ == Announce::kEveryCopy) continue;
+    announce(from, i);  // a further copy is not announced: it splits the stretch
+    from = i + 1;
+  }
+  announce(from, end);
+}
+
+void EnginePool::Release(absl::Span<const BlockIndex> blocks) {
+  for (auto block = blocks.rbegin(); block != blocks.rend(); ++block) {
+    KVROUTE_CHECK(blocks_[block->value()].references > 0);
+    if (--blocks_[block->value()].references == 0) PushFree(block->value());
+  }
+}
+
+void EnginePool::Clear() {
+  KVROUTE_CHECK(free_blocks_ == sentinel_);
+  heads_.clear();
+  for (Block& block : blocks_) {
+    block.findable = false;
+    block.copy_previous = block.copy_next = kNone;
+  }
+  if (events_ != nullptr) events_->Cleared();
+}
+
+void EnginePool::PushFree(uint32_t block) {
+  const uint32_t last = blocks_[sentinel_].free_previous;
+  blocks_[block].free_previous = last;
+  blocks_[block].free_next = sentinel_;
+  blocks_[last].free_next = block;
+  blocks_[sentinel_].free_previous = block;
+  ++free_blocks_;
+}
+
+void EnginePool::RemoveFree(uint32_t block) {
+  KVROUTE_CHECK(block != sentinel_);
+  blocks_[blocks_[block].free_previous].free_next = blocks_[block].free_next;
+  blocks_[blocks_[block].free_next].free_previous = blocks_[block].free_previous;
+  --free_blocks_;
+}
+
+bool EnginePool::Link(uint32_t block) {
+  blocks_[block].findable = true;
+  const auto [head, first] = heads_.try_emplace(blocks_[block].hash, block);
+  if (first) return true;
+  // Behind the head: hits go to the oldest copy, the order of the others does not matter.
+  const uint32_t next = blocks_[head->second].copy_next;
+  blocks_[block].copy_previous = head->second;
+  blocks_[block].copy_next = next;
+  blocks_[head->second].copy_next = block;
+  if (next != kNone) blocks_[next].copy_previous = block;
+  return false;
+}
+
+bool EnginePool::Unlink(uint32_t block) {
+  Block& it = blocks_[block];
+  bool last = false;
+  if (it.copy_previous != kNone) {
+    blocks_[it.copy_previous].copy_next = it.copy_next;
+  } else if (it.copy_next != kNone) {
+    heads_[it.hash] = it.copy_next;
+  } else {
+    heads_.erase(it.hash);
+    last = true;
+  }
+  if (it.copy_next != kNone) blocks_[it.copy_next].copy_previous = it.copy_previous;
+  it.copy_previous = it.copy_next = kNone;
+  it.findable = false;
+  return last;
+}
+
+void EnginePool::Evict(uint32_t block) {
+  if (!blocks_[block].findable) return;
+  const bool last = Unlink(block);
+  if (events_ != nullptr && (last || announce_ == Announce::kEveryCopy)) {
+    events_->Removed(blocks_[block].hash);
+  }
+}
+
+}  // namespace kvroute

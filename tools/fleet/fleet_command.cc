@@ -1,0 +1,228 @@
+#include "tools/fleet/fleet_command.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tools/fleet/fleet_run.h"
+#include "tools/workload/generator.h"
+
+namespace kvroute {
+namespace {
+
+constexpr int kBrokenPromise = 1;
+constexpr int kBadUsage = 2;
+
+// The command line as given.
+struct Arguments {
+  SimulatedFleetOptions fleet;
+  std::string trace;
+  size_t requests = 0;
+  std::vector<std::string> policies = {"lmetric",      "oracle:lmetric", "prefix", "oracle:prefix",
+                                       "least_loaded", "round_robin",    "random"};
+  std::vector<std::string> styles = {"vllm_map"};
+  std::vector<std::string> misbehaviours;
+  std::string json;
+  double step_overhead_ms = 10;
+  double decode_us = 100;
+  Verdict verdict;
+};
+
+void AddEngineOptions(CLI::App* command, Arguments* arguments) {
+  EngineOptions* engine = &arguments->fleet.engine;
+  command
+      ->add_option("--blocks-per-worker", engine->capacity_blocks, "KV blocks of each rank's pool")
+      ->check(CLI::Range(1u, 100'000'000u))
+      ->capture_default_str();
+  command->add_option("--block-size", engine->block_size_tokens, "Tokens a block")
+      ->check(CLI::Range(1u, 4'096u))
+      ->capture_default_str();
+  command
+      ->add_option("--prefill-rate", engine->prefill_tokens_per_second,
+                   "Prompt tokens computed a second")
+      ->check(CLI::Range(1.0, 1e9))
+      ->capture_default_str();
+  command->add_option("--step-ms", arguments->step_overhead_ms, "Fixed time of each step")
+      ->check(CLI::Range(0.001, 1e6))
+      ->capture_default_str();
+  command
+      ->add_option("--decode-us", arguments->decode_us, "Added for each decoding request of a step")
+      ->check(CLI::Range(0.0, 1e9))
+      ->capture_default_str();
+  command->add_option("--step-tokens", engine->max_step_tokens, "Token budget of a step")
+      ->check(CLI::Range(1u, 10'000'000u))
+      ->capture_default_str();
+  command->add_option("--batch", engine->max_batch_requests, "Requests running at once")
+      ->check(CLI::Range(1u, 100'000u))
+      ->capture_default_str();
+}
+
+void AddOptions(CLI::App* command, Arguments* arguments) {
+  SimulatedFleetOptions* fleet = &arguments->fleet;
+  command->add_option("--kvroute", fleet->kvroute,
+                      "host:port of the gRPC address of a running `kvroute serve`");
+  command->add_option("--trace", arguments->trace,
+                      "Mooncake-format trace; without it a workload is generated");
+  command->add_option("--requests", arguments->requests,
+                      "Only so many of the first requests; 0: all (generated: 4000)");
+  command->add_option("--workers", fleet->workers, "Engines")
+      ->check(CLI::Range(1u, 4'096u))
+      ->capture_default_str();
+  command->add_option("--ranks", fleet->ranks, "Data-parallel ranks of each engine")
+      ->check(CLI::Range(1u, 64u))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--policies", arguments->policies,
+          "lmetric, prefix: asked of kvroute; round_robin, random, least_loaded: decided here; "
+          "oracle:POLICY: decided here on the true pools; kvroute:POLICY: asked of kvroute")
+      ->delimiter(',')
+      ->capture_default_str();
+  command
+      ->add_option("--style", arguments->styles,
+                   "Wire styles, given to the workers in turn: vllm_positional, vllm_map, "
+                   "vllm_bytes, sglang_map")
+      ->delimiter(',')
+      ->capture_default_str();
+  AddEngineOptions(command, arguments);
+  command
+      ->add_option(
+          "--speedup", fleet->speedup,
+          "Virtual seconds a real second, for policies that ask kvroute; 0: as fast as it goes")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  command->add_option("--seed", fleet->seed, "Of the generated workload and of ties")
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--misbehave", arguments->misbehaviours,
+          "KIND:wWORKER[.RANK]@SECONDSs[:AMOUNT], e.g. drop:w3@120s:5; see docs/simulator.md")
+      ->delimiter(',');
+  command->add_flag("--settle", fleet->settle,
+                    "Before each request wait until kvroute has caught up (for tests)");
+  command
+      ->add_option("--min-checked", arguments->verdict.min_checked_share,
+                   "Least share of predictions made on exact and settled streams")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command
+      ->add_option("--max-oracle-gap", arguments->verdict.max_oracle_gap_points,
+                   "Most percentage points between a hit rate and its oracle's")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
+  command->add_option("--json", arguments->json,
+                      "File to write the report to; -: standard output, instead of the table");
+}
+
+absl::Status Interpret(Arguments* arguments, std::vector<PolicySpec>* policies) {
+  SimulatedFleetOptions* fleet = &arguments->fleet;
+  fleet->engine.step_overhead = Nanos(static_cast<int64_t>(arguments->step_overhead_ms * 1e6));
+  fleet->engine.decode_per_request = Nanos(static_cast<int64_t>(arguments->decode_us * 1e3));
+  fleet->styles.clear();
+  for (const std::string& name : arguments->styles) {
+    const auto style = ParseWireStyle(name);
+    if (!style.has_value()) {
+      return absl::InvalidArgumentError(absl::StrCat("style: \"", name,
+                                                     "\" is not one of vllm_positional, vllm_map, ",
+                                                     "vllm_bytes, sglang_map"));
+    }
+    fleet->styles.push_back(*style);
+  }
+  for (const std::string& text : arguments->misbehaviours) {
+    const auto misbehaviour = ParseMisbehaviour(text);
+    if (!misbehaviour.ok()) return misbehaviour.status();
+    fleet->misbehaviours.push_back(*misbehaviour);
+  }
+  for (const std::string& name : arguments->policies) {
+    const auto policy = ParsePolicySpec(name);
+    if (!policy.ok()) return policy.status();
+    if (policy->asks_kvroute && fleet->kvroute.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("kvroute: policy ", name, " asks kvroute, whose host:port is not given"));
+    }
+    policies->push_back(*policy);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<TraceRequest>> LoadWorkload(const Arguments& arguments) {
+  if (!arguments.trace.empty()) return ReadTrace(arguments.trace, arguments.requests);
+  GeneratorOptions generator;
+  generator.seed = arguments.fleet.seed;
+  if (arguments.requests > 0) generator.requests = static_cast<uint32_t>(arguments.requests);
+  return GenerateTrace(generator);
+}
+
+void ShowProgress(const std::string& policy, uint64_t requests_done, size_t requests, Nanos now,
+                  Nanos behind) {
+  std::fprintf(stderr, "fleet: %-16s %6llu of %zu requests, virtual %6.0f s, behind %.1f s\n",
+               policy.c_str(), static_cast<unsigned long long>(requests_done), requests,
+               std::chrono::duration<double>(now).count(),
+               std::chrono::duration<double>(behind).count());
+}
+
+// Standard output, or the file that was asked for. False: it cannot be written.
+bool WriteReport(const FleetReport& report, const std::string& json) {
+  if (json == "-") return std::fputs(ToJson(report).c_str(), stdout) >= 0;
+  std::fputs(ToTable(report).c_str(), stdout);
+  if (json.empty()) return true;
+  std::ofstream file(json);
+  file << ToJson(report);
+  file.close();
+  return file.good();
+}
+
+int Fail(int exit_code, absl::string_view message) {
+  std::fprintf(stderr, "kvroute fleet: %.*s\n", static_cast<int>(message.size()), message.data());
+  return exit_code;
+}
+
+int Run(Arguments arguments) {
+  std::vector<PolicySpec> policies;
+  if (absl::Status status = Interpret(&arguments, &policies); !status.ok())
+    return Fail(kBadUsage, status.message());
+  const auto requests = LoadWorkload(arguments);
+  if (!requests.ok()) return Fail(kBadUsage, requests.status().message());
+  if (absl::Status status = CheckWorkload(arguments.fleet, *requests); !status.ok()) {
+    return Fail(kBadUsage, status.message());
+  }
+  arguments.fleet.progress = [&requests](const std::string& policy, uint64_t done, Nanos now,
+                                         Nanos behind) {
+    ShowProgress(policy, done, requests->size(), now, behind);
+  };
+
+  FleetReport report;
+  report.trace = arguments.trace.empty() ? absl::StrCat("generated, seed ", arguments.fleet.seed)
+                                         : arguments.trace;
+  report.workers = arguments.fleet.workers;
+  for (const PolicySpec& policy : policies) {
+    const auto result = RunPolicy(arguments.fleet, policy, *requests);
+    if (!result.ok())
+      return Fail(kBrokenPromise, absl::StrCat(policy.name, ": ", result.status().message()));
+    std::fprintf(stderr, "fleet: %-16s done: %.0f virtual s in %.1f s, at most %.0f ms behind\n",
+                 policy.name.c_str(), result->virtual_seconds, result->wall_seconds,
+                 result->max_behind_ms);
+    report.policies.emplace_back(policy.name, *result);
+  }
+  if (!WriteReport(report, arguments.json))
+    return Fail(kBrokenPromise, absl::StrCat(arguments.json, ": cannot be written"));
+  const std::vector<std::string> broken = BrokenPromises(report, arguments.verdict);
+  for (const std::string& line : broken) Fail(kBrokenPromise, line);
+  return broken.empty() ? 0 : kBrokenPromise;
+}
+
+}  // namespace
+
+void AddFleetCommand(CLI::App* app, int* exit_code) {
+  CLI::App* command =
+      app->add_subcommand("fleet", "Run simulated engines on a trace and compare routing policies");
+  auto arguments = std::make_shared<Arguments>();
+  AddOptions(command, arguments.get());
+  command->callback([arguments, exit_code] { *exit_code = Run(*arguments); });
+}
+
+}  // namespace kvroute

@@ -1,0 +1,63 @@
+#ifndef KVROUTE_TOOLS_FLEET_FLEET_RUN_H_
+#define KVROUTE_TOOLS_FLEET_FLEET_RUN_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "router/policy/policy.h"
+#include "tools/fleet/engine.h"
+#include "tools/fleet/misbehaviour.h"
+#include "tools/fleet/report.h"
+#include "tools/publisher/event_encoder.h"
+#include "tools/workload/trace.h"
+
+namespace kvroute {
+
+struct PolicySpec {
+  std::string name;  // as given: the key of its report
+  PolicyKind kind = PolicyKind::kLmetric;
+  bool asks_kvroute = true;  // else the same code decides on the engines' true state
+};
+
+// lmetric, prefix: asked of kvroute. round_robin, random, least_loaded: decided here, they need no
+// knowledge of caches. oracle:POLICY: decided here, on the true pools. kvroute:POLICY: asked of
+// kvroute, whatever the policy.
+absl::StatusOr<PolicySpec> ParsePolicySpec(const std::string& name);
+
+struct SimulatedFleetOptions {
+  std::string kvroute;  // host:port; only needed by policies that ask it
+  std::chrono::milliseconds kvroute_timeout{
+      10'000};  // of one call, and until all streams are exact
+  uint32_t workers = 16;
+  uint32_t ranks = 1;  // data-parallel, of each worker
+  EngineOptions engine;
+  std::vector<WireStyle> styles = {WireStyle::kVllmMap};  // given to the workers in turn
+  double speedup = 120;                                   // of the runs that ask kvroute
+  uint64_t seed = 1;
+  bool settle =
+      false;  // wait until kvroute has caught up before each request: for tests, it hides the lag
+  std::vector<Misbehaviour> misbehaviours;
+  std::function<void(const std::string& policy, uint64_t requests_done, Nanos virtual_now,
+                     Nanos behind)>
+      progress;
+};
+
+// INVALID_ARGUMENT when the pool of a rank cannot hold one of the requests, or a misbehaviour names
+// nobody.
+absl::Status CheckWorkload(const SimulatedFleetOptions& options,
+                           absl::Span<const TraceRequest> requests);
+
+// Runs the workload through a fresh fleet under one policy. Engines that a policy asks kvroute
+// about are registered under new ids and deregistered afterwards; the others publish nothing.
+// Errors: those of kvroute and of the sockets.
+absl::StatusOr<PolicyReport> RunPolicy(const SimulatedFleetOptions& options,
+                                       const PolicySpec& policy,
+                                       absl::Span<const TraceRequest> requests);
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_TOOLS_FLEET_FLEET_RUN_H_

@@ -1,0 +1,75 @@
+#ifndef KVROUTE_TOOLS_FLEET_KVROUTE_CLIENT_H_
+#define KVROUTE_TOOLS_FLEET_KVROUTE_CLIENT_H_
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "indexer/base/latency_histogram.h"
+#include "tools/fleet/placer.h"
+#include "tools/publisher/event_encoder.h"
+
+namespace kvroute {
+
+// A rank as it is registered at kvroute. The ranks of one worker stand together, rank 0 first.
+struct RegisteredRank {
+  std::string worker_id;
+  uint32_t rank = 0;
+  WireStyle style = WireStyle::kVllmMap;
+  std::string event_endpoint;
+  std::string replay_endpoint;
+};
+
+struct KvrouteClientOptions {
+  std::string address;  // host:port of kvroute's gRPC
+  std::string model;    // keeps runs apart: the only workers of this model are the run's own
+  std::string policy;
+  uint32_t block_size_tokens = 16;
+  std::chrono::milliseconds timeout{10'000};  // of one call, and of waiting for the streams
+};
+
+// A gateway that asks a running kvroute over gRPC: registers the engines, routes each request,
+// tells its progress, deregisters. Targets are numbered in the order of `ranks`.
+//
+// Thread safety: one thread at a time. Errors: whatever the call said, with the call's name in
+// front; UNAVAILABLE when nobody answers in time.
+class KvrouteClient : public Placer {
+ public:
+  KvrouteClient(const KvrouteClientOptions& options, std::vector<RegisteredRank> ranks);
+  ~KvrouteClient() override;
+
+  absl::Status Register();
+  absl::Status Deregister();
+  // Until every stream is exact and has applied `published(target)` batches. `serve` is called
+  // meanwhile: engines must answer kvroute's replay requests. DEADLINE_EXCEEDED names a stream that
+  // is not there yet, and its trust.
+  absl::Status AwaitSettled(const std::function<uint64_t(size_t target)>& published,
+                            const std::function<void()>& serve);
+
+  absl::StatusOr<RequestPlacement> Place(const PlacementRequest& request) override;
+  absl::Status Prefilled(uint64_t number) override;
+  absl::Status Ended(uint64_t number) override;
+
+  // Of the Route calls, as this client saw them.
+  const LatencyHistogram& route_latency() const { return route_latency_; }
+
+ private:
+  class Stubs;  // keeps gRPC out of this header
+
+  absl::Status Complete(uint64_t number, bool ended);
+  std::string RequestId(uint64_t number) const;
+
+  const KvrouteClientOptions options_;
+  const std::vector<RegisteredRank> ranks_;
+  std::unique_ptr<Stubs> stubs_;
+  LatencyHistogram route_latency_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_TOOLS_FLEET_KVROUTE_CLIENT_H_

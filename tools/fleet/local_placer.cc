@@ -1,0 +1,61 @@
+#include "tools/fleet/local_placer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "indexer/base/check.h"
+
+namespace kvroute {
+
+LocalPlacer::LocalPlacer(PolicyKind policy, size_t targets, uint32_t block_size_tokens,
+                         uint64_t seed, CountResident count_resident)
+    : policy_(policy),
+      block_size_tokens_(block_size_tokens),
+      count_resident_(std::move(count_resident)),
+      random_(seed),
+      loads_(targets),
+      candidates_(targets) {}
+
+absl::StatusOr<RequestPlacement> LocalPlacer::Place(const PlacementRequest& request) {
+  const uint64_t tokens = request.prompt.size();
+  for (size_t target = 0; target < loads_.size(); ++target) {
+    const uint64_t matched = count_resident_(target, request.hashes) * uint64_t{block_size_tokens_};
+    const Load& load = loads_[target];
+    candidates_[target] = Candidate{};
+    candidates_[target].target = static_cast<uint32_t>(target);
+    candidates_[target].matched_tokens = matched;
+    candidates_[target].uncached_tokens = std::max<uint64_t>(tokens - matched, 1);
+    candidates_[target].requests_in_flight = load.requests_in_flight;
+    candidates_[target].uncached_tokens_outstanding = load.uncached_tokens_outstanding;
+    candidates_[target].output_tokens_expected = load.output_tokens_expected;
+  }
+  const auto choice = Choose(policy_, absl::MakeSpan(candidates_), random_.Next(), turn_++);
+  KVROUTE_CHECK(choice.has_value());
+  const Candidate& chosen = candidates_[choice->index];
+  Load& load = loads_[chosen.target];
+  ++load.requests_in_flight;
+  load.uncached_tokens_outstanding += chosen.uncached_tokens;
+  load.output_tokens_expected += request.output_tokens;
+  leases_[request.number] = {chosen.target, chosen.uncached_tokens, request.output_tokens};
+  return RequestPlacement{.target = chosen.target, .prediction = std::nullopt};
+}
+
+absl::Status LocalPlacer::Prefilled(uint64_t number) {
+  const auto lease = leases_.find(number);
+  KVROUTE_CHECK(lease != leases_.end());
+  loads_[lease->second.target].uncached_tokens_outstanding -= lease->second.uncached_tokens;
+  lease->second.uncached_tokens = 0;
+  return absl::OkStatus();
+}
+
+absl::Status LocalPlacer::Ended(uint64_t number) {
+  if (absl::Status status = Prefilled(number); !status.ok()) return status;
+  const auto lease = leases_.find(number);
+  Load& load = loads_[lease->second.target];
+  --load.requests_in_flight;
+  load.output_tokens_expected -= lease->second.output_tokens;
+  leases_.erase(lease);
+  return absl::OkStatus();
+}
+
+}  // namespace kvroute

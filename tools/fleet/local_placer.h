@@ -1,0 +1,53 @@
+#ifndef KVROUTE_TOOLS_FLEET_LOCAL_PLACER_H_
+#define KVROUTE_TOOLS_FLEET_LOCAL_PLACER_H_
+
+#include <functional>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "router/policy/policy.h"
+#include "tools/fleet/placer.h"
+#include "tools/workload/random.h"
+
+namespace kvroute {
+
+// Decides by itself, with kvroute's own policy code and the same load accounting as kvroute's
+// leases, on the true state of the engines: the oracle of a policy that looks at caches, and the
+// plain form of one that does not.
+class LocalPlacer : public Placer {
+ public:
+  // How many leading blocks of the chain the target holds at this moment.
+  using CountResident = std::function<uint32_t(size_t target, absl::Span<const Digest> chain)>;
+
+  LocalPlacer(PolicyKind policy, size_t targets, uint32_t block_size_tokens, uint64_t seed,
+              CountResident count_resident);
+
+  absl::StatusOr<RequestPlacement> Place(const PlacementRequest& request) override;
+  absl::Status Prefilled(uint64_t number) override;
+  absl::Status Ended(uint64_t number) override;
+
+ private:
+  struct Load {
+    uint32_t requests_in_flight = 0;
+    uint64_t uncached_tokens_outstanding = 0;
+    uint64_t output_tokens_expected = 0;
+  };
+  struct Lease {
+    size_t target = 0;
+    uint64_t uncached_tokens = 0;  // 0 once prefilled
+    uint64_t output_tokens = 0;
+  };
+
+  const PolicyKind policy_;
+  const uint32_t block_size_tokens_;
+  const CountResident count_resident_;
+  SeededRandom random_;
+  uint64_t turn_ = 0;
+  std::vector<Load> loads_;
+  std::vector<Candidate> candidates_;
+  absl::flat_hash_map<uint64_t, Lease> leases_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_TOOLS_FLEET_LOCAL_PLACER_H_

@@ -1,0 +1,51 @@
+#ifndef KVROUTE_TOOLS_FLEET_PLACER_H_
+#define KVROUTE_TOOLS_FLEET_PLACER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "indexer/event/event.h"
+#include "tools/publisher/block_hasher.h"
+
+namespace kvroute {
+
+// A request that has to go somewhere.
+struct PlacementRequest {
+  uint64_t number = 0;
+  absl::Span<const TokenId> prompt;
+  absl::Span<const Digest> hashes;  // of its full blocks, in the fleet's scheme; empty when engines
+                                    // of several schemes serve
+  uint32_t output_tokens = 0;
+};
+
+// What kvroute said about the target that it chose.
+struct Prediction {
+  uint64_t matched_blocks = 0;
+  bool exact = false;     // the stream's trust was TRUST_EXACT
+  uint64_t next_seq = 0;  // all batches below it are reflected
+};
+
+struct RequestPlacement {
+  size_t target = 0;
+  std::optional<Prediction> prediction;  // nullopt: nobody predicted anything
+};
+
+// Who decides where requests go: the border between the simulation and whatever is compared.
+//
+// Thread safety: one thread at a time. Errors: those of Place are final for the run.
+class Placer {
+ public:
+  virtual ~Placer() = default;
+  virtual absl::StatusOr<RequestPlacement> Place(const PlacementRequest& request) = 0;
+  // The request's first token is out; it ended. Prefilled may come again after an engine's restart.
+  virtual absl::Status Prefilled(uint64_t number) = 0;
+  virtual absl::Status Ended(uint64_t number) = 0;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_TOOLS_FLEET_PLACER_H_

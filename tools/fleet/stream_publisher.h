@@ -1,0 +1,52 @@
+#ifndef KVROUTE_TOOLS_FLEET_STREAM_PUBLISHER_H_
+#define KVROUTE_TOOLS_FLEET_STREAM_PUBLISHER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "tools/fleet/cache_events.h"
+#include "tools/publisher/event_encoder.h"
+#include "tools/publisher/zmq_publisher.h"
+
+namespace kvroute {
+
+// One engine rank's stream: collects a step's cache events in the wire style of the engine and
+// publishes them as one batch over real sockets.
+//
+// Thread safety: one thread at a time. Ownership: the context must outlive it.
+class StreamPublisher : public CacheEvents {
+ public:
+  static absl::StatusOr<std::unique_ptr<StreamPublisher>> Create(ZmqContext* context,
+                                                                 WireStyle style, uint32_t rank,
+                                                                 uint32_t block_size_tokens);
+
+  void Stored(const Digest* parent, absl::Span<const Digest> hashes,
+              absl::Span<const TokenId> tokens) override;
+  void Removed(const Digest& hash) override;
+  void Cleared() override;
+
+  // Publishes what came since the last call, when anything came.
+  void PublishStep();
+  // Forgets it: the engine died before it could be published.
+  void DropStep();
+
+  ZmqPublisher& sockets() { return *sockets_; }
+  uint64_t published_blocks() const { return published_blocks_; }
+
+ private:
+  StreamPublisher(WireStyle style, uint32_t rank, uint32_t block_size_tokens)
+      : rank_(rank), block_size_tokens_(block_size_tokens), encoder_({.style = style}) {}
+
+  const uint32_t rank_;
+  const uint32_t block_size_tokens_;
+  EventEncoder encoder_;
+  std::unique_ptr<ZmqPublisher> sockets_;
+  std::string payload_;
+  uint64_t published_blocks_ = 0;  // stored and removed
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_TOOLS_FLEET_STREAM_PUBLISHER_H_
