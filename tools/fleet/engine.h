@@ -16,7 +16,7 @@ namespace kvroute {
 
 struct EngineOptions {
   uint32_t block_size_tokens = 16;
-  uint32_t capacity_blocks = 16'384;
+  uint32_t capacity_blocks = 32'768;
   uint32_t max_batch_requests = 64;  // running at once
   uint32_t max_step_tokens =
       2'048;  // of all requests in one step: longer prompts are prefilled in chunks
