@@ -30,6 +30,9 @@ function(kvroute_fuzzer)
   target_compile_options(${ARG_NAME} PRIVATE -fsanitize=fuzzer)
   target_link_options(${ARG_NAME} PRIVATE -fsanitize=fuzzer)
   target_link_libraries(${ARG_NAME} PRIVATE kvroute_options ${ARG_DEPS})
+  foreach(library ${ARG_DEPS})  # what is fuzzed must report its coverage, or libFuzzer is blind
+    target_compile_options(${library} PRIVATE -fsanitize=fuzzer-no-link)
+  endforeach()
 endfunction()
 
 # kvroute_benchmark(NAME name SOURCES ... DEPS ...): a Google Benchmark binary.
