@@ -28,4 +28,10 @@ inline std::string_view MessageOf(const absl::Status& status) {
 
 }  // namespace kvroute
 
+// For functions that return absl::Status.
+#define KVROUTE_RETURN_IF_ERROR(expression)                                  \
+  do {                                                                       \
+    if (absl::Status status_ = (expression); !status_.ok()) return status_; \
+  } while (false)
+
 #endif  // KVROUTE_INDEXER_BASE_ERROR_H_

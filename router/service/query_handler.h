@@ -43,15 +43,22 @@ class QueryHandler {
   }
 
  private:
-  struct Scratch;
+  struct Terms;    // what of a request is neither prompt nor candidates
+  struct Scratch;  // everything a query works on
   static Scratch& ThreadScratch();
 
-  absl::Status RouteUncounted(const v1::RouteRequest& request, v1::RouteResponse* response);
-  absl::Status ScoreUncounted(const v1::ScoreRequest& request, v1::ScoreResponse* response);
-  absl::Status CompleteUncounted(const v1::CompleteRequest& request,
-                                 v1::CompleteResponse* response);
-  absl::Status ExplainUncounted(const v1::RouteRequest& request, v1::ExplainResponse* response);
-  uint64_t NextTieBreak();
+  absl::Status DoRoute(const v1::RouteRequest& request, v1::RouteResponse* response);
+  absl::Status DoScore(const v1::ScoreRequest& request, v1::ScoreResponse* response);
+  absl::Status DoComplete(const v1::CompleteRequest& request, v1::CompleteResponse* response);
+  absl::Status DoExplain(const v1::RouteRequest& request, v1::ExplainResponse* response);
+
+  absl::Status ParseTerms(const v1::RouteRequest& request, Terms* terms) const;
+  // Parses the prompt and matches it with every target of the model.
+  template <typename Request>
+  absl::Status MatchPrompt(const Request& request, Scratch* s);
+  absl::Status Lease(const v1::RouteRequest& request, const Scratch& s, const Choice& choice,
+                     std::string* request_id);
+  void CountDecision(const Terms& terms, const Scratch& s, const Choice& choice);
 
   const PrefixIndex* const index_;
   const Fleet* const fleet_;

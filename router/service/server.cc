@@ -1,0 +1,89 @@
+#include "router/service/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include "indexer/base/error.h"
+#include "router/service/fleet_service.h"
+#include "router/service/router_service.h"
+
+namespace kvroute {
+
+class GrpcServer::Impl {
+ public:
+  Impl(const GrpcServerOptions& options, QueryHandler* queries, Fleet* fleet, RoutingStats* stats)
+      : router_(queries, stats, options.max_open_streams), fleet_(fleet, stats) {}
+
+  // False when gRPC cannot listen; it does not say why.
+  bool Listen(const GrpcServerOptions& options) {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(
+        options.address,
+        options.credentials ? options.credentials : grpc::InsecureServerCredentials(), &port_);
+    // Otherwise a second server on the same port would silently take half of the calls.
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
+    builder.SetResourceQuota(grpc::ResourceQuota("kvroute")
+                                 .SetMaxThreads(options.max_threads)
+                                 .Resize(options.max_memory_bytes));
+    builder.RegisterService(&router_);
+    builder.RegisterService(&fleet_);
+    server_ = builder.BuildAndStart();
+    return server_ != nullptr && port_ != 0;
+  }
+
+  int port() const { return port_; }
+
+  void SetServing(bool serving) { server_->GetHealthCheckService()->SetServingStatus(serving); }
+
+  void Shutdown(std::chrono::milliseconds grace) {
+    if (server_ == nullptr) return;
+    server_->Shutdown(std::chrono::system_clock::now() + grace);
+    server_->Wait();
+  }
+
+ private:
+  RouterService router_;
+  FleetService fleet_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+GrpcServer::GrpcServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+GrpcServer::~GrpcServer() { Shutdown(std::chrono::milliseconds(0)); }
+
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions& options,
+                                                              QueryHandler* queries, Fleet* fleet,
+                                                              RoutingStats* stats) {
+  if (options.max_threads <= 0 ||
+      options.max_open_streams >= static_cast<uint32_t>(options.max_threads)) {
+    return InvalidArgument("max_open_streams: {}; must be less than max_threads, {}",
+                           options.max_open_streams, options.max_threads);
+  }
+  if (options.max_message_bytes == 0 || options.max_message_bytes > size_t{INT32_MAX}) {
+    return InvalidArgument("max_message_bytes: {}; must be 1 to {}", options.max_message_bytes,
+                           INT32_MAX);
+  }
+  auto impl = std::make_unique<Impl>(options, queries, fleet, stats);
+  if (!impl->Listen(options)) {
+    return Error(absl::StatusCode::kUnavailable,
+                 "address: cannot listen at \"{}\" (in use, not an address of this machine, or not "
+                 "permitted)",
+                 options.address);
+  }
+  return std::unique_ptr<GrpcServer>(new GrpcServer(std::move(impl)));
+}
+
+int GrpcServer::port() const { return impl_->port(); }
+
+void GrpcServer::SetServing(bool serving) { impl_->SetServing(serving); }
+
+void GrpcServer::Shutdown(std::chrono::milliseconds grace) { impl_->Shutdown(grace); }
+
+}  // namespace kvroute
