@@ -198,7 +198,8 @@ std::vector<PrefixHash>* NextSlot(HashProfile profile, bool comparable, ParsedPr
   ParsedPrompt::Hashes& slot = parsed->hashes[parsed->profile_count++];
   slot.profile = profile;
   slot.comparable = comparable;
-  if (slot.prefixes.capacity() > ParsedPrompt::kKeptBlocks) slot.prefixes = {};
+  if (slot.prefixes.capacity() > ParsedPrompt::kKeptBlocks)
+    std::vector<PrefixHash>().swap(slot.prefixes);
   slot.prefixes.clear();
   return &slot.prefixes;
 }

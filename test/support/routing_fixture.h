@@ -1,0 +1,93 @@
+#ifndef KVROUTE_TEST_SUPPORT_ROUTING_FIXTURE_H_
+#define KVROUTE_TEST_SUPPORT_ROUTING_FIXTURE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "indexer/base/check.h"
+#include "indexer/index/prefix_index.h"
+#include "router/fleet/fleet.h"
+#include "router/load/load_tracker.h"
+#include "router/service/query_handler.h"
+#include "test/support/fake_clock.h"
+#include "test/support/fake_ingest.h"
+
+namespace kvroute {
+
+// `count` different tokens, the same for the same start.
+inline std::vector<TokenId> Tokens(size_t count, TokenId start = 1) {
+  std::vector<TokenId> tokens(count);
+  for (size_t i = 0; i < count; ++i) tokens[i] = start + static_cast<TokenId>(i);
+  return tokens;
+}
+
+// The whole query side over a real index, without sockets: a test registers workers, plays their
+// engines and asks.
+class RoutingFixture {
+ public:
+  explicit RoutingFixture(QueryOptions options = {.tie_break_seed = 1},
+                          LoadTrackerOptions load_options = {})
+      : loads_(load_options, &clock_),
+        queries_(options, &index_, &fleet_, &loads_, &stats_, &clock_) {}
+
+  static WorkerSpec Spec(const std::string& id, uint32_t ranks = 1, uint32_t block_size = 4) {
+    static uint32_t port = 10'000;
+    WorkerSpec spec;
+    spec.worker_id = id;
+    spec.address = "http://" + id + ":8000";
+    spec.model = "m";
+    spec.block_size_tokens = block_size;
+    spec.data_parallel_size = ranks;
+    spec.event_endpoint = "tcp://127.0.0.1:" + std::to_string(port += 1'024);
+    return spec;
+  }
+
+  // Registers a worker whose streams are connected and exact.
+  void AddWorker(const WorkerSpec& spec) {
+    KVROUTE_CHECK(fleet_.Register(spec).ok());
+    for (uint32_t rank = 0; rank < spec.data_parallel_size; ++rank) {
+      const auto stream = ingest_.stream(spec.worker_id, rank);
+      stream->trust = Trust::kExact;
+      stream->reason = TrustReason::kReplayComplete;
+      stream->connected = true;
+    }
+  }
+
+  // What the engine stores of a prompt: its full blocks from `first_block` on; engine hashes are
+  // made up from the prefix.
+  void Store(const std::string& worker, const std::vector<TokenId>& tokens, uint32_t block_size = 4,
+             uint32_t rank = 0, size_t first_block = 0, Tier tier = Tier::kGpu,
+             NamespaceSeed seed = MakeNamespaceSeed("", "")) {
+    std::vector<LocalHash> locals;
+    std::vector<EngineHash> engine;
+    PrefixHash prefix;
+    std::optional<EngineHash> parent;
+    for (size_t i = 0; i < tokens.size() / block_size; ++i) {
+      const LocalHash local =
+          HashBlock(absl::MakeConstSpan(tokens).subspan(i * block_size, block_size), seed);
+      prefix = i == 0 ? RootPrefix(local) : ChainPrefix(prefix, local);
+      const EngineHash handle(prefix.value() * 3);
+      if (i + 1 == first_block) parent = handle;
+      if (i < first_block) continue;
+      locals.push_back(local);
+      engine.push_back(handle);
+    }
+    const StoreResult result =
+        index_.Store(ingest_.stream(worker, rank)->id, {parent, engine, locals, tier});
+    KVROUTE_CHECK(result.status == StoreStatus::kStored);
+  }
+
+  FakeClock clock_;
+  PrefixIndex index_;
+  FakeIngest ingest_{&index_};
+  LoadTracker loads_;
+  Fleet fleet_{{}, &ingest_, &loads_};
+  RoutingStats stats_;
+  QueryHandler queries_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_TEST_SUPPORT_ROUTING_FIXTURE_H_
