@@ -42,7 +42,11 @@ class ServerTest : public testing::Test, protected RoutingFixture {
     fleet_stub_ = v1::Fleet::NewStub(channel_);
   }
   void SetUp() override {
-    Start({.max_threads = 32, .max_message_bytes = 65'536, .max_open_streams = 4});
+    GrpcServerOptions options;
+    options.max_threads = 32;
+    options.max_message_bytes = 65'536;
+    options.max_open_streams = 4;
+    Start(options);
   }
   // Before what it serves.
   void TearDown() override { server_.reset(); }
