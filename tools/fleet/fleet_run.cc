@@ -1,11 +1,13 @@
 #include "tools/fleet/fleet_run.h"
 
+#include <unistd.h>
+
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "tools/fleet/kvroute_client.h"
+#include "tools/fleet/kvroute_placer.h"
 #include "tools/fleet/local_placer.h"
 #include "tools/fleet/simulation.h"
 
@@ -59,9 +61,10 @@ absl::StatusOr<PolicyReport> RunLocally(const SimulatedFleetOptions& options,
       .Run();
 }
 
-// The runs of one kvroute differ in their workers' ids and model.
-std::string RunName(const SimulatedFleetOptions& options, const PolicySpec& policy) {
-  return absl::StrCat("sim-", policy.name, "-", options.seed);
+// Runs that ask the same kvroute, even at the same time, differ in their model and their workers'
+// ids.
+std::string RunName(const PolicySpec& policy) {
+  return absl::StrCat("sim-", getpid(), "-", policy.name);
 }
 
 absl::StatusOr<PolicyReport> RunAsking(const SimulatedFleetOptions& options,
@@ -76,15 +79,15 @@ absl::StatusOr<PolicyReport> RunAsking(const SimulatedFleetOptions& options,
     auto stream = StreamPublisher::Create(&context, style, i % options.ranks,
                                           options.engine.block_size_tokens);
     if (!stream.ok()) return stream.status();
-    registered.push_back({.worker_id = absl::StrCat(RunName(options, policy), "-w", worker),
+    registered.push_back({.worker_id = absl::StrCat(RunName(policy), "-w", worker),
                           .rank = i % options.ranks,
                           .style = style,
                           .event_endpoint = (*stream)->sockets().event_endpoint(),
                           .replay_endpoint = (*stream)->sockets().replay_endpoint()});
     ranks.push_back(MakeRank(options, worker, i % options.ranks, *std::move(stream)));
   }
-  KvrouteClient client({.address = options.kvroute,
-                        .model = RunName(options, policy),
+  KvroutePlacer client({.address = options.kvroute,
+                        .model = RunName(policy),
                         .policy = std::string(PolicyName(policy.kind)),
                         .block_size_tokens = options.engine.block_size_tokens,
                         .timeout = options.kvroute_timeout},

@@ -1,5 +1,5 @@
-#ifndef KVROUTE_TOOLS_FLEET_KVROUTE_CLIENT_H_
-#define KVROUTE_TOOLS_FLEET_KVROUTE_CLIENT_H_
+#ifndef KVROUTE_TOOLS_FLEET_KVROUTE_PLACER_H_
+#define KVROUTE_TOOLS_FLEET_KVROUTE_PLACER_H_
 
 #include <chrono>
 #include <cstdint>
@@ -25,7 +25,7 @@ struct RegisteredRank {
   std::string replay_endpoint;
 };
 
-struct KvrouteClientOptions {
+struct KvroutePlacerOptions {
   std::string address;  // host:port of kvroute's gRPC
   std::string model;    // keeps runs apart: the only workers of this model are the run's own
   std::string policy;
@@ -38,10 +38,10 @@ struct KvrouteClientOptions {
 //
 // Thread safety: one thread at a time. Errors: whatever the call said, with the call's name in
 // front; UNAVAILABLE when nobody answers in time.
-class KvrouteClient : public Placer {
+class KvroutePlacer : public Placer {
  public:
-  KvrouteClient(const KvrouteClientOptions& options, std::vector<RegisteredRank> ranks);
-  ~KvrouteClient() override;
+  KvroutePlacer(const KvroutePlacerOptions& options, std::vector<RegisteredRank> ranks);
+  ~KvroutePlacer() override;
 
   absl::Status Register();
   absl::Status Deregister();
@@ -59,17 +59,17 @@ class KvrouteClient : public Placer {
   const LatencyHistogram& route_latency() const { return route_latency_; }
 
  private:
-  class Stubs;  // keeps gRPC out of this header
+  class Api;  // keeps gRPC out of this header
 
   absl::Status Complete(uint64_t number, bool ended);
   std::string RequestId(uint64_t number) const;
 
-  const KvrouteClientOptions options_;
+  const KvroutePlacerOptions options_;
   const std::vector<RegisteredRank> ranks_;
-  std::unique_ptr<Stubs> stubs_;
+  std::unique_ptr<Api> api_;
   LatencyHistogram route_latency_;
 };
 
 }  // namespace kvroute
 
-#endif  // KVROUTE_TOOLS_FLEET_KVROUTE_CLIENT_H_
+#endif  // KVROUTE_TOOLS_FLEET_KVROUTE_PLACER_H_

@@ -1,0 +1,159 @@
+#include "tools/fleet/kvroute_placer.h"
+
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "indexer/base/clock.h"
+#include "tools/client/api_client.h"
+
+namespace kvroute {
+namespace {
+
+// How often AwaitSettled asks.
+constexpr std::chrono::milliseconds kAskAgain{2};
+
+v1::Worker DescribeWorker(const KvroutePlacerOptions& options,
+                          absl::Span<const RegisteredRank> ranks) {
+  v1::Worker worker;
+  worker.set_worker_id(ranks[0].worker_id);
+  worker.set_address(absl::StrCat("http://", ranks[0].worker_id, ".simulated:8000"));
+  worker.set_model(options.model);
+  worker.set_engine(std::string(EngineKindName(EngineKindOf(ranks[0].style))));
+  worker.set_block_size_tokens(options.block_size_tokens);
+  worker.set_event_endpoint(ranks[0].event_endpoint);
+  worker.set_replay_endpoint(ranks[0].replay_endpoint);
+  worker.set_data_parallel_size(static_cast<uint32_t>(ranks.size()));
+  for (const RegisteredRank& rank :
+       ranks.subspan(1)) {  // ports the system chose do not follow port + rank
+    v1::RankOverride* own = worker.add_rank_overrides();
+    own->set_rank(rank.rank);
+    own->set_event_endpoint(rank.event_endpoint);
+    own->set_replay_endpoint(rank.replay_endpoint);
+  }
+  return worker;
+}
+
+}  // namespace
+
+class KvroutePlacer::Api {
+ public:
+  Api(const KvroutePlacerOptions& options, const std::vector<RegisteredRank>& ranks)
+      : client(options.address, options.timeout) {
+    for (size_t i = 0; i < ranks.size(); ++i) target_of_[{ranks[i].worker_id, ranks[i].rank}] = i;
+    route.set_model(options.model);
+    route.set_policy(options.policy);
+  }
+
+  std::optional<size_t> TargetOf(const std::string& worker_id, uint32_t rank) const {
+    const auto target = target_of_.find({worker_id, rank});
+    if (target == target_of_.end()) return std::nullopt;
+    return target->second;
+  }
+
+  const ApiClient client;
+  v1::RouteRequest route;  // kept: its token buffer is reused
+
+ private:
+  absl::flat_hash_map<std::pair<std::string, uint32_t>, size_t> target_of_;
+};
+
+KvroutePlacer::KvroutePlacer(const KvroutePlacerOptions& options, std::vector<RegisteredRank> ranks)
+    : options_(options), ranks_(std::move(ranks)), api_(std::make_unique<Api>(options_, ranks_)) {}
+
+KvroutePlacer::~KvroutePlacer() = default;
+
+absl::Status KvroutePlacer::Register() {
+  for (size_t first = 0; first < ranks_.size();) {
+    size_t end = first + 1;
+    while (end < ranks_.size() && ranks_[end].worker_id == ranks_[first].worker_id) ++end;
+    const v1::Worker worker =
+        DescribeWorker(options_, absl::MakeConstSpan(ranks_).subspan(first, end - first));
+    if (absl::Status status = api_->client.Register(worker); !status.ok()) return status;
+    first = end;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status KvroutePlacer::Deregister() {
+  absl::Status first_error;
+  for (const RegisteredRank& rank : ranks_) {
+    if (rank.rank != 0) continue;
+    first_error.Update(api_->client.Deregister(rank.worker_id));
+  }
+  return first_error;
+}
+
+absl::Status KvroutePlacer::AwaitSettled(const std::function<uint64_t(size_t target)>& published,
+                                         const std::function<void()>& serve) {
+  const Nanos deadline = Clock::Real().Monotonic() + options_.timeout;
+  while (true) {
+    serve();
+    const absl::StatusOr<v1::ListResponse> fleet = api_->client.List();
+    if (!fleet.ok()) return fleet.status();
+    size_t settled = 0;
+    std::string not_yet = "no stream of this run is listed";
+    for (const v1::WorkerStatus& worker : fleet->workers()) {
+      for (const v1::StreamState& stream : worker.streams()) {
+        const auto target = api_->TargetOf(worker.worker().worker_id(), stream.rank());
+        if (!target.has_value()) continue;
+        if (stream.trust() == v1::TRUST_EXACT && stream.next_seq() == published(*target)) {
+          ++settled;
+        } else {
+          not_yet = absl::StrCat(worker.worker().worker_id(), " rank ", stream.rank(), " is ",
+                                 v1::Trust_Name(stream.trust()), " (", stream.trust_reason(),
+                                 ") at batch ", stream.next_seq(), " of ", published(*target));
+        }
+      }
+    }
+    if (settled == ranks_.size()) return absl::OkStatus();
+    if (Clock::Real().Monotonic() > deadline) {
+      return absl::DeadlineExceededError(absl::StrCat("streams are not settled: ", not_yet));
+    }
+    std::this_thread::sleep_for(kAskAgain);
+  }
+}
+
+absl::StatusOr<RequestPlacement> KvroutePlacer::Place(const PlacementRequest& request) {
+  auto* tokens = api_->route.mutable_prompt()->mutable_token_ids();
+  tokens->Clear();
+  tokens->Add(request.prompt.begin(), request.prompt.end());
+  api_->route.set_request_id(RequestId(request.number));
+  api_->route.set_expected_output_tokens(request.output_tokens);
+
+  const Nanos start = Clock::Real().Monotonic();
+  const absl::StatusOr<v1::RouteResponse> response = api_->client.Route(api_->route);
+  route_latency_.Observe(Clock::Real().Monotonic() - start);
+  if (!response.ok()) return response.status();
+
+  const v1::Match& chosen = response->chosen();
+  const auto target = api_->TargetOf(chosen.target().worker_id(), chosen.target().rank());
+  if (!target.has_value()) {
+    return absl::InternalError(absl::StrCat("Router.Route: chose ", chosen.target().worker_id(),
+                                            " rank ", chosen.target().rank(),
+                                            ", which is not of this run"));
+  }
+  return RequestPlacement{.target = *target,
+                          .prediction = Prediction{.matched_blocks = chosen.matched_blocks(),
+                                                   .exact = chosen.trust() == v1::TRUST_EXACT,
+                                                   .next_seq = chosen.next_seq()}};
+}
+
+absl::Status KvroutePlacer::Prefilled(uint64_t number) { return Complete(number, false); }
+absl::Status KvroutePlacer::Ended(uint64_t number) { return Complete(number, true); }
+
+absl::Status KvroutePlacer::Complete(uint64_t number, bool ended) {
+  v1::CompleteRequest request;
+  request.set_request_id(RequestId(number));
+  request.set_progress(ended ? v1::CompleteRequest::PROGRESS_ENDED
+                             : v1::CompleteRequest::PROGRESS_PREFILLED);
+  return api_->client.Complete(request).status();
+}
+
+std::string KvroutePlacer::RequestId(uint64_t number) const {
+  return absl::StrCat(options_.model, "-", number);
+}
+
+}  // namespace kvroute
