@@ -61,7 +61,7 @@ uint64_t MsgpackCursor::Load(const uint8_t* at, int width) const {
   return number;
 }
 
-MsgpackValue MsgpackCursor::Read() {
+MsgpackValue MsgpackCursor::ReadAny() {
   MsgpackValue value;
   if (at_ == end_) return value;
   const Head head = kHeads[*at_];

@@ -48,12 +48,32 @@ class MsgpackCursor {
   }
 
   // Reads one head, and the bytes of a str, bin or ext.
-  MsgpackValue Read();
+  MsgpackValue Read() {
+    MsgpackValue value;
+    if (at_ == end_) return value;
+    const uint8_t byte = *at_;  // nil, small integers and short strings are most of what is read one by one
+    if (byte <= 0x7f) {
+      value.type = MsgpackType::kInt;
+      value.number = byte;
+    } else if (byte == 0xc0) {
+      value.type = MsgpackType::kNil;
+    } else if ((byte & 0xe0) == 0xa0 && (byte & 0x1fu) < remaining()) {
+      value.type = MsgpackType::kStr;
+      value.number = byte & 0x1fu;
+      value.bytes = {reinterpret_cast<const char*>(at_ + 1), static_cast<size_t>(value.number)};
+      at_ += value.number;
+    } else {
+      return ReadAny();
+    }
+    ++at_;
+    return value;
+  }
 
   // Steps over one whole value. False when it is broken or nested deeper than `max_depth` arrays and maps.
   bool Skip(size_t max_depth = limits::kMaxSkipDepth);
 
  private:
+  MsgpackValue ReadAny();
   uint64_t Load(const uint8_t* at, int width) const;
 
   const uint8_t* at_ = nullptr;
