@@ -137,7 +137,7 @@ void CorpusBuilder::EmitStored(Worker* worker, CorpusOperation op, const Request
 }
 
 EngineHash CorpusBuilder::ToEngine(uint64_t worker, PrefixHash block) const {
-  if (options_.hash_scheme == HashScheme::kPrefix) return EngineHash(block.value());
+  if (options_.hash_scheme == CorpusHashScheme::kPrefix) return EngineHash(block.value());
   return EngineHash(MixBits(block.value() ^ MixBits(worker)));
 }
 

@@ -6,15 +6,15 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "tools/corpus/block_pool.h"
+#include "tools/corpus/corpus_placement.h"
+#include "tools/corpus/corpus_pool.h"
 #include "tools/corpus/corpus_writer.h"
-#include "tools/corpus/placement.h"
 #include "tools/workload/random.h"
 #include "tools/workload/trace.h"
 
 namespace kvroute {
 
-enum class HashScheme : uint8_t {
+enum class CorpusHashScheme : uint8_t {
   kPrefix,     // an engine hash is the prefix hash: all workers agree
   kPerWorker,  // a bijection of it that differs between workers
 };
@@ -27,8 +27,8 @@ struct CorpusOptions {
   uint32_t length_factor = 1;       // blocks that one id of the trace becomes
   uint64_t seed = 1;
   uint64_t window_ns = 60'000'000'000;  // the trace's span is scaled to it
-  PlacementPolicy placement = PlacementPolicy::kRandom;
-  HashScheme hash_scheme = HashScheme::kPrefix;
+  CorpusPlacementPolicy placement = CorpusPlacementPolicy::kRandom;
+  CorpusHashScheme hash_scheme = CorpusHashScheme::kPrefix;
   // The chance that a request meets each of these on its worker.
   double holes = 0;       // a cached block of its prompt, not the last one, is evicted out of turn
   double duplicates = 0;  // up to four blocks that are cached are computed again, as further copies
@@ -61,7 +61,7 @@ class CorpusBuilder {
   };
   struct Worker {
     explicit Worker(uint32_t capacity) : pool(capacity) {}
-    BlockPool pool;
+    CorpusPool pool;
     uint64_t next_event_id = 0;
   };
 
@@ -79,7 +79,7 @@ class CorpusBuilder {
   const CorpusOptions options_;
   CorpusWriter* const writer_;
   SeededRandom random_;
-  Placement placement_;
+  CorpusPlacement placement_;
   std::vector<Worker> workers_;
   uint64_t ids_per_copy_ = 0;
   std::vector<Request> moment_;

@@ -133,7 +133,7 @@ TEST_F(CorpusBuilderTest, MischiefStaysConsistentPerStream) {
   CorpusOptions options = SmallFleet();
   options.holes = options.duplicates = 0.2;
   options.restarts = options.clears = 0.02;
-  options.hash_scheme = HashScheme::kPerWorker;
+  options.hash_scheme = CorpusHashScheme::kPerWorker;
   const Corpus corpus = Build(options);
   const ModelRun run = RunOnModel(corpus);
   EXPECT_EQ(run.unknown_parents, 0u);
@@ -169,7 +169,7 @@ TEST_F(CorpusBuilderTest, OrdersByDeadlineQueriesFirstThenWorker) {
 
 TEST_F(CorpusBuilderTest, WorkersOfDifferentSchemesShareNoEngineHash) {
   CorpusOptions options = SmallFleet();
-  options.hash_scheme = HashScheme::kPerWorker;
+  options.hash_scheme = CorpusHashScheme::kPerWorker;
   const Corpus corpus = Build(options);
   std::map<EngineHash, uint64_t> owner;
   for (const CorpusOperation& op : corpus.operations) {
@@ -184,7 +184,7 @@ TEST_F(CorpusBuilderTest, CacheAwarePlacementReusesMore) {
   CorpusOptions options = SmallFleet();
   options.blocks_per_worker = 4'000;
   const uint64_t random = Build(options).totals.stored_blocks;
-  options.placement = PlacementPolicy::kCacheAware;
+  options.placement = CorpusPlacementPolicy::kCacheAware;
   const uint64_t aware = Build(options).totals.stored_blocks;
   EXPECT_LT(static_cast<double>(aware), 0.9 * static_cast<double>(random));
 }

@@ -103,13 +103,13 @@ void AddCorpusCommand(CLI::App* app, int* exit_code) {
       ->check(CLI::Range(1, 86'400'000))
       ->capture_default_str();
   command->add_option("--placement", options.placement, "random, round_robin or cache_aware")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, PlacementPolicy>{{"random", PlacementPolicy::kRandom},
-                                                 {"round_robin", PlacementPolicy::kRoundRobin},
-                                                 {"cache_aware", PlacementPolicy::kCacheAware}}));
+      ->transform(CLI::CheckedTransformer(std::map<std::string, CorpusPlacementPolicy>{
+          {"random", CorpusPlacementPolicy::kRandom},
+          {"round_robin", CorpusPlacementPolicy::kRoundRobin},
+          {"cache_aware", CorpusPlacementPolicy::kCacheAware}}));
   command->add_option("--hash-scheme", options.hash_scheme, "prefix or per-worker")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, HashScheme>{
-          {"prefix", HashScheme::kPrefix}, {"per-worker", HashScheme::kPerWorker}}));
+      ->transform(CLI::CheckedTransformer(std::map<std::string, CorpusHashScheme>{
+          {"prefix", CorpusHashScheme::kPrefix}, {"per-worker", CorpusHashScheme::kPerWorker}}));
   AddMischief(command, &options);
   command->callback([flags, exit_code] {
     const absl::Status status = WriteCorpus(*flags);

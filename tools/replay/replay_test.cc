@@ -45,7 +45,7 @@ Corpus Build(const CorpusOptions& options) {
 }
 
 TEST(ReplayCheckTest, EqualsTheModelWithHolesDuplicatesRestartsAndClears) {
-  for (const HashScheme scheme : {HashScheme::kPrefix, HashScheme::kPerWorker}) {
+  for (const CorpusHashScheme scheme : {CorpusHashScheme::kPrefix, CorpusHashScheme::kPerWorker}) {
     CorpusOptions options = Troubled();
     options.hash_scheme = scheme;
     const absl::Status status =

@@ -1,4 +1,4 @@
-#include "tools/corpus/block_pool.h"
+#include "tools/corpus/corpus_pool.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,8 +15,8 @@ std::vector<PrefixHash> Chain(uint64_t first, size_t length) {
   return chain;
 }
 
-TEST(BlockPoolTest, EvictsTheLeastRecentRequestTailFirst) {
-  BlockPool pool(6);
+TEST(CorpusPoolTest, EvictsTheLeastRecentRequestTailFirst) {
+  CorpusPool pool(6);
   std::vector<PrefixHash> evicted;
   EXPECT_EQ(pool.Run(Chain(100, 3), 0, &evicted), 3u);
   EXPECT_EQ(pool.Run(Chain(200, 3), 0, &evicted), 3u);
@@ -27,8 +27,8 @@ TEST(BlockPoolTest, EvictsTheLeastRecentRequestTailFirst) {
   EXPECT_EQ(pool.Hits(Chain(200, 3)), 3u);
 }
 
-TEST(BlockPoolTest, ReusedBlocksAreNeitherEvictedNorOld) {
-  BlockPool pool(4);
+TEST(CorpusPoolTest, ReusedBlocksAreNeitherEvictedNorOld) {
+  CorpusPool pool(4);
   std::vector<PrefixHash> evicted;
   pool.Run(Chain(100, 2), 0, &evicted);
   pool.Run(Chain(200, 2), 0, &evicted);
@@ -37,8 +37,8 @@ TEST(BlockPoolTest, ReusedBlocksAreNeitherEvictedNorOld) {
   EXPECT_EQ(pool.Hits(Chain(100, 4)), 4u);
 }
 
-TEST(BlockPoolTest, EachCopyIsEvictedForItself) {
-  BlockPool pool(4);
+TEST(CorpusPoolTest, EachCopyIsEvictedForItself) {
+  CorpusPool pool(4);
   std::vector<PrefixHash> evicted;
   pool.Run(Chain(100, 2), 0, &evicted);
   pool.Run(Chain(100, 2), 1, &evicted);  // computes block 101 again
@@ -51,8 +51,8 @@ TEST(BlockPoolTest, EachCopyIsEvictedForItself) {
   EXPECT_FALSE(pool.Drop(PrefixHash(101)));
 }
 
-TEST(BlockPoolTest, DroppedBlocksAreTakenFirst) {
-  BlockPool pool(3);
+TEST(CorpusPoolTest, DroppedBlocksAreTakenFirst) {
+  CorpusPool pool(3);
   std::vector<PrefixHash> evicted;
   pool.Run(Chain(100, 3), 0, &evicted);
   EXPECT_TRUE(pool.Drop(PrefixHash(101)));
@@ -61,8 +61,8 @@ TEST(BlockPoolTest, DroppedBlocksAreTakenFirst) {
   EXPECT_THAT(evicted, IsEmpty());
 }
 
-TEST(BlockPoolTest, ClearForgetsAndLongChainsAreCut) {
-  BlockPool pool(3);
+TEST(CorpusPoolTest, ClearForgetsAndLongChainsAreCut) {
+  CorpusPool pool(3);
   std::vector<PrefixHash> evicted;
   EXPECT_EQ(pool.Run(Chain(100, 5), 0, &evicted), 3u);
   EXPECT_EQ(pool.Hits(Chain(100, 5)), 3u);

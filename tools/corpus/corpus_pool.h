@@ -1,5 +1,5 @@
-#ifndef KVROUTE_TOOLS_CORPUS_BLOCK_POOL_H_
-#define KVROUTE_TOOLS_CORPUS_BLOCK_POOL_H_
+#ifndef KVROUTE_TOOLS_CORPUS_CORPUS_POOL_H_
+#define KVROUTE_TOOLS_CORPUS_CORPUS_POOL_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -15,9 +15,9 @@ namespace kvroute {
 // physical blocks, freed blocks stay cached until they are needed again, least recently freed first
 // and of one request tail first. One content may lie in several physical blocks (a request
 // recomputes what it may not reuse); each copy is evicted for itself.
-class BlockPool {
+class CorpusPool {
  public:
-  explicit BlockPool(uint32_t capacity_blocks);
+  explicit CorpusPool(uint32_t capacity_blocks);
 
   // Leading blocks of `chain` that are cached.
   size_t Hits(absl::Span<const PrefixHash> chain) const;
@@ -56,4 +56,4 @@ class BlockPool {
 
 }  // namespace kvroute
 
-#endif  // KVROUTE_TOOLS_CORPUS_BLOCK_POOL_H_
+#endif  // KVROUTE_TOOLS_CORPUS_CORPUS_POOL_H_

@@ -1,5 +1,5 @@
-#ifndef KVROUTE_TOOLS_CORPUS_PLACEMENT_H_
-#define KVROUTE_TOOLS_CORPUS_PLACEMENT_H_
+#ifndef KVROUTE_TOOLS_CORPUS_CORPUS_PLACEMENT_H_
+#define KVROUTE_TOOLS_CORPUS_CORPUS_PLACEMENT_H_
 
 #include <cstdint>
 #include <vector>
@@ -11,7 +11,7 @@
 
 namespace kvroute {
 
-enum class PlacementPolicy : uint8_t {
+enum class CorpusPlacementPolicy : uint8_t {
   kRandom,  // seeded; what the public harnesses do
   kRoundRobin,
   kCacheAware,  // where the longest prefix of the prompt was served last, unless that worker has
@@ -20,9 +20,9 @@ enum class PlacementPolicy : uint8_t {
 
 // Decides which worker of a corpus serves a request. Deterministic; knows only its own past
 // decisions, not the pools.
-class Placement {
+class CorpusPlacement {
  public:
-  Placement(PlacementPolicy policy, uint32_t workers, uint64_t seed);
+  CorpusPlacement(CorpusPlacementPolicy policy, uint32_t workers, uint64_t seed);
 
   uint32_t Choose(absl::Span<const PrefixHash> chain);
   // The request was served and computed so many blocks.
@@ -32,7 +32,7 @@ class Placement {
   uint32_t LeastLoaded() const;
   bool Overloaded(uint32_t worker) const;
 
-  const PlacementPolicy policy_;
+  const CorpusPlacementPolicy policy_;
   SeededRandom random_;
   uint32_t next_ = 0;
   uint64_t total_computed_ = 0;
@@ -42,4 +42,4 @@ class Placement {
 
 }  // namespace kvroute
 
-#endif  // KVROUTE_TOOLS_CORPUS_PLACEMENT_H_
+#endif  // KVROUTE_TOOLS_CORPUS_CORPUS_PLACEMENT_H_

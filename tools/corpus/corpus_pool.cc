@@ -1,4 +1,4 @@
-#include "tools/corpus/block_pool.h"
+#include "tools/corpus/corpus_pool.h"
 
 #include <algorithm>
 
@@ -6,13 +6,13 @@
 
 namespace kvroute {
 
-BlockPool::BlockPool(uint32_t capacity_blocks)
+CorpusPool::CorpusPool(uint32_t capacity_blocks)
     : head_(capacity_blocks), blocks_(capacity_blocks + 1) {
   KVROUTE_CHECK(capacity_blocks > 0);
   Clear();
 }
 
-void BlockPool::Clear() {
+void CorpusPool::Clear() {
   cached_.clear();
   blocks_[head_].older = blocks_[head_].newer = head_;
   for (Place place = 0; place < head_; ++place) {
@@ -21,14 +21,14 @@ void BlockPool::Clear() {
   }
 }
 
-size_t BlockPool::Hits(absl::Span<const PrefixHash> chain) const {
+size_t CorpusPool::Hits(absl::Span<const PrefixHash> chain) const {
   size_t hits = 0;
   while (hits < chain.size() && cached_.contains(chain[hits])) ++hits;
   return hits;
 }
 
-size_t BlockPool::Run(absl::Span<const PrefixHash> chain, size_t reuse,
-                      std::vector<PrefixHash>* evicted) {
+size_t CorpusPool::Run(absl::Span<const PrefixHash> chain, size_t reuse,
+                       std::vector<PrefixHash>* evicted) {
   const size_t length = std::min<size_t>(chain.size(), head_);
   in_use_.clear();
   for (size_t i = 0; i < std::min(reuse, length); ++i) {
@@ -46,7 +46,7 @@ size_t BlockPool::Run(absl::Span<const PrefixHash> chain, size_t reuse,
   return length;
 }
 
-bool BlockPool::Drop(PrefixHash block) {
+bool CorpusPool::Drop(PrefixHash block) {
   const auto cached = cached_.find(block);
   if (cached == cached_.end()) return false;
   const Place place = cached->second;
@@ -56,7 +56,7 @@ bool BlockPool::Drop(PrefixHash block) {
   return true;
 }
 
-BlockPool::Place BlockPool::Take(std::vector<PrefixHash>* evicted) {
+CorpusPool::Place CorpusPool::Take(std::vector<PrefixHash>* evicted) {
   const Place place =
       blocks_[head_].newer;  // the list is a ring: the head's newer neighbour is the oldest
   KVROUTE_CHECK(place != head_);
@@ -68,7 +68,7 @@ BlockPool::Place BlockPool::Take(std::vector<PrefixHash>* evicted) {
   return place;
 }
 
-void BlockPool::Uncache(Place place) {
+void CorpusPool::Uncache(Place place) {
   Block& block = blocks_[place];
   const auto cached = cached_.find(block.content);
   if (cached->second == place) {
@@ -85,7 +85,7 @@ void BlockPool::Uncache(Place place) {
   block.cached = false;
 }
 
-void BlockPool::Cache(Place place, PrefixHash content) {
+void CorpusPool::Cache(Place place, PrefixHash content) {
   const auto [cached, first_copy] = cached_.try_emplace(content, place);
   blocks_[place].content = content;
   blocks_[place].cached = true;
@@ -93,13 +93,13 @@ void BlockPool::Cache(Place place, PrefixHash content) {
   cached->second = place;
 }
 
-void BlockPool::Unlink(Place place) {
+void CorpusPool::Unlink(Place place) {
   const Block& block = blocks_[place];
   blocks_[block.older].newer = block.newer;
   blocks_[block.newer].older = block.older;
 }
 
-void BlockPool::LinkNewest(Place place) {
+void CorpusPool::LinkNewest(Place place) {
   const Place newest = blocks_[head_].older;
   blocks_[place].older = newest;
   blocks_[place].newer = head_;
@@ -107,7 +107,7 @@ void BlockPool::LinkNewest(Place place) {
   blocks_[head_].older = place;
 }
 
-void BlockPool::LinkOldest(Place place) {
+void CorpusPool::LinkOldest(Place place) {
   const Place oldest = blocks_[head_].newer;
   blocks_[place].older = head_;
   blocks_[place].newer = oldest;

@@ -1,4 +1,4 @@
-#include "tools/corpus/placement.h"
+#include "tools/corpus/corpus_placement.h"
 
 #include <algorithm>
 
@@ -12,16 +12,16 @@ constexpr uint64_t kGraceBlocks = 4'096;
 
 }  // namespace
 
-Placement::Placement(PlacementPolicy policy, uint32_t workers, uint64_t seed)
+CorpusPlacement::CorpusPlacement(CorpusPlacementPolicy policy, uint32_t workers, uint64_t seed)
     : policy_(policy), random_(MixBits(seed)), computed_(workers) {}
 
-uint32_t Placement::Choose(absl::Span<const PrefixHash> chain) {
+uint32_t CorpusPlacement::Choose(absl::Span<const PrefixHash> chain) {
   switch (policy_) {
-    case PlacementPolicy::kRandom:
+    case CorpusPlacementPolicy::kRandom:
       return static_cast<uint32_t>(random_.Below(computed_.size()));
-    case PlacementPolicy::kRoundRobin:
+    case CorpusPlacementPolicy::kRoundRobin:
       return next_++ % static_cast<uint32_t>(computed_.size());
-    case PlacementPolicy::kCacheAware:
+    case CorpusPlacementPolicy::kCacheAware:
       break;
   }
   for (size_t i = chain.size(); i-- > 0;) {
@@ -33,20 +33,20 @@ uint32_t Placement::Choose(absl::Span<const PrefixHash> chain) {
   return LeastLoaded();
 }
 
-void Placement::Served(uint32_t worker, absl::Span<const PrefixHash> chain,
-                       size_t computed_blocks) {
-  if (policy_ != PlacementPolicy::kCacheAware) return;
+void CorpusPlacement::Served(uint32_t worker, absl::Span<const PrefixHash> chain,
+                             size_t computed_blocks) {
+  if (policy_ != CorpusPlacementPolicy::kCacheAware) return;
   computed_[worker] += computed_blocks;
   total_computed_ += computed_blocks;
   for (const PrefixHash block : chain) served_by_[block] = worker;
 }
 
-uint32_t Placement::LeastLoaded() const {
+uint32_t CorpusPlacement::LeastLoaded() const {
   return static_cast<uint32_t>(std::min_element(computed_.begin(), computed_.end()) -
                                computed_.begin());
 }
 
-bool Placement::Overloaded(uint32_t worker) const {
+bool CorpusPlacement::Overloaded(uint32_t worker) const {
   const double mean = static_cast<double>(total_computed_) / static_cast<double>(computed_.size());
   return static_cast<double>(computed_[worker]) > kOverload * mean + kGraceBlocks;
 }

@@ -1,0 +1,54 @@
+#ifndef KVROUTE_TEST_BENCHMARK_SUPPORT_FLEET_PROFILE_H_
+#define KVROUTE_TEST_BENCHMARK_SUPPORT_FLEET_PROFILE_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "indexer/index/prefix_index.h"
+#include "test/benchmark/support/chains.h"
+#include "tools/workload/random.h"
+
+namespace kvroute {
+
+// The pinned shape of a fleet's state: groups of workers share a prefix and each holds a tail of
+// its own.
+struct FleetProfile {
+  uint32_t holders = 256;  // streams
+  uint64_t target_holdings = 10'000'000;
+  // How many share a group's prefix: 50 % one, 35 % eight, 15 % sixty-four.
+  uint32_t min_shared_blocks = 8;  // log-uniform
+  uint32_t max_shared_blocks = 512;
+  uint32_t min_tail_blocks = 4;  // uniform
+  uint32_t max_tail_blocks = 64;
+  double duplicate_share = 0.05;  // stored batches that come again
+  double gap_share = 0.02;        // chains with one block evicted out of turn
+  uint32_t batch_blocks = 8;      // blocks a stored event
+  double miss_share = 0.2;        // queries for prompts that nobody holds
+  uint64_t seed = 1;
+};
+
+// An index filled in that shape, and queries to ask it. The fill goes round the groups' holders, so
+// no stream's blocks lie together.
+class FleetState {
+ public:
+  explicit FleetState(const FleetProfile& profile);
+
+  PrefixIndex* index() const { return index_.get(); }
+  const std::vector<StreamId>& streams() const { return streams_; }
+  const std::vector<std::vector<PrefixHash>>& queries() const { return queries_; }
+
+ private:
+  void FillGroup(const FleetProfile& profile);
+  void StoreInBatches(const FleetProfile& profile, StreamId stream, const BlockChain& chain);
+
+  SeededRandom random_;
+  std::unique_ptr<PrefixIndex> index_;
+  std::vector<StreamId> streams_;
+  std::vector<std::vector<PrefixHash>> queries_;
+  uint64_t holdings_ = 0;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_TEST_BENCHMARK_SUPPORT_FLEET_PROFILE_H_
