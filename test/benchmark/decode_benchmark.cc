@@ -1,10 +1,10 @@
-// How fast payloads become events, per wire format: items are blocks of 16 tokens, bytes are of the payload.
-// The walk of msgpack-cxx is what a decoder on its streaming visitor could reach at best: it reads every value and keeps
-// nothing (docs/decisions/0004-a-cursor-of-our-own.md).
+// How fast payloads become events, per wire format: items are blocks of 16 tokens, bytes are of the
+// payload. The walk of msgpack-cxx is what a decoder on its streaming visitor could reach at best:
+// it reads every value and keeps nothing (docs/decisions/0004-a-cursor-of-our-own.md).
 #define MSGPACK_NO_BOOST
-#include <array>
 #include <benchmark/benchmark.h>
 
+#include <array>
 #include <msgpack.hpp>
 #include <random>
 #include <string>
@@ -25,7 +25,8 @@ enum Format : int { kVllmPositional, kVllmMap, kVllmBytes, kSglangMap };
 constexpr std::array<const char*, 4> kFormatNames = {"vllm_positional", "vllm_map", "vllm_bytes",
                                                      "sglang_map"};
 
-// Token ids as text has them: common ones are small. A tenth below 128, most in two bytes, some above 65,535.
+// Token ids as text has them: common ones are small. A tenth below 128, most in two bytes, some
+// above 65,535.
 uint32_t RandomToken(std::mt19937_64& random) {
   const uint64_t kind = random() % 100;
   if (kind < 10) return static_cast<uint32_t>(random() % 128);

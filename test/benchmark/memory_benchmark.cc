@@ -56,38 +56,52 @@ BENCHMARK(MemoryUsage)
     ->Unit(benchmark::kMillisecond)
     ->Arg(10'000'000);
 
-// A worker's pool of `blocks` that is replaced chain by chain, oldest first, `cycles` times over.
-void Churn(PrefixIndex* index, const std::vector<StreamId>& streams, uint64_t blocks, int cycles) {
+// Each stream's pool of `blocks` replaced chain by chain, oldest first; cycle 0 fills it.
+void Churn(PrefixIndex* index, const std::vector<StreamId>& streams, uint64_t blocks,
+           uint64_t first_cycle, uint64_t end_cycle) {
   const uint64_t chains = blocks / kChainBlocks;
-  for (uint64_t i = 0; i < chains * static_cast<uint64_t>(cycles); ++i) {
+  for (uint64_t i = first_cycle * chains; i < end_cycle * chains; ++i) {
     const BlockChain fresh = MakeChain(i, kChainBlocks);
-    const BlockChain stale = MakeChain(i - chains, kChainBlocks);
+    const BlockChain stale = MakeChain(i - chains, i >= chains ? kChainBlocks : 0);
     for (const StreamId stream : streams) {
-      if (i >= chains) index->Remove(stream, stale.engine_hashes, Tier::kGpu);
+      index->Remove(stream, stale.engine_hashes, Tier::kGpu);
       StoreChain(index, stream, fresh);
     }
   }
+}
+
+struct ChurnMemory {
+  double rss_bytes = 0;
+  double holdings = 0;
+  double growth_ratio = 0;  // after ten replacements of everything, against after the first fill
+};
+
+ChurnMemory MeasureChurn(uint64_t blocks, size_t holders) {
+  const ChildNumbers numbers = RunInChild([&](ChildNumbers* out) {
+    const auto before = static_cast<double>(ProcessRssBytes());
+    PrefixIndex index;
+    const std::vector<StreamId> streams = OpenStreams(&index, holders);
+    Churn(&index, streams, blocks, 0, 1);
+    const double first = static_cast<double>(ProcessRssBytes()) - before;
+    Churn(&index, streams, blocks, 1, 11);
+    const double last = static_cast<double>(ProcessRssBytes()) - before;
+    *out = {last, static_cast<double>(index.Stats().holdings), last / first};
+  });
+  return {numbers[0], numbers[1], numbers[2]};
 }
 
 void MemoryAfterChurn(benchmark::State& state) {
   const auto blocks = static_cast<uint64_t>(state.range(0));
   const auto holders = static_cast<size_t>(state.range(1));
   for (auto _ : state) {
-    const ChildNumbers numbers = RunInChild([&](ChildNumbers* out) {
-      const uint64_t rss = ProcessRssBytes();
-      PrefixIndex index;
-      const std::vector<StreamId> streams = OpenStreams(&index, holders);
-      Churn(&index, streams, blocks, 1);
-      const uint64_t first = ProcessRssBytes();
-      Churn(&index, streams, blocks, 10);  // begins with the chains that are there
-      const uint64_t last = ProcessRssBytes();
-      const PrefixIndexStats stats = index.Stats();
-      *out = {PerItem(last, rss, stats.holdings), PerItem(last, rss, stats.distinct_blocks),
-              static_cast<double>(last - rss) / static_cast<double>(first - rss)};
-    });
-    state.counters["rss_bytes_per_holding"] = numbers[0];
-    state.counters["rss_bytes_per_block"] = numbers[1];
-    state.counters["growth_ratio"] = numbers[2];
+    const ChurnMemory memory = MeasureChurn(blocks, holders);
+    state.counters["rss_bytes_per_holding"] = memory.rss_bytes / memory.holdings;
+    state.counters["growth_ratio"] = memory.growth_ratio;
+    if (holders > 1) {
+      const ChurnMemory single = MeasureChurn(blocks, 1);
+      state.counters["further_holder_rss_bytes"] =
+          (memory.rss_bytes - single.rss_bytes) / (memory.holdings - single.holdings);
+    }
   }
 }
 BENCHMARK(MemoryAfterChurn)

@@ -87,7 +87,9 @@ void ClearStorm(benchmark::State& state) {
     const std::vector<StreamId> streams = OpenStreams(&index, 2);
     for (const BlockChain& chain : chains) StoreChain(&index, streams[0], chain);
     UnderQueries(state, &index, chains, [&] {
+      const auto start = std::chrono::steady_clock::now();
       index.Clear(streams[0]);
+      state.counters["clear_ms"] = Millis(std::chrono::steady_clock::now() - start);
       MatchResult result;
       for (const BlockChain& chain : chains) {
         index.Match(chain.prefixes, &result);

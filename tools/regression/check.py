@@ -1,0 +1,71 @@
+"""scripts/check-regression: compares two benchmark results, or watches a live server."""
+
+import argparse
+import json
+import sys
+
+from tools.regression import compare, live_metrics
+from tools.regression.results import UnusableInput, load
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="check-regression",
+        description="Exit status 0: no regression; 1: one at or above the threshold; 2: unusable input.")
+    parser.add_argument("--baseline", help="result of scripts/bench or scripts/establish-baseline")
+    parser.add_argument("--current", help="result of scripts/bench to judge")
+    parser.add_argument("--threshold", type=float, default=0.1, help="share worse that fails")
+    parser.add_argument("--all", action="store_true", help="show unchanged metrics too")
+    parser.add_argument("--json", help="write the report there")
+    parser.add_argument("--metrics", metavar="URL", help="judge a live server by its /metrics instead")
+    parser.add_argument("--seconds", type=float, default=10, help="between the two scrapes")
+    for what, p50, p90, p99 in (("event", 0.5, 1, 2), ("routing", 0.25, 0.5, 1)):
+        for name, default in (("p50", p50), ("p90", p90), ("p99", p99)):
+            parser.add_argument(f"--{what}-{name}-ms", type=float, default=default)
+    parser.add_argument("--events-per-s", type=float, default=8000)
+    parser.add_argument("--error-percent", type=float, default=0.5)
+    parser.add_argument("--memory-percent", type=float, default=80)
+    parser.add_argument("--memory-limit-bytes", type=float, default=0, help="0: not judged")
+    return parser
+
+
+def _limits(options):
+    def quantiles(what):
+        return {q: getattr(options, f"{what}_p{q * 100:.0f}_ms") for q in (0.5, 0.9, 0.99)}
+    return live_metrics.Limits(quantiles("event"), quantiles("routing"), options.events_per_s,
+                               options.error_percent, options.memory_percent,
+                               options.memory_limit_bytes)
+
+
+def _live(options):
+    checks = live_metrics.watch(options.metrics, options.seconds, _limits(options))
+    failed = any(not check.passed for check in checks)
+    return failed, live_metrics.render(checks), {"failed": failed,
+                                                 "checks": [check.to_json() for check in checks]}
+
+
+def _compare(options):
+    if not (options.baseline and options.current):
+        raise UnusableInput("give --baseline and --current, or --metrics")
+    if not 0 < options.threshold < 10:
+        raise UnusableInput(f"--threshold {options.threshold}: a share between 0 and 10")
+    report = compare.compare(load(options.baseline), load(options.current), options.threshold)
+    return bool(report.failures), compare.render(report, options.all), report.to_json()
+
+
+def main(arguments=None):
+    options = _parser().parse_args(arguments)
+    try:
+        failed, text, document = _live(options) if options.metrics else _compare(options)
+        if options.json:
+            with open(options.json, "w", encoding="utf-8") as file:
+                json.dump(document, file, indent=2)
+    except (UnusableInput, OSError) as error:
+        print(f"check-regression: {error}", file=sys.stderr)
+        return 2
+    print(text)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""The figures the index must reach on the reference machine, and how each is read from the samples."""
+
+import dataclasses
+import statistics
+
+
+@dataclasses.dataclass
+class Target:
+    what: str
+    metric: str          # in the samples
+    limit: float
+    at_least: bool = False
+    scale: float = 1.0   # from the metric's unit to the one shown
+    unit: str = ""
+    divide_by: tuple = ()  # other metrics: the target is on the ratio to the largest that was measured
+
+    def figure(self, samples):
+        """None when it was not measured."""
+        if self.metric not in samples:
+            return None
+        value = statistics.median(samples[self.metric]) * self.scale
+        if not self.divide_by:
+            return value
+        others = [statistics.median(samples[name]) for name in self.divide_by if name in samples]
+        return value / max(others) if others else None
+
+    def reached(self, figure):
+        return figure >= self.limit if self.at_least else figure <= self.limit
+
+
+_CORPUS = "conversation, second half"
+_RUNS = "replay/conversation/runs"
+_FLAT = "replay/conversation/flat"
+
+TARGETS = [
+    Target(f"{_CORPUS}: block ops, queries as requested", f"{_RUNS}:requested_block_ops_per_s", 30,
+           at_least=True, scale=1e-6, unit="M/s"),
+    Target(f"{_CORPUS}: block ops, queries as far as verified", f"{_RUNS}:block_ops_per_s", 30,
+           at_least=True, scale=1e-6, unit="M/s"),
+    Target(f"{_CORPUS}: against the flat yardstick", f"{_RUNS}:block_ops_per_s", 3, at_least=True,
+           unit="x", divide_by=(f"{_FLAT}:block_ops_per_s",)),
+    Target(f"{_CORPUS}: query mean, hashes given", f"{_RUNS}:query_mean_ns", 1000, unit="ns"),
+    Target(f"{_CORPUS}: query p99, hashes given", f"{_RUNS}:query_p99_ns", 4000, unit="ns"),
+    Target(f"{_CORPUS}: query mean, chaining included", f"{_RUNS}:query_with_chaining_mean_ns", 1000,
+           unit="ns"),
+    Target(f"{_CORPUS}: query p99, chaining included", f"{_RUNS}:query_with_chaining_p99_ns", 4000,
+           unit="ns"),
+    Target(f"{_CORPUS}: store a block", f"{_RUNS}:store_ns_per_block", 45, unit="ns"),
+    Target(f"{_CORPUS}: remove a block", f"{_RUNS}:remove_ns_per_block", 45, unit="ns"),
+    Target("match, 512 blocks x 64 holders, p50", "Match/blocks:512/holders:64/chains:64:p50_ns", 400,
+           unit="ns"),
+    Target("match, 512 blocks x 64 holders, p99", "Match/blocks:512/holders:64/chains:64:p99_ns", 2000,
+           unit="ns"),
+    Target("match, single holder, warm, p50", "Match/blocks:78/holders:1/chains:1:p50_ns", 150,
+           unit="ns"),
+    Target("miss, warm, p50", "MatchMiss/prompts:1:p50_ns", 25, unit="ns"),
+    Target("8,192 tokens to matches, hashing included, p50", "LargePrefix/tokens:8192:p50_ns", 6,
+           scale=1e-3, unit="us"),
+    Target("wire bytes to visible, 16-token blocks", "EventProcessingLatency/blocks:64:stored_blocks_per_s",
+           4, at_least=True, scale=1e-6, unit="M blocks/s"),
+    Target("memory after churn, one holder",
+           "MemoryAfterChurn/full/blocks:2000000/holders:1:rss_bytes_per_holding", 30, unit="B"),
+    Target("memory after churn, each further holder",
+           "MemoryAfterChurn/full/blocks:2000000/holders:8:further_holder_rss_bytes", 10, unit="B"),
+    Target("memory growth over 10 cycles of churn",
+           "MemoryAfterChurn/full/blocks:2000000/holders:1:growth_ratio", 1.05, unit="x"),
+    Target("query p99 beside a writer", "QueriesBesideWriter:p99_ratio", 2, unit="x idle"),
+    Target("clear storm: worst query", "ClearStorm/full/holdings:1000000:query_max_ns", 1, scale=1e-6,
+           unit="ms"),
+    Target("clear storm: readers see it gone", "ClearStorm/full/holdings:1000000:clear_ms", 1, unit="ms"),
+    Target("allocations a query", "Match/blocks:512/holders:64/chains:64:allocs_per_op", 0.001),
+    Target("allocations an event", "EventProcessingLatency/blocks:8:allocs_per_op", 0.001),
+    Target("two readers against one", "SecondCore:two_readers_speedup", 1.8, at_least=True, unit="x"),
+    Target("a reader and a writer together", "SecondCore:reader_and_writer_speedup", 1.7, at_least=True,
+           unit="x"),
+]
+
+
+def rows(samples):
+    """(what, figure or None, target text, "pass" | "FAIL" | "not measured") of every target."""
+    table = []
+    for target in TARGETS:
+        figure = target.figure(samples)
+        bound = f"{'>=' if target.at_least else '<='} {target.limit:g} {target.unit}".rstrip()
+        verdict = "not measured"
+        if figure is not None:
+            verdict = "pass" if target.reached(figure) else "FAIL"
+        table.append((target.what, figure, bound, verdict))
+    return table
+
+
+def render_text(samples):
+    lines = [f"{'figure':<58} {'measured':>10}  {'target':<18} verdict"]
+    for what, figure, bound, verdict in rows(samples):
+        shown = "-" if figure is None else f"{figure:.4g}"
+        lines.append(f"{what:<58} {shown:>10}  {bound:<18} {verdict}")
+    return "\n".join(lines)
+
+
+def render_markdown(samples):
+    lines = ["| figure | measured | target | |", "|---|---|---|---|"]
+    for what, figure, bound, verdict in rows(samples):
+        shown = "-" if figure is None else f"{figure:.4g}"
+        lines.append(f"| {what} | {shown} | {bound} | {verdict} |")
+    return "\n".join(lines)

@@ -1,0 +1,161 @@
+import json
+import os
+import random
+import tempfile
+import unittest
+
+from tools.regression import check, compare
+from tools.regression.results import UnusableInput
+from tools.regression.statistics_tests import mann_whitney_p
+
+BASE = {
+    "Match/blocks:512:p50_ns": 400.0,
+    "Match/blocks:512:p99_ns": 1500.0,
+    "EventThroughput/workers:16:events_per_s": 1.2e6,
+    "replay/conversation/runs:block_ops_per_s": 32e6,
+    "replay/conversation/runs:store_ns_per_block": 40.0,
+    "MemoryAfterChurn/blocks:100000:rss_bytes_per_holding": 28.0,
+    "BurstLoad/events:1000:deepest_queue": 60.0,
+    "Match/blocks:512:max_ns": 90_000.0,
+    "MatchFloor:p50_ns": 18.0,
+}
+
+
+def measure(rng, factors=None, repetitions=9):
+    """A run of the benchmarks on a shared machine: 2 % of noise, and now and then a repetition that was disturbed."""
+    samples = {}
+    for metric, value in BASE.items():
+        value *= (factors or {}).get(metric, 1.0)
+        higher = compare.direction_of(metric) is compare.Direction.HIGHER_IS_BETTER
+        values = []
+        for _ in range(repetitions):
+            noise = rng.lognormvariate(0, 0.02)
+            if rng.random() < 0.03:
+                noise *= 0.8 if higher else 1.25
+            values.append(value * noise)
+        samples[metric] = values
+    samples["Match/blocks:512:allocs_per_op"] = [0.0] * repetitions
+    return {"samples": samples}
+
+
+class CompareTest(unittest.TestCase):
+    def setUp(self):
+        self.seed = random.SystemRandom().randrange(2**32)
+        self.rng = random.Random(self.seed)
+        print(f"seed {self.seed}")
+
+    def failed(self, report):
+        return {comparison.metric for comparison in report.failures}
+
+    def test_catches_every_planted_regression_of_12_percent(self):
+        for metric in ("Match/blocks:512:p50_ns", "replay/conversation/runs:store_ns_per_block",
+                       "EventThroughput/workers:16:events_per_s", "replay/conversation/runs:block_ops_per_s",
+                       "MemoryAfterChurn/blocks:100000:rss_bytes_per_holding"):
+            factor = 0.88 if metric.endswith("_per_s") else 1.12
+            baseline = {"samples": {metric: [BASE[metric] * f for f in (0.995, 1, 1.002, 1.004, 1.01)]}}
+            current = {"samples": {metric: [value * factor for value in baseline["samples"][metric]]}}
+            with self.subTest(metric):
+                report = compare.compare(baseline, current, 0.1)
+                self.assertEqual(self.failed(report), {metric})
+                self.assertEqual(report.failures[0].severity, compare.Severity.WARNING)
+                self.assertAlmostEqual(report.failures[0].worse, 0.12)
+
+    def test_catches_planted_regressions_under_noise(self):
+        planted = {"Match/blocks:512:p50_ns": 1.2, "EventThroughput/workers:16:events_per_s": 0.8,
+                   "MemoryAfterChurn/blocks:100000:rss_bytes_per_holding": 1.2}
+        caught = 0
+        for _ in range(20):
+            report = compare.compare(measure(self.rng), measure(self.rng, planted), 0.1)
+            caught += len(set(planted) & self.failed(report))
+        self.assertGreaterEqual(caught, 54, f"of 60; seed {self.seed}")
+
+    def test_passes_twenty_runs_of_the_same_code(self):
+        failures = [self.failed(compare.compare(measure(self.rng), measure(self.rng), 0.1)) for _ in range(20)]
+        self.assertEqual([names for names in failures if names], [], f"seed {self.seed}")
+
+    def test_improvements_are_not_failures(self):
+        better = {"Match/blocks:512:p50_ns": 0.5, "replay/conversation/runs:block_ops_per_s": 2.0}
+        report = compare.compare(measure(self.rng), measure(self.rng, better), 0.1)
+        self.assertEqual(self.failed(report), set())
+
+    def test_a_first_allocation_is_critical_however_small(self):
+        baseline, current = measure(self.rng), measure(self.rng)
+        current["samples"]["Match/blocks:512:allocs_per_op"] = [1.0] * 9
+        report = compare.compare(baseline, current, threshold=5)
+        self.assertEqual(self.failed(report), {"Match/blocks:512:allocs_per_op"})
+        self.assertEqual(report.failures[0].severity, compare.Severity.CRITICAL)
+
+    def test_severities(self):
+        severity = compare.Severity.of
+        self.assertEqual([severity(w).name for w in (-0.5, 0.04, 0.05, 0.099, 0.1, 0.2, 0.21)],
+                         ["NONE", "NONE", "INFO", "INFO", "WARNING", "WARNING", "CRITICAL"])
+
+    def test_maxima_and_floors_are_not_judged(self):
+        judged = {c.metric for c in compare.compare(measure(self.rng), measure(self.rng), 0.1).comparisons}
+        self.assertNotIn("Match/blocks:512:max_ns", judged)
+        self.assertNotIn("MatchFloor:p50_ns", judged)
+
+    def test_every_kind_of_metric_has_the_right_direction(self):
+        lower = ("X:p99_ns", "X:store_ns_per_block", "X:recovery_ms", "X:index_bytes_per_block", "X:error_rate")
+        higher = ("X:events_per_s", "SecondCore:two_readers_speedup", "RouteUnary:echo_share")
+        self.assertEqual({compare.direction_of(m) for m in lower}, {compare.Direction.LOWER_IS_BETTER})
+        self.assertEqual({compare.direction_of(m) for m in higher}, {compare.Direction.HIGHER_IS_BETTER})
+        self.assertEqual(compare.direction_of("X:matches"), compare.Direction.NOT_JUDGED)
+
+    def test_nothing_in_common_is_unusable(self):
+        with self.assertRaises(UnusableInput):
+            compare.compare({"samples": {"A:p50_ns": [1.0]}}, {"samples": {"B:p50_ns": [1.0]}}, 0.1)
+
+
+class MannWhitneyTest(unittest.TestCase):
+    def test_exact_values(self):
+        self.assertAlmostEqual(mann_whitney_p([1, 2, 3, 4, 5], [6, 7, 8, 9, 10]), 2 / 252)
+        self.assertAlmostEqual(mann_whitney_p([1, 4], [2, 3]), 1.0)
+        # One pair out of order: u = 1, two arrangements a side.
+        self.assertAlmostEqual(mann_whitney_p([1, 2, 3, 4, 6], [5, 7, 8, 9, 10]), 4 / 252)
+
+    def test_ties_and_large_samples_use_the_normal_distribution(self):
+        self.assertEqual(mann_whitney_p([1] * 10, [1] * 10), 1.0)
+        self.assertLess(mann_whitney_p(list(range(30)), list(range(40, 70))), 1e-9)
+        self.assertGreater(mann_whitney_p([1, 2, 2, 3] * 5, [1, 2, 3, 3] * 5), 0.2)
+        self.assertEqual(mann_whitney_p([], [1]), 1.0)
+
+
+class CommandTest(unittest.TestCase):
+    def run_with(self, baseline, current, *more):
+        with tempfile.TemporaryDirectory() as directory:
+            paths = []
+            for name, content in (("baseline", baseline), ("current", current)):
+                paths.append(os.path.join(directory, name))
+                with open(paths[-1], "w", encoding="utf-8") as file:
+                    file.write(content if isinstance(content, str) else json.dumps(content))
+            out = os.path.join(directory, "report.json")
+            status = check.main(["--baseline", paths[0], "--current", paths[1], "--json", out, *more])
+            report = None
+            if os.path.exists(out):
+                with open(out, encoding="utf-8") as file:
+                    report = json.load(file)
+            return status, report
+
+    def test_exit_statuses(self):
+        good = {"samples": {"A:p50_ns": [100, 101, 102, 103, 104]}}
+        bad = {"samples": {"A:p50_ns": [112, 113, 114, 115, 116.5]}}
+        self.assertEqual(self.run_with(good, good)[0], 0)
+        status, report = self.run_with(good, bad)
+        self.assertEqual(status, 1)
+        self.assertTrue(report["failed"])
+        self.assertEqual(report["comparisons"][0]["severity"], "warning")
+        self.assertEqual(self.run_with(good, bad, "--threshold", "0.2")[0], 0)
+
+    def test_unusable_input_is_2(self):
+        good = {"samples": {"A:p50_ns": [1.0]}}
+        for broken in ("", "[]", "{}", '{"samples": {}}', '{"samples": {"A:p50_ns": []}}',
+                       '{"samples": {"A:p50_ns": ["fast"]}}', '{"samples": {"A:p50_ns": [NaN]}}'):
+            self.assertEqual(self.run_with(good, broken)[0], 2, broken)
+        self.assertEqual(check.main(["--baseline", "/nonexistent", "--current", "/nonexistent"]), 2)
+        self.assertEqual(check.main([]), 2)
+        self.assertEqual(self.run_with(good, good, "--threshold", "-1")[0], 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,99 @@
+import os
+import re
+import tempfile
+import unittest
+
+from tools.regression import must_reach, page, results
+
+GOOGLE = {"benchmarks": [
+    {"name": "Match/blocks:8", "run_name": "Match/blocks:8", "run_type": "iteration", "iterations": 10,
+     "cpu_time": 1.5, "real_time": 1.6, "time_unit": "us", "p50_ns": 400.0, "allocs_per_op": 0},
+    {"name": "Match/blocks:8", "run_name": "Match/blocks:8", "run_type": "iteration", "iterations": 10,
+     "cpu_time": 1.5, "real_time": 1.6, "time_unit": "us", "p50_ns": 420.0, "allocs_per_op": 0},
+    {"name": "Match/blocks:8_mean", "run_name": "Match/blocks:8", "run_type": "aggregate",
+     "aggregate_name": "mean", "p50_ns": 410.0, "cpu_time": 1.5, "time_unit": "us"},
+    {"name": "Burst/iterations:1", "run_name": "Burst/iterations:1", "run_type": "iteration",
+     "cpu_time": 2.0, "time_unit": "ms"},
+    {"name": "Broken", "run_name": "Broken", "run_type": "iteration", "error_occurred": True},
+]}
+
+
+def times(operations=10):
+    return {"operations": operations, "blocks": 100, "mean_ns": 5.0, "ns_per_block": 0.5, "p50_ns": 4.0,
+            "p99_ns": 9.0, "p999_ns": 10.0}
+
+
+REPLAY = {"runs": [{"query": times(), "query_with_chaining": times(), "store": times(), "remove": times(),
+                    "clear": times(0), "block_ops_per_s": 31e6, "requested_block_ops_per_s": 35e6,
+                    "memory": {"rss_bytes_per_holding": 28.0}}]}
+
+
+class ReadTest(unittest.TestCase):
+    def test_google_benchmark(self):
+        self.assertEqual(results.from_google_benchmark(GOOGLE), {
+            "Match/blocks:8:p50_ns": [400.0, 420.0], "Match/blocks:8:allocs_per_op": [0.0, 0.0],
+            "Burst:cpu_time_ns": [2e6]})
+
+    def test_replay(self):
+        samples = results.from_replay(REPLAY, "replay/conversation/runs")
+        self.assertEqual(samples["replay/conversation/runs:block_ops_per_s"], [31e6])
+        self.assertEqual(samples["replay/conversation/runs:store_ns_per_block"], [0.5])
+        self.assertNotIn("replay/conversation/runs:clear_p50_ns", samples)
+
+
+class MustReachTest(unittest.TestCase):
+    def verdict(self, what, samples):
+        return {row[0]: row[3] for row in must_reach.rows(samples)}[what]
+
+    def test_verdicts(self):
+        rate = "conversation, second half: block ops, queries as far as verified"
+        metric = "replay/conversation/runs:block_ops_per_s"
+        self.assertEqual(self.verdict(rate, {}), "not measured")
+        self.assertEqual(self.verdict(rate, {metric: [1e6, 31e6, 32e6]}), "pass")
+        self.assertEqual(self.verdict(rate, {metric: [29e6]}), "FAIL")
+        yardstick = "conversation, second half: against the flat yardstick"
+        flat = "replay/conversation/flat:block_ops_per_s"
+        self.assertEqual(self.verdict(yardstick, {metric: [31e6]}), "not measured")
+        self.assertEqual(self.verdict(yardstick, {metric: [31e6], flat: [10e6]}), "pass")
+        self.assertEqual(self.verdict(yardstick, {metric: [31e6], flat: [11e6]}), "FAIL")
+
+    def test_every_target_is_measured_by_a_benchmark_that_exists(self):
+        source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        folder = os.path.join(source, "test", "benchmark")
+        names = set()
+        for file in os.listdir(folder):
+            if file.endswith("_benchmark.cc"):
+                with open(os.path.join(folder, file), encoding="utf-8") as text:
+                    names |= set(re.findall(r"BENCHMARK(?:_CAPTURE)?\((\w+)[,)]", text.read()))
+        for target in must_reach.TARGETS:
+            family = re.split(r"[/:]", target.metric)[0]
+            if family != "replay":
+                self.assertIn(family, names, target.what)
+
+
+class PageTest(unittest.TestCase):
+    DOCUMENT = {
+        "environment": {"cpu": "C", "cores": 2, "kernel": "6", "compiler": "g++", "flags": "-O3",
+                        "commit": "0123456789abcdef", "modified": False, "date": "today"},
+        "samples": {"Match/blocks:8:p50_ns": [1.0, 2.0, 3.0]}}
+
+    def test_replaces_only_what_is_between_the_markers(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "page.md")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(f"before\n{page.BEGIN}\nold figures\n{page.END}\nafter\n")
+            for _ in range(2):
+                page.update(path, self.DOCUMENT)
+                with open(path, encoding="utf-8") as file:
+                    text = file.read()
+                self.assertTrue(text.startswith("before\n") and text.endswith("\nafter\n"))
+                self.assertNotIn("old figures", text)
+                self.assertEqual(text.count("| Match/blocks:8 | 2 |"), 1)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("no markers")
+            with self.assertRaises(results.UnusableInput):
+                page.update(path, self.DOCUMENT)
+
+
+if __name__ == "__main__":
+    unittest.main()
