@@ -60,7 +60,7 @@ void StreamMachine::Apply(uint64_t seq, std::string_view payload, PayloadDigest 
       refetched_ != seq) {
     refetched_ = seq;
     Hold(seq, payload, /*suspect=*/true);
-    if (!replay_ || replay_->purpose != Purpose::kCatchUp) StartReplay(OverlapStart());
+    if (!replay_ || replay_->purpose != ReplayPurpose::kCatchUp) StartReplay(OverlapStart());
     return;
   }
   CountBad(rejected, batch);
@@ -135,7 +135,7 @@ void StreamMachine::Learn(const AppliedBatch& applied) {
 // ---- held batches ----
 
 void StreamMachine::OnAhead(uint64_t seq, std::string_view payload) {
-  const bool catching_up = replay_ && replay_->purpose == Purpose::kCatchUp;
+  const bool catching_up = replay_ && replay_->purpose == ReplayPurpose::kCatchUp;
   if (held_.empty() && !catching_up && trust_.known() != Trust::kCold) {
     Increment(&status_->gaps);
     Increment(&counters_->gaps);

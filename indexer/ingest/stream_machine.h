@@ -16,6 +16,25 @@
 
 namespace kvroute {
 
+enum class ReplayPurpose : uint8_t {
+  kCatchUp,     // batches are missing, or the publisher is to be verified
+  kProbe,       // nothing is known to be missing
+  kFreshStart,  // replaces the state if it starts at 0, and only then
+};
+// One request to the engine, while it is answered.
+struct RunningReplay {
+  uint64_t from = 0;  // the first number asked for
+  uint64_t mark = 0;  // what was expected next when it was asked
+  int attempts = 1;   // for that mark
+  Nanos reply_deadline{0};
+  Nanos deadline{0};
+  bool any_reply = false;
+  bool ended = false;    // the end marker came
+  bool spliced = false;  // a live batch was applied behind it
+  bool trimmed = false;  // the engine no longer had its start
+  ReplayPurpose purpose = ReplayPurpose::kCatchUp;
+};
+
 // One stream from batches to index, without its sockets: decides what is applied when, what is
 // held, when to ask the engine for a replay, and how far the result may be believed.
 // docs/life-of-an-event.md walks through it, docs/consistency.md says what its trust means.
@@ -50,24 +69,6 @@ class StreamMachine {
 
  private:
   enum class Origin : uint8_t { kLive, kHeld, kReplay };
-  enum class Purpose : uint8_t {
-    kCatchUp,     // batches are missing, or the publisher is to be verified
-    kProbe,       // nothing is known to be missing
-    kFreshStart,  // replaces the state if it starts at 0, and only then
-  };
-  struct Replay {
-    uint64_t from = 0;  // the first number asked for
-    uint64_t mark = 0;  // what was expected next when it was asked
-    int attempts = 1;   // for that mark
-    Nanos reply_deadline{0};
-    Nanos deadline{0};
-    bool any_reply = false;
-    bool ended = false;    // the end marker came
-    bool spliced = false;  // a live batch was applied behind it
-    bool trimmed = false;  // the engine no longer had its start
-    Purpose purpose = Purpose::kCatchUp;
-  };
-
   void Apply(uint64_t seq, std::string_view payload, PayloadDigest digest, Origin origin);
   void Learn(const AppliedBatch& applied);
   void Publish(size_t bytes, double ts_seconds, Nanos started, Origin origin);
@@ -80,7 +81,7 @@ class StreamMachine {
   void Hold(uint64_t seq, std::string_view payload, bool suspect);
   bool FrontHasItsTurn() const;
 
-  bool StartReplay(uint64_t from, Purpose purpose = Purpose::kCatchUp);
+  bool StartReplay(uint64_t from, ReplayPurpose purpose = ReplayPurpose::kCatchUp);
   void Settle();
   void RetryOrFail(TrustReason reason);
   void Fail(TrustReason reason);
@@ -121,7 +122,7 @@ class StreamMachine {
   std::optional<uint64_t> highest_live_;  // of this life of the publisher
   std::optional<uint64_t>
       refetched_;  // the number whose replay was last asked because it did not decode
-  std::optional<Replay> replay_;
+  std::optional<RunningReplay> replay_;
   std::optional<uint64_t> replay_request_;
   Nanos probe_at_{Nanos::max()};
   Nanos fresh_start_at_{Nanos::max()};

@@ -15,8 +15,8 @@ void StreamMachine::OnConnected() {
     // on.
     if (trust_.known() == Trust::kCold && tracker_.next() == 0) {
       adopt_number_ = false;
-      trust_.SetDegraded(TrustReason::kNoReplay);
       trust_.SetCurrent(true);
+      trust_.SetDegraded(TrustReason::kNoReplay);
     }
     return;
   }
@@ -42,7 +42,7 @@ uint64_t StreamMachine::OverlapStart() const {
   return tracker_.KnowsLast() ? tracker_.next() - 1 : tracker_.next();
 }
 
-bool StreamMachine::StartReplay(uint64_t from, Purpose purpose) {
+bool StreamMachine::StartReplay(uint64_t from, ReplayPurpose purpose) {
   if (!has_replay()) return false;
   const Nanos now = clock_->Monotonic();
   replay_.emplace();
@@ -55,7 +55,7 @@ bool StreamMachine::StartReplay(uint64_t from, Purpose purpose) {
   accept_suspects_ = false;
   probe_at_ = Nanos::max();
   Increment(&status_->replays);
-  if (purpose == Purpose::kCatchUp) trust_.SetSyncing(TrustReason::kReplaying);
+  if (purpose == ReplayPurpose::kCatchUp) trust_.SetSyncing(TrustReason::kReplaying);
   return true;
 }
 
@@ -88,12 +88,12 @@ void StreamMachine::OnReplayedBatch(uint64_t seq, std::string_view payload) {
 }
 
 void StreamMachine::OnFirstReply(uint64_t seq) {
-  if (replay_->purpose == Purpose::kFreshStart) {
+  if (replay_->purpose == ReplayPurpose::kFreshStart) {
     if (seq != 0) {  // the engine no longer has its start, and never will again
       fresh_start_at_ = Nanos::max();
       return EndReplay(ReplayResult::kTrimmed);
     }
-    replay_->purpose = Purpose::kCatchUp;
+    replay_->purpose = ReplayPurpose::kCatchUp;
     StartOver();
     trust_.SetSyncing(TrustReason::kReplaying);
     return;
@@ -105,7 +105,7 @@ void StreamMachine::OnFirstReply(uint64_t seq) {
 
 void StreamMachine::OnReplayEnd() {
   if (!replay_) return;
-  if (replay_->purpose == Purpose::kFreshStart) {
+  if (replay_->purpose == ReplayPurpose::kFreshStart) {
     fresh_start_at_ = Nanos::max();
     return EndReplay(ReplayResult::kTrimmed);
   }
@@ -134,7 +134,7 @@ void StreamMachine::OnLastBatchUnknown() {
 // Ends a running replay when nothing is missing up to the live stream; looks for what to do when it
 // has ended too early.
 void StreamMachine::Settle() {
-  if (!replay_ || replay_->purpose == Purpose::kFreshStart || FrontHasItsTurn()) return;
+  if (!replay_ || replay_->purpose == ReplayPurpose::kFreshStart || FrontHasItsTurn()) return;
   const bool missing = !held_.empty() || (highest_live_ && *highest_live_ >= tracker_.next());
   if (!missing && verified_ && (replay_->ended || replay_->spliced)) return Finish();
   if (!replay_->ended) return;
@@ -150,8 +150,8 @@ void StreamMachine::Finish() {
 void StreamMachine::RetryOrFail(TrustReason reason) {
   const bool progressed = tracker_.next() > replay_->mark;
   if (!progressed && replay_->attempts >= options_.replay_attempts) return Fail(reason);
-  const Replay before = *replay_;
-  StartReplay(before.purpose == Purpose::kFreshStart ? 0 : OverlapStart(), before.purpose);
+  const RunningReplay before = *replay_;
+  StartReplay(before.purpose == ReplayPurpose::kFreshStart ? 0 : OverlapStart(), before.purpose);
   replay_->attempts = progressed ? 1 : before.attempts + 1;
   replay_->deadline = before.deadline;
   replay_->trimmed = before.trimmed;
@@ -159,7 +159,7 @@ void StreamMachine::RetryOrFail(TrustReason reason) {
 
 // The engine cannot or does not give what is missing.
 void StreamMachine::Fail(TrustReason reason) {
-  const bool fresh_start = replay_->purpose == Purpose::kFreshStart;
+  const bool fresh_start = replay_->purpose == ReplayPurpose::kFreshStart;
   EndReplay(reason == TrustReason::kReplayTimeout ? ReplayResult::kTimeout : ReplayResult::kHole);
   accept_suspects_ = true;
   const bool overflowed = std::exchange(hold_overflow_, false);
@@ -263,13 +263,14 @@ void StreamMachine::LeaveConflict() {
 }
 
 void StreamMachine::LiftSyncing() {
-  const bool catching_up = replay_ && replay_->purpose == Purpose::kCatchUp;
+  const bool catching_up = replay_ && replay_->purpose == ReplayPurpose::kCatchUp;
   if (!catching_up && guard_.Believable(clock_->Monotonic())) {
     trust_.SetSyncing(TrustReason::kNone);
   }
 }
 
 void StreamMachine::OnTick() {
+  trust_.LogChange();
   if (!connected_) return;
   const Nanos now = clock_->Monotonic();
   if (guard_.conflict()) {
@@ -282,9 +283,9 @@ void StreamMachine::OnTick() {
   } else if (replay_ && now >= replay_->reply_deadline) {
     RetryOrFail(TrustReason::kReplayTimeout);
   } else if (!replay_ && now >= fresh_start_at_) {
-    StartReplay(0, Purpose::kFreshStart);
+    StartReplay(0, ReplayPurpose::kFreshStart);
   } else if (!replay_ && now >= probe_at_ && probes_help_) {
-    StartReplay(OverlapStart(), Purpose::kProbe);
+    StartReplay(OverlapStart(), ReplayPurpose::kProbe);
   }
 }
 

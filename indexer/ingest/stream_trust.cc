@@ -35,13 +35,20 @@ void StreamTrust::Publish() {
   status_->reason.store(reason, std::memory_order_relaxed);
   status_->trust.store(trust, std::memory_order_release);
   status_->trust_changed_unix_ns.store(clock_->Wall().count(), std::memory_order_relaxed);
-  if (const uint64_t lines = limiter_.Admit(clock_->Monotonic())) {
-    spdlog::log(trust == Trust::kDegraded ? spdlog::level::warn : spdlog::level::info,
-                "stream {}/{}: {} -> {} ({}), next batch {}, {} changes alike not shown",
-                status_->config.worker_id, status_->config.rank, TrustName(before),
-                TrustName(trust), TrustReasonName(reason),
-                status_->next_seq.load(std::memory_order_relaxed), lines - 1);
-  }
+}
+
+void StreamTrust::LogChange() {
+  const Trust trust = status_->trust.load(std::memory_order_relaxed);
+  const TrustReason reason = status_->reason.load(std::memory_order_relaxed);
+  if (trust == logged_ && reason == logged_reason_) return;
+  if (limiter_.Admit(clock_->Monotonic()) == 0) return;
+  const bool warn = trust == Trust::kDegraded || trust == Trust::kStale;
+  spdlog::log(warn ? spdlog::level::warn : spdlog::level::info,
+              "stream {}/{}: {} ({}), was {}; next batch {}", status_->config.worker_id,
+              status_->config.rank, TrustName(trust), TrustReasonName(reason), TrustName(logged_),
+              status_->next_seq.load(std::memory_order_relaxed));
+  logged_ = trust;
+  logged_reason_ = reason;
 }
 
 }  // namespace kvroute

@@ -24,6 +24,10 @@ class StreamTrust {
   void SetDegraded(TrustReason reason) { SetKnown(Trust::kDegraded, reason); }
   void SetUnknown() { SetKnown(Trust::kCold, TrustReason::kConnecting); }
 
+  // Logs the state if it is another than was last logged: one line for a flurry of changes. To be
+  // called every 100 ms or so.
+  void LogChange();
+
   // What is known once connected and in sync: cold, exact or degraded.
   Trust known() const { return known_; }
   TrustReason known_reason() const { return known_reason_; }
@@ -38,6 +42,8 @@ class StreamTrust {
   TrustReason syncing_ = TrustReason::kNone;
   Trust known_ = Trust::kCold;
   TrustReason known_reason_ = TrustReason::kNone;
+  Trust logged_ = Trust::kCold;
+  TrustReason logged_reason_ = TrustReason::kNone;
   LogLimiter limiter_;
 };
 

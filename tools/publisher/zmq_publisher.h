@@ -32,7 +32,7 @@ struct PublisherOptions {
   std::string event_endpoint = "tcp://127.0.0.1:*";   // a port of * is chosen by the system
   std::string replay_endpoint = "tcp://127.0.0.1:*";  // empty: no replay socket
   bool connect = false;  // connect to event_endpoint (a listener) instead of binding it
-  std::string topic;
+  std::string topic = "";
   bool topic_in_replay =
       true;  // replies of 4 frames (vLLM since 0.26); false: 3 frames (before; SGLang)
   size_t buffer_steps = 10'000;        // batches that can be replayed

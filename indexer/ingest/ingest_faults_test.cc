@@ -1,0 +1,155 @@
+// What goes wrong between an engine and kvroute, over real sockets: after each, the index equals
+// the engine's pool again or the stream says that it is not exact.
+#include "indexer/ingest/ingest_fixture.h"
+
+namespace kvroute {
+namespace {
+
+class IngestFaultsTest : public IngestFixture {
+ protected:
+  void StartInSync(const PublisherOptions& options = {}) {
+    StartEngine(options);
+    Publish(3);
+    Subscribe();
+    ASSERT_TRUE(UntilCaughtUp()) << State();
+  }
+};
+
+TEST_F(IngestFaultsTest, LossesWithinTheBufferAreReplayed) {
+  StartInSync();
+  publisher_->faults().drop_live = 3;
+  Publish(5);
+  ExpectIndexEqualsEngine();
+  EXPECT_EQ(stream_->gaps.load(), 1u);
+  EXPECT_EQ(stream_->missing_batches.load(), 3u);
+}
+
+TEST_F(IngestFaultsTest, ALostLastBatchIsFoundWithoutAnother) {
+  StartInSync();
+  publisher_->faults().drop_live = 1;
+  Publish(1);
+  ExpectIndexEqualsEngine();
+}
+
+TEST_F(IngestFaultsTest, LossesBeyondTheBufferDegradeUntilTheEngineClears) {
+  StartInSync({.buffer_steps = 3});
+  publisher_->faults().drop_live = 10;
+  Publish(11);
+  ASSERT_TRUE(UntilTrust(Trust::kDegraded)) << State();
+  EXPECT_EQ(stream_->reason.load(), TrustReason::kReplayTrimmed);
+  PublishClear();
+  Publish(3);
+  ExpectIndexEqualsEngine();
+  EXPECT_EQ(stream_->reason.load(), TrustReason::kClearedByEngine);
+}
+
+TEST_F(IngestFaultsTest, ANumberThatNeverExistedDegrades) {
+  options_.fresh_start_after = seconds(3600);
+  StartInSync();
+  publisher_->faults().lose = 1;
+  publisher_->Publish(engine_.Step());
+  Publish(2);
+  ASSERT_TRUE(UntilTrust(Trust::kDegraded)) << State();
+  EXPECT_EQ(stream_->reason.load(), TrustReason::kReplayHole);
+}
+
+TEST_F(IngestFaultsTest, RepliesLostInTheEnginesPipeAreAskedForAgain) {
+  StartEngine();
+  Publish(50);
+  publisher_->faults().drop_live = 0;
+  Subscribe();
+  ASSERT_TRUE(UntilCaughtUp()) << State();
+  publisher_->faults().drop_live = 20;
+  Publish(21);
+  publisher_->faults().drop_replies = 1;
+  ExpectIndexEqualsEngine();
+}
+
+TEST_F(IngestFaultsTest, ALostEndMarkerIsSurvived) {
+  options_.replay_timeout = milliseconds(200);
+  StartEngine();
+  Publish(10);
+  publisher_->faults().drop_end_markers = 1;
+  Subscribe();
+  ExpectIndexEqualsEngine();
+}
+
+TEST_F(IngestFaultsTest, ASlowReplayDoesNotDelayWhatFollows) {
+  StartEngine();
+  Publish(50);
+  publisher_->faults().replies_per_serve = 1;
+  Subscribe();
+  ASSERT_TRUE(Until([&] { return stream_->next_seq.load() > 5; }));
+  EXPECT_EQ(stream_->trust.load(), Trust::kSyncing);
+  Publish(5);
+  ExpectIndexEqualsEngine();
+}
+
+TEST_F(IngestFaultsTest, AnEngineThatDoesNotAnswerIsAskedAgainLater) {
+  options_.replay_timeout = milliseconds(50);
+  options_.replay_attempts = 2;
+  options_.fresh_start_after = milliseconds(300);
+  StartEngine();
+  Publish(10);
+  Subscribe();
+  const auto deadline = std::chrono::steady_clock::now() + seconds(20);
+  while (stream_->trust.load() != Trust::kDegraded) {  // nobody serves
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << State();
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(stream_->reason.load(), TrustReason::kReplayTimeout);
+  ExpectIndexEqualsEngine();
+}
+
+TEST_F(IngestFaultsTest, DamagedBytesAreFetchedAgainOrSaidToBeMissing) {
+  options_.fresh_start_after = seconds(3600);
+  StartInSync();
+  publisher_->faults().corrupt = 1;  // in the buffer too
+  Publish(2);
+  ASSERT_TRUE(UntilTrust(Trust::kDegraded)) << State();
+  EXPECT_EQ(stream_->reason.load(), TrustReason::kDecodeErrors);
+  PublishClear();
+  Publish(2);
+  ExpectIndexEqualsEngine();
+}
+
+TEST_F(IngestFaultsTest, RepeatedBatchesCountAsDuplicates) {
+  StartInSync();
+  publisher_->faults().duplicate = 5;
+  Publish(10);
+  ExpectIndexEqualsEngine();
+  EXPECT_GE(stream_->duplicates.load(), 5u);
+  EXPECT_EQ(stream_->restarts.load(), 0u);
+}
+
+TEST_F(IngestFaultsTest, ARestartedEngineIsReplayedFromItsStart) {
+  StartInSync();
+  engine_.Restart();
+  ASSERT_TRUE(publisher_->Restart().ok());
+  Publish(4);
+  ExpectIndexEqualsEngine();
+  EXPECT_EQ(stream_->restarts.load(), 1u);
+}
+
+TEST_F(IngestFaultsTest, ARestartBehindAConnectionThatStaysIsNoticed) {
+  StartInSync();
+  engine_.Restart();
+  publisher_->RestartNumbers();
+  Publish(4);
+  ExpectIndexEqualsEngine();
+  EXPECT_EQ(stream_->restarts.load(), 1u);
+}
+
+TEST_F(IngestFaultsTest, ACutConnectionIsStaleUntilItIsBack) {
+  StartInSync();
+  publisher_->Close();
+  ASSERT_TRUE(UntilTrust(Trust::kStale)) << State();
+  EXPECT_FALSE(stream_->connected.load());
+  ASSERT_TRUE(publisher_->Open().ok());
+  Publish(3);
+  ExpectIndexEqualsEngine();
+  EXPECT_EQ(stream_->restarts.load(), 0u);
+}
+
+}  // namespace
+}  // namespace kvroute

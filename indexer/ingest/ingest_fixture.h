@@ -1,0 +1,109 @@
+#ifndef KVROUTE_INDEXER_INGEST_INGEST_FIXTURE_H_
+#define KVROUTE_INDEXER_INGEST_INGEST_FIXTURE_H_
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "indexer/ingest/ingest.h"
+#include "test/support/model_engine.h"
+#include "tools/publisher/zmq_publisher.h"
+
+namespace kvroute {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// A model engine behind real sockets, and an ingest that subscribes to it over TCP on ports the
+// system chose.
+class IngestFixture : public testing::Test {
+ protected:
+  IngestFixture() : engine_(7) {
+    options_.replay_timeout = seconds(5);
+    options_.reconnect_min = milliseconds(20);
+    options_.reconnect_max = milliseconds(100);
+    options_.probe_after_idle = milliseconds(100);
+  }
+
+  void StartEngine(const PublisherOptions& options = {}) {
+    auto publisher = ZmqPublisher::Create(&sockets_, options);
+    ASSERT_TRUE(publisher.ok()) << publisher.status().message();
+    publisher_ = *std::move(publisher);
+  }
+  void StartIngest() {
+    auto ingest = Ingest::Start(options_, &index_, &counters_, &Clock::Real());
+    ASSERT_TRUE(ingest.ok()) << ingest.status().message();
+    ingest_ = *std::move(ingest);
+  }
+  StreamConfig Config() const {
+    StreamConfig config;
+    config.worker_id = "w";
+    config.event_endpoint = publisher_->event_endpoint();
+    config.replay_endpoint = publisher_->replay_endpoint();
+    return config;
+  }
+  void Subscribe(const StreamConfig& config) {
+    if (ingest_ == nullptr) StartIngest();
+    auto status = ingest_->AddStream(config);
+    ASSERT_TRUE(status.ok()) << status.status().message();
+    stream_ = *std::move(status);
+  }
+  void Subscribe() { Subscribe(Config()); }
+
+  void Publish(int batches) {
+    for (int i = 0; i < batches; ++i) publisher_->Publish(engine_.Step());
+  }
+  void PublishClear() { publisher_->Publish(engine_.Clear()); }
+
+  // Lets the engine answer replay requests until the condition holds; false after 20 s.
+  bool Until(const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + seconds(20);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      if (publisher_ != nullptr) publisher_->Serve(milliseconds(1));
+      std::this_thread::yield();
+    }
+    return true;
+  }
+  bool UntilTrust(Trust trust) {
+    return Until([&] { return stream_->trust.load() == trust; });
+  }
+  bool UntilCaughtUp() {
+    return Until([&] {
+      return stream_->next_seq.load() == engine_.next_seq() &&
+             stream_->trust.load() == Trust::kExact;
+    });
+  }
+  std::string State() const {
+    return std::string(TrustName(stream_->trust.load())) + "/" +
+           std::string(TrustReasonName(stream_->reason.load())) + " next " +
+           std::to_string(stream_->next_seq.load()) + " of " + std::to_string(engine_.next_seq());
+  }
+
+  void ExpectIndexEqualsEngine() {
+    ASSERT_TRUE(UntilCaughtUp()) << State();
+    for (uint32_t node = 0; node < engine_.nodes(); ++node) {
+      MatchResult result;
+      index_.Match(engine_.PromptOf(node), &result);
+      const uint32_t blocks = result.matches.empty() ? 0 : result.matches[0].blocks;
+      ASSERT_EQ(blocks, engine_.HeldAt(engine_.next_seq(), node)) << "node " << node;
+    }
+  }
+
+  IngestOptions options_;
+  PrefixIndex index_;
+  IngestCounters counters_;
+  ModelEngine engine_;
+  ZmqContext sockets_;
+  std::unique_ptr<ZmqPublisher> publisher_;
+  std::unique_ptr<Ingest> ingest_;
+  std::shared_ptr<const StreamStatus> stream_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_INGEST_INGEST_FIXTURE_H_
