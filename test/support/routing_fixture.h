@@ -33,14 +33,14 @@ class RoutingFixture {
         queries_(options, &index_, &fleet_, &loads_, &stats_, &clock_) {}
 
   static WorkerSpec Spec(const std::string& id, uint32_t ranks = 1, uint32_t block_size = 4) {
-    static uint32_t port = 10'000;
+    static int number = 0;
     WorkerSpec spec;
     spec.worker_id = id;
     spec.address = "http://" + id + ":8000";
     spec.model = "m";
     spec.block_size_tokens = block_size;
     spec.data_parallel_size = ranks;
-    spec.event_endpoint = "tcp://127.0.0.1:" + std::to_string(port += 1'024);
+    spec.event_endpoint = "inproc://engine-" + std::to_string(++number);
     return spec;
   }
 
