@@ -1,15 +1,19 @@
 #include <CLI/CLI.hpp>
 
+#include "kvroute_build_info.h"
+#include "router/serve/serve_command.h"
 #include "tools/corpus/corpus_command.h"
 #include "tools/decode/decode_command.h"
-#include "tools/replay/replay_command.h"
-#include "tools/load/load_command.h"
 #include "tools/fleet/fleet_command.h"
+#include "tools/load/load_command.h"
+#include "tools/replay/replay_command.h"
 
 // kvroute: one binary, a subcommand for each thing a person does with it.
 int main(int argc, char** argv) {
   CLI::App app("kvroute: KV-cache-aware routing for LLM gateways", "kvroute");
   app.require_subcommand(1);
+  app.set_version_flag("--version",
+                       std::string("kvroute ") + kvroute::kVersion + " (" + kvroute::kCommit + ")");
   int exit_code = 0;
   // Every Add*Command(&app, &exit_code) stands here, one a line.
   kvroute::AddCorpusCommand(&app, &exit_code);
@@ -17,6 +21,7 @@ int main(int argc, char** argv) {
   kvroute::AddReplayCommand(&app, &exit_code);
   kvroute::AddLoadCommand(&app, &exit_code);
   kvroute::AddFleetCommand(&app, &exit_code);
+  kvroute::AddServeCommand(&app, &exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

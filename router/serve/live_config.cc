@@ -1,0 +1,97 @@
+#include "router/serve/live_config.h"
+
+#include <spdlog/fmt/ranges.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "indexer/base/error.h"
+
+namespace kvroute {
+namespace {
+
+std::vector<WorkerSpec> SpecsOf(const ServeConfig& config) {
+  std::vector<WorkerSpec> specs;
+  for (const WorkerConfig& worker : config.workers) specs.push_back(worker.spec);
+  return specs;
+}
+
+bool DrainingIn(const ServeConfig& config, const std::string& worker_id) {
+  for (const WorkerConfig& worker : config.workers) {
+    if (worker.spec.worker_id == worker_id) return worker.draining;
+  }
+  return false;
+}
+
+}  // namespace
+
+LiveConfig::LiveConfig(ServeConfig initial, std::string name, ConfigOverrides overrides,
+                       Fleet* fleet, QueryHandler* queries, const Clock* clock)
+    : name_(std::move(name)),
+      overrides_(std::move(overrides)),
+      fleet_(fleet),
+      queries_(queries),
+      clock_(clock),
+      initial_(std::move(initial)),
+      config_(initial_) {
+  report_.name = name_;
+  report_.in_force_since_unix_ns = clock_->Wall().count();
+}
+
+absl::Status LiveConfig::ApplyInitial() { return Apply(ServeConfig{}, initial_); }
+
+// The fleet first: it is the only part that can refuse, and it changes all or nothing.
+absl::Status LiveConfig::Apply(const ServeConfig& before, const ServeConfig& after) {
+  if (absl::Status status = fleet_->ApplyConfig(SpecsOf(after)); !status.ok()) return status;
+  for (const WorkerConfig& worker : after.workers) {
+    // What the API has set since stays, unless the file itself changed its mind.
+    if (worker.draining == DrainingIn(before, worker.spec.worker_id)) continue;
+    if (absl::Status status = fleet_->SetDraining(worker.spec.worker_id, worker.draining);
+        !status.ok()) {
+      return status;
+    }
+  }
+  queries_->SetDefaultPolicy(after.routing.policy);
+  return ConfigureLog(after.log);
+}
+
+void LiveConfig::Reload(const absl::StatusOr<std::string>& text) {
+  absl::StatusOr<ServeConfig> after = text.ok()
+                                          ? LoadConfig(*text, name_, overrides_)
+                                          : InvalidArgument("config {}", MessageOf(text.status()));
+  absl::Status status = after.status();
+  if (status.ok()) status = Apply(config(), *after);
+  if (!status.ok()) {
+    spdlog::error("{}; the configuration before it stays in force", MessageOf(status));
+    MutexLock lock(&mutex_);
+    ++report_.failed;
+    report_.last_error = std::string(MessageOf(status));
+    return;
+  }
+  std::vector<std::string> waiting = FieldsThatNeedRestart(initial_, *after);
+  if (waiting.empty()) {
+    spdlog::info("config {}: applied, {} workers", name_, after->workers.size());
+  } else {
+    spdlog::warn("config {}: applied, {} workers; these fields wait for a restart: {}", name_,
+                 after->workers.size(), fmt::join(waiting, ", "));
+  }
+  MutexLock lock(&mutex_);
+  config_ = *std::move(after);
+  ++report_.applied;
+  report_.last_error.clear();
+  report_.waiting_for_restart = std::move(waiting);
+  report_.in_force_since_unix_ns = clock_->Wall().count();
+}
+
+LiveConfig::Report LiveConfig::report() const {
+  MutexLock lock(&mutex_);
+  return report_;
+}
+
+ServeConfig LiveConfig::config() const {
+  MutexLock lock(&mutex_);
+  return config_;
+}
+
+}  // namespace kvroute

@@ -1,0 +1,64 @@
+#ifndef KVROUTE_ROUTER_SERVE_LIVE_CONFIG_H_
+#define KVROUTE_ROUTER_SERVE_LIVE_CONFIG_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "indexer/base/clock.h"
+#include "indexer/base/mutex.h"
+#include "router/config/load_config.h"
+#include "router/config/serve_config.h"
+#include "router/fleet/fleet.h"
+#include "router/service/query_handler.h"
+
+namespace kvroute {
+
+// The configuration in force: applies what can change while kvroute serves, and keeps the old one
+// when a new text cannot be used.
+//
+// Thread safety: any thread; texts are applied one at a time by one thread. Ownership: what is
+// passed in must outlive it.
+class LiveConfig {
+ public:
+  // `name` of the file, empty: none.
+  LiveConfig(ServeConfig initial, std::string name, ConfigOverrides overrides, Fleet* fleet,
+             QueryHandler* queries, const Clock* clock);
+
+  // Makes the initial workers known. Errors are the fleet's: a worker that cannot be subscribed to.
+  absl::Status ApplyInitial();
+  // A new text of the file, or why it cannot be read. Failures are logged and reported, nothing
+  // else.
+  void Reload(const absl::StatusOr<std::string>& text);
+
+  struct Report {
+    std::string name;
+    int64_t in_force_since_unix_ns = 0;
+    uint64_t applied = 0;  // reloads
+    uint64_t failed = 0;
+    std::string last_error;                        // of the last reload; empty: it was applied
+    std::vector<std::string> waiting_for_restart;  // fields
+  };
+  Report report() const;
+  ServeConfig config() const;  // in force, fields that wait for a restart as they were written
+
+ private:
+  absl::Status Apply(const ServeConfig& before, const ServeConfig& after);
+
+  const std::string name_;
+  const ConfigOverrides overrides_;
+  Fleet* const fleet_;
+  QueryHandler* const queries_;
+  const Clock* const clock_;
+  const ServeConfig initial_;  // what the parts that need a restart run with
+
+  mutable Mutex mutex_;
+  ServeConfig config_ ABSL_GUARDED_BY(mutex_);
+  Report report_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_ROUTER_SERVE_LIVE_CONFIG_H_

@@ -1,0 +1,171 @@
+#include "router/serve/serve_process.h"
+
+#include <spdlog/spdlog.h>
+
+#include "indexer/base/error.h"
+#include "indexer/telemetry/process_metrics.h"
+#include "kvroute_build_info.h"
+#include "router/serve/credentials.h"
+#include "router/serve/metrics_page.h"
+#include "router/serve/status_page.h"
+
+namespace kvroute {
+namespace {
+
+constexpr std::chrono::milliseconds kWatchInterval(500);
+
+// The host that was asked for with the port that was bound.
+std::string Bound(const std::string& listen, int port) {
+  return fmt::format("{}:{}", std::string_view(listen).substr(0, listen.rfind(':')), port);
+}
+
+absl::Status At(std::string_view field, const absl::Status& status) {
+  return Error(status.code(), "{}: {}", field, MessageOf(status));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ServeProcess>> ServeProcess::Start(const ServeConfig& config,
+                                                                  const Source& source) {
+  std::unique_ptr<ServeProcess> process(new ServeProcess(config, source));
+  if (absl::Status status = process->StartIngest(); !status.ok()) return status;
+  if (absl::Status status = process->StartGrpc(); !status.ok()) return status;
+  if (absl::Status status = process->StartHttp(); !status.ok()) return status;
+  process->StartWatcher(source);
+  process->Tick();
+  return process;
+}
+
+ServeProcess::ServeProcess(const ServeConfig& config, const Source& source)
+    : config_(config),
+      source_(source),
+      index_({.max_streams = config.ingest.max_streams}),
+      loads_(
+          {.lease_timeout = config.routing.lease_timeout, .max_leases = config.routing.max_leases},
+          clock_),
+      readiness_(clock_) {}
+
+ServeProcess::~ServeProcess() = default;
+
+absl::Status ServeProcess::StartIngest() {
+  auto ingest = Ingest::Start(config_.ingest, &index_, &ingest_counters_, clock_);
+  if (!ingest.ok()) return At("ingest", ingest.status());
+  ingest_ = *std::move(ingest);
+  fleet_ = std::make_unique<Fleet>(FleetOptions{.max_targets = config_.ingest.max_streams},
+                                   ingest_.get(), &loads_);
+  queries_ =
+      std::make_unique<QueryHandler>(QueryOptions{.default_policy = config_.routing.policy},
+                                     &index_, fleet_.get(), &loads_, &routing_stats_, clock_);
+  live_ = std::make_unique<LiveConfig>(config_, source_.file, source_.overrides, fleet_.get(),
+                                       queries_.get(), clock_);
+  if (absl::Status status = live_->ApplyInitial(); !status.ok()) return At("workers", status);
+  for (size_t i = 0; i < config_.listeners.size(); ++i) {
+    absl::Status status = ingest_->AddListener(
+        config_.listeners[i],
+        [this](const DiscoveredStream& stream) { fleet_->AddDiscovered(stream); });
+    if (!status.ok()) return At(fmt::format("listeners[{}]", i), status);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServeProcess::StartGrpc() {
+  auto credentials = ServerCredentialsFrom(config_.grpc.tls);
+  if (!credentials.ok()) return credentials.status();
+  auto grpc = GrpcServer::Start({.address = config_.grpc.listen,
+                                 .credentials = *credentials,
+                                 .max_threads = config_.grpc.max_threads,
+                                 .max_memory_bytes = config_.grpc.max_memory_bytes,
+                                 .max_message_bytes = config_.grpc.max_message_bytes,
+                                 .max_open_streams = config_.grpc.max_open_streams},
+                                queries_.get(), fleet_.get(), &routing_stats_);
+  if (!grpc.ok()) return At("grpc.listen", grpc.status());
+  grpc_ = *std::move(grpc);
+  return absl::OkStatus();
+}
+
+absl::Status ServeProcess::StartHttp() {
+  HttpServer::Pages pages;
+  pages["/metrics"] = [this] { return MetricsPage(); };
+  pages["/healthz"] = [this] { return HealthPage(); };
+  pages["/readyz"] = [this] { return ReadyPage(); };
+  pages["/status"] = [this] { return StatusPage(); };
+  auto http = HttpServer::Start({.listen = config_.http.listen, .threads = config_.http.threads},
+                                std::move(pages));
+  if (!http.ok()) return At("http.listen", http.status());
+  http_ = *std::move(http);
+  return absl::OkStatus();
+}
+
+void ServeProcess::StartWatcher(const Source& source) {
+  if (source.file.empty()) return;
+  watcher_ = std::make_unique<ConfigWatcher>(
+      source.file, source.text, kWatchInterval,
+      [this](const absl::StatusOr<std::string>& text) { live_->Reload(text); });
+}
+
+std::string ServeProcess::Addresses() const {
+  return fmt::format("grpc={} http={}", Bound(config_.grpc.listen, grpc_->port()),
+                     Bound(config_.http.listen, http_->port()));
+}
+
+void ServeProcess::Tick() { grpc_->SetServing(EvaluateReadiness().ready); }
+
+void ServeProcess::Reload() {
+  if (watcher_ != nullptr) watcher_->Poke();
+}
+
+void ServeProcess::Shutdown() {
+  readiness_.End();
+  watcher_.reset();
+  grpc_->SetServing(false);
+  grpc_->Shutdown(live_->config().shutdown_grace);
+  http_.reset();
+}
+
+Readiness::Report ServeProcess::EvaluateReadiness() {
+  return readiness_.Evaluate(*fleet_->Snapshot(), live_->config().readiness_grace);
+}
+
+HttpResponse ServeProcess::MetricsPage() {
+  Exposition out;
+  AddBuildInfo(&out);
+  out.Add(Metric::kReady, EvaluateReadiness().ready);
+  const LiveConfig::Report config = live_->report();
+  out.Add(Metric::kConfigReloads, {"applied"}, static_cast<double>(config.applied));
+  out.Add(Metric::kConfigReloads, {"failed"}, static_cast<double>(config.failed));
+  out.Add(Metric::kConfigLastReload, static_cast<double>(config.in_force_since_unix_ns) / 1e9);
+  for (const int status : HttpServer::kStatuses) {
+    out.Add(Metric::kHttpRequests, {std::to_string(status)},
+            static_cast<double>(http_->Answered(status)));
+  }
+  AddIngestMetrics(ingest_counters_, &out);
+  AddIndexMetrics(index_.Stats(), &out);
+  AddRoutingMetrics(routing_stats_, loads_.Stats(), &out);
+  AddFleetMetrics(*fleet_->Snapshot(), live_->config().http.per_stream_metrics, &out);
+  AddProcessMetrics(&out);
+  return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = out.Text()};
+}
+
+HttpResponse ServeProcess::HealthPage() { return {.body = "ok\n"}; }
+
+HttpResponse ServeProcess::ReadyPage() {
+  const Readiness::Report report = EvaluateReadiness();
+  std::string body = report.ready ? "ready\n" : "not ready\n";
+  for (const std::string& line : report.waiting) body += line + "\n";
+  return {.status = report.ready ? 200 : 503, .body = std::move(body)};
+}
+
+HttpResponse ServeProcess::StatusPage() {
+  return {.content_type = "application/json",
+          .body = StatusJson({.grpc_address = Bound(config_.grpc.listen, grpc_->port()),
+                              .http_address = Bound(config_.http.listen, http_->port()),
+                              .uptime = clock_->Monotonic() - start_,
+                              .config = live_->report(),
+                              .policy = std::string(PolicyName(live_->config().routing.policy)),
+                              .readiness = EvaluateReadiness(),
+                              .index = index_.Stats(),
+                              .loads = loads_.Stats(),
+                              .fleet = fleet_->Snapshot()})};
+}
+
+}  // namespace kvroute
