@@ -11,6 +11,12 @@
 #include "router/service/router_service.h"
 
 namespace kvroute {
+namespace {
+
+constexpr int kMinPollers = 2;
+constexpr int kMaxPollers = 16;
+
+}  // namespace
 
 class GrpcServer::Impl {
  public:
@@ -31,6 +37,10 @@ class GrpcServer::Impl {
     builder.SetResourceQuota(grpc::ResourceQuota("kvroute")
                                  .SetMaxThreads(options.max_threads)
                                  .Resize(options.max_memory_bytes));
+    // Idle threads stay: with gRPC's default of at most two, a burst pays for creating and ending
+    // threads.
+    builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, kMinPollers);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, kMaxPollers);
     builder.RegisterService(&router_);
     builder.RegisterService(&fleet_);
     server_ = builder.BuildAndStart();
