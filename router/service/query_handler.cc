@@ -79,7 +79,9 @@ absl::Status QueryHandler::MatchPrompt(const Request& request, Scratch* s) {
   return absl::OkStatus();
 }
 
-absl::Status QueryHandler::ParseTerms(const v1::RouteRequest& request, Terms* terms) const {
+absl::Status QueryHandler::ParseTerms(const v1::RouteRequest& request, Terms* terms) {
+  // Far from every number used before: Choose mixes it with small indices.
+  terms->tie_break = tie_break_.fetch_add(0x9e3779b97f4a7c15, std::memory_order_relaxed);
   terms->policy = default_policy_.load(std::memory_order_relaxed);
   if (!request.policy().empty()) {
     const std::optional<PolicyKind> policy = ParsePolicy(request.policy());

@@ -52,7 +52,7 @@ class QueryHandler {
   absl::Status DoComplete(const v1::CompleteRequest& request, v1::CompleteResponse* response);
   absl::Status DoExplain(const v1::RouteRequest& request, v1::ExplainResponse* response);
 
-  absl::Status ParseTerms(const v1::RouteRequest& request, Terms* terms) const;
+  absl::Status ParseTerms(const v1::RouteRequest& request, Terms* terms);  // draws the tie break
   // Parses the prompt and matches it with every target of the model.
   template <typename Request>
   absl::Status MatchPrompt(const Request& request, Scratch* s);

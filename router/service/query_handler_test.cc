@@ -328,6 +328,27 @@ TEST_F(QueryHandlerTest, ExplainShowsTheReasoningAndTakesNoLease) {
   EXPECT_EQ(response.candidates_size(), 3);
 }
 
+TEST_F(QueryHandlerTest, TiesAreBrokenFairly) {
+  constexpr int kDecisions = 400;
+  for (const char* worker : {"a", "b", "c", "d"}) AddWorker(Spec(worker));
+  for (const char* policy : {"lmetric", "prefix", "least_loaded", "random"}) {
+    std::map<std::string, int> chosen;
+    for (int i = 0; i < kDecisions; ++i) {  // all four are idle and hold nothing
+      v1::RouteRequest request = Ask(Tokens(8), policy);
+      request.set_request_id("tie");
+      ++chosen[Route(request).chosen().target().worker_id()];
+      v1::CompleteRequest complete;
+      complete.set_request_id("tie");
+      complete.set_progress(v1::CompleteRequest::PROGRESS_ENDED);
+      v1::CompleteResponse response;
+      ASSERT_TRUE(queries_.Complete(complete, &response).ok());
+    }
+    for (const char* worker : {"a", "b", "c", "d"}) {
+      EXPECT_GT(chosen[worker], kDecisions / 8) << policy << " " << worker;
+    }
+  }
+}
+
 TEST_F(QueryHandlerTest, RoundRobinTakesTurnsPerModel) {
   for (const char* id : {"a", "b"}) AddWorker(Spec(id));
   WorkerSpec other = Spec("z");
