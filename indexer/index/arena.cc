@@ -1,0 +1,157 @@
+#include "indexer/index/arena.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "indexer/base/check.h"
+
+namespace kvroute {
+namespace {
+
+constexpr uint64_t kMostBytes = uint64_t{256} << 30;
+constexpr uint64_t kLeastBytes = uint64_t{1} << 30;
+constexpr uint64_t kHugePage = uint64_t{2} << 20;
+
+void* Reserve(uint64_t bytes) {
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return memory == MAP_FAILED ? nullptr : memory;
+}
+
+}  // namespace
+
+Arena::Arena() {
+  uint64_t bytes = kMostBytes;
+  void* memory = nullptr;
+  // One huge page more than is used, so that the base can be rounded up to one.
+  while ((memory = Reserve(bytes)) == nullptr && bytes > kLeastBytes) bytes /= 2;
+  KVROUTE_CHECK(memory != nullptr);
+  limit_ = static_cast<uint32_t>(bytes / kGranuleBytes - 1);
+  base_ = static_cast<std::byte*>(memory);
+  madvise(memory, bytes, MADV_HUGEPAGE);  // advice: the index is right without, only slower
+  boundary_ = static_cast<uint64_t*>(Reserve((uint64_t{limit_} + 64) / 8));
+  KVROUTE_CHECK(boundary_ != nullptr);
+}
+
+Arena::~Arena() {
+  munmap(boundary_, (uint64_t{limit_} + 64) / 8);
+  munmap(base_, (uint64_t{limit_} + 1) * kGranuleBytes);
+}
+
+uint32_t Arena::BinOf(uint32_t granules) {
+  if (granules < kExactBins) return granules;
+  const uint32_t log = static_cast<uint32_t>(std::bit_width(granules)) - 1;  // >= 8
+  const uint32_t quarter = (granules >> (log - 2)) & 3;
+  return kExactBins + (log - 8) * 4 + quarter;
+}
+
+uint32_t& Arena::LastWord(Granule start, uint32_t granules) const {
+  return At<uint32_t>(start + granules - 1)[kGranuleBytes / sizeof(uint32_t) - 1];
+}
+
+void Arena::Link(Granule start, uint32_t granules) {
+  const uint32_t bin = BinOf(granules);
+  FreeNode* node = At<FreeNode>(start);
+  *node = FreeNode{granules, 0, bins_[bin]};
+  if (node->next != 0) At<FreeNode>(node->next)->previous = start;
+  bins_[bin] = start;
+  used_bins_[bin / 64] |= uint64_t{1} << (bin % 64);
+  LastWord(start, granules) = granules;
+  FlipBoundary(start);
+  if (granules > 1) FlipBoundary(start + granules - 1);
+}
+
+void Arena::Unlink(Granule start) {
+  const FreeNode node = *At<FreeNode>(start);
+  const uint32_t bin = BinOf(node.granules);
+  if (node.next != 0) At<FreeNode>(node.next)->previous = node.previous;
+  if (node.previous != 0) {
+    At<FreeNode>(node.previous)->next = node.next;
+  } else {
+    bins_[bin] = node.next;
+    if (node.next == 0) used_bins_[bin / 64] &= ~(uint64_t{1} << (bin % 64));
+  }
+  FlipBoundary(start);
+  if (node.granules > 1) FlipBoundary(start + node.granules - 1);
+}
+
+// The first stretch that is long enough, in the smallest bin that has one; 0: none.
+Granule Arena::FindFree(uint32_t granules) {
+  uint32_t bin = BinOf(granules);
+  if (bin >= kExactBins) {
+    for (Granule free = bins_[bin]; free != 0; free = At<FreeNode>(free)->next) {
+      if (At<FreeNode>(free)->granules >= granules) return free;
+    }
+    ++bin;
+  }
+  for (uint32_t word = bin / 64; word < used_bins_.size(); ++word) {
+    uint64_t candidates = used_bins_[word];
+    if (word == bin / 64) candidates &= ~uint64_t{0} << (bin % 64);
+    if (candidates != 0) {
+      return bins_[word * 64 + static_cast<uint32_t>(std::countr_zero(candidates))];
+    }
+  }
+  return 0;
+}
+
+Granule Arena::Allocate(uint32_t granules) {
+  MutexLock lock(&mutex_);
+  const Granule found = FindFree(granules);
+  if (found != 0) {
+    const uint32_t have = At<FreeNode>(found)->granules;
+    Unlink(found);
+    if (have > granules) Link(found + granules, have - granules);
+    return found;
+  }
+  KVROUTE_CHECK(granules < limit_ - top_);
+  const Granule start = top_;
+  top_ += granules;
+  high_ = std::max(high_, top_);
+  return start;
+}
+
+void Arena::Free(Granule start, uint32_t granules) {
+  MutexLock lock(&mutex_);
+  if (start + granules < top_ && Boundary(start + granules)) {
+    const Granule behind = start + granules;
+    granules += At<FreeNode>(behind)->granules;
+    Unlink(behind);
+  }
+  if (Boundary(start - 1)) {
+    const uint32_t before = LastWord(start - 1, 1);
+    start -= before;
+    granules += before;
+    Unlink(start);
+  }
+  if (start + granules == top_) {
+    top_ = start;
+  } else {
+    Link(start, granules);
+  }
+}
+
+bool Arena::Extend(Granule start, uint32_t granules, uint32_t extra) {
+  MutexLock lock(&mutex_);
+  const Granule end = start + granules;
+  if (end == top_) {
+    KVROUTE_CHECK(extra < limit_ - top_);
+    top_ += extra;
+    high_ = std::max(high_, top_);
+    return true;
+  }
+  if (!Boundary(end)) return false;
+  const uint32_t have = At<FreeNode>(end)->granules;
+  if (have < extra) return false;
+  Unlink(end);
+  if (have > extra) Link(end + extra, have - extra);
+  return true;
+}
+
+uint64_t Arena::ReservedBytes() const {
+  MutexLock lock(&mutex_);
+  return uint64_t{high_} * kGranuleBytes;
+}
+
+}  // namespace kvroute

@@ -1,0 +1,79 @@
+#ifndef KVROUTE_INDEXER_INDEX_ARENA_H_
+#define KVROUTE_INDEXER_INDEX_ARENA_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "indexer/base/mutex.h"
+
+namespace kvroute {
+
+// An address in an arena, counted in granules of 64 bytes (one cache line). 0 is no address.
+using Granule = uint32_t;
+inline constexpr size_t kGranuleBytes = 64;
+
+// The memory of one index: runs, holder sets and tables, in one reservation of address space on huge pages, so that a
+// 32-bit number names any line of it and a dependent access rarely misses the TLB as well.
+//
+// Free stretches are kept in bins by size (exact below 256 granules) and merged with their free neighbours at once; the
+// list links live in the free memory itself, one bit a granule outside says where free stretches begin and end. An
+// allocation may be given back in parts and may be extended into free memory behind it. Memory is not returned to the system.
+//
+// Thread safety: all methods from any thread.
+// Errors: exhausting the reservation ends the process (256 GiB, or what the system lets us reserve).
+class Arena {
+ public:
+  Arena();
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  // Not cleared.
+  Granule Allocate(uint32_t granules);
+  void Free(Granule start, uint32_t granules);
+  // Makes the allocation at `start` longer by `extra`; false when what lies behind it is in use.
+  bool Extend(Granule start, uint32_t granules, uint32_t extra);
+
+  template <typename T>
+  T* At(Granule granule) const {
+    return reinterpret_cast<T*>(base_ + size_t{granule} * kGranuleBytes);
+  }
+  Granule Of(const void* address) const {
+    return static_cast<Granule>(
+        static_cast<size_t>(static_cast<const std::byte*>(address) - base_) / kGranuleBytes);
+  }
+
+  // Memory ever handed out, the free stretches inside it included.
+  uint64_t ReservedBytes() const;
+
+ private:
+  static constexpr uint32_t kExactBins = 256;
+  static constexpr uint32_t kBins = kExactBins + 24 * 4;  // above: four a power of two
+  struct FreeNode {
+    uint32_t granules;
+    Granule previous;
+    Granule next;
+  };
+
+  static uint32_t BinOf(uint32_t granules);
+  uint32_t& LastWord(Granule start, uint32_t granules) const;
+  bool Boundary(Granule granule) const { return (boundary_[granule / 64] >> (granule % 64)) & 1; }
+  void FlipBoundary(Granule granule) { boundary_[granule / 64] ^= uint64_t{1} << (granule % 64); }
+  void Link(Granule start, uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Unlink(Granule start) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Granule FindFree(uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  std::byte* base_ = nullptr;
+  uint64_t* boundary_ = nullptr;  // a bit a granule: first and last granule of every free stretch
+  uint32_t limit_ = 0;            // granules reserved
+  mutable Mutex mutex_;
+  Granule top_ ABSL_GUARDED_BY(mutex_) = 1;  // never used from here on
+  Granule high_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::array<Granule, kBins> bins_ ABSL_GUARDED_BY(mutex_){};
+  std::array<uint64_t, (kBins + 63) / 64> used_bins_ ABSL_GUARDED_BY(mutex_){};
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_INDEX_ARENA_H_

@@ -1,0 +1,137 @@
+#include "indexer/index/epoch.h"
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <thread>
+
+#include "indexer/base/check.h"
+#include "indexer/index/run.h"
+
+namespace kvroute {
+namespace {
+
+constexpr uint64_t kIdle = std::numeric_limits<uint64_t>::max();
+constexpr uint64_t kBatchWeight = 4'096;  // granules; an item counts as 64 at least
+
+// One thread's line. Never freed: a thread that ends leaves it to the next one.
+struct alignas(128) Participant {
+  std::atomic<uint64_t> pinned{kIdle};
+  std::atomic<bool> taken{true};
+  Participant* next = nullptr;
+};
+
+struct Domain {
+  alignas(128) std::atomic<uint64_t> epoch{1};
+  alignas(128) std::atomic<Participant*> participants{nullptr};
+};
+Domain domain;
+
+Participant* TakeParticipant() {
+  for (Participant* p = domain.participants.load(std::memory_order_acquire); p != nullptr;
+       p = p->next) {
+    bool taken = false;
+    if (p->taken.compare_exchange_strong(taken, true)) return p;
+  }
+  auto* fresh = new Participant;
+  fresh->next = domain.participants.load(std::memory_order_relaxed);
+  while (!domain.participants.compare_exchange_weak(fresh->next, fresh)) {
+  }
+  return fresh;
+}
+
+struct ParticipantHandle {
+  Participant* participant = TakeParticipant();
+  ~ParticipantHandle() { participant->taken.store(false); }
+};
+
+Participant* Mine() {
+  thread_local Participant* mine = nullptr;
+  if (mine == nullptr) {
+    thread_local ParticipantHandle handle;
+    mine = handle.participant;
+  }
+  return mine;
+}
+
+uint64_t OldestPin() {
+  uint64_t oldest = kIdle;
+  for (Participant* p = domain.participants.load(std::memory_order_acquire); p != nullptr;
+       p = p->next) {
+    oldest = std::min(oldest, p->pinned.load(std::memory_order_seq_cst));
+  }
+  return oldest;
+}
+
+}  // namespace
+
+// Sequentially consistent, so that a reclaimer which finds the line idle has unlinked before anything the reader will load.
+EpochPin::EpochPin() {
+  Mine()->pinned.store(domain.epoch.load(std::memory_order_acquire), std::memory_order_seq_cst);
+}
+
+EpochPin::~EpochPin() { Mine()->pinned.store(kIdle, std::memory_order_release); }
+
+void WaitForPins() {
+  const uint64_t epoch = domain.epoch.fetch_add(1) + 1;
+  while (OldestPin() < epoch) std::this_thread::yield();
+}
+
+Reclaimer::~Reclaimer() {
+  // The index is being destroyed: nobody is inside it.
+  MutexLock lock(&mutex_);
+  for (; head_ != tail_; ++head_) delete ring_[head_ & (ring_.size() - 1)].tiers;
+}
+
+void Reclaimer::Add(const Item& item) {
+  if (tail_ - head_ == ring_.size()) {
+    std::vector<Item> larger(std::max<size_t>(1'024, ring_.size() * 2));
+    for (uint64_t i = head_; i != tail_; ++i) {
+      larger[i & (larger.size() - 1)] = ring_[i & (ring_.size() - 1)];
+    }
+    ring_ = std::move(larger);
+  }
+  ring_[tail_++ & (ring_.size() - 1)] = item;
+  weight_ += std::max<uint64_t>(64, item.granules);
+  if (weight_ < kBatchWeight) return;
+  weight_ = 0;
+  domain.epoch.fetch_add(1);
+  FreeSettled();
+}
+
+void Reclaimer::FreeSettled() {
+  const uint64_t oldest = OldestPin();
+  const uint64_t now = domain.epoch.load();
+  while (head_ != tail_) {
+    const Item& item = ring_[head_ & (ring_.size() - 1)];
+    if (item.epoch > oldest || item.epoch > now) return;
+    if (item.granules != 0) arena_->Free(item.start, item.granules);
+    delete item.tiers;
+    ++head_;
+  }
+}
+
+void Reclaimer::Retire(Granule start, uint32_t granules) {
+  MutexLock lock(&mutex_);
+  Add(Item{domain.epoch.load() + 1, start, granules, nullptr});
+}
+
+void Reclaimer::Retire(const RunTiers* tiers) {
+  if (tiers == nullptr) return;
+  MutexLock lock(&mutex_);
+  Add(Item{domain.epoch.load() + 1, 0, 0, tiers});
+}
+
+void Reclaimer::Collect() {
+  MutexLock lock(&mutex_);
+  weight_ = 0;
+  domain.epoch.fetch_add(1);
+  FreeSettled();
+}
+
+uint64_t Reclaimer::WaitingBytes() const {
+  MutexLock lock(&mutex_);
+  return ring_.size() * sizeof(Item);
+}
+
+}  // namespace kvroute

@@ -1,0 +1,60 @@
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <random>
+#include <string>
+
+#include "test/support/index_script.h"
+
+namespace kvroute {
+namespace {
+
+// KVROUTE_SEED repeats one run; KVROUTE_STEPS makes it longer.
+uint32_t FromEnvironment(const char* name, uint32_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : static_cast<uint32_t>(std::strtoul(text, nullptr, 10));
+}
+
+void RunScript(const IndexScript::Options& options, uint32_t seed, uint32_t steps) {
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  IndexScript script(options, [&random](uint32_t n) { return static_cast<uint32_t>(random() % n); });
+  for (uint32_t step = 0; step < steps; ++step) {
+    std::string differs = script.Step();
+    if (differs.empty()) differs = script.CompareAnswers(4);
+    ASSERT_TRUE(differs.empty()) << "step " << step << ": " << differs;
+  }
+  script.index().WaitForScrub();
+  ASSERT_EQ(script.CompareAnswers(50), "");
+}
+
+class PrefixIndexModelTest : public ::testing::TestWithParam<int> {
+ protected:
+  uint32_t Seed(uint32_t family) const {
+    return FromEnvironment("KVROUTE_SEED", family * 1'000 + static_cast<uint32_t>(GetParam()));
+  }
+  const uint32_t steps_ = FromEnvironment("KVROUTE_STEPS", 600);
+};
+
+TEST_P(PrefixIndexModelTest, FewStreamsShortChains) {
+  RunScript({.max_streams = 2, .max_paths = 6, .max_growth_blocks = 6, .labels = 2}, Seed(1), steps_);
+}
+
+TEST_P(PrefixIndexModelTest, SeveralStreamsShareChains) {
+  RunScript({}, Seed(2), steps_);
+}
+
+TEST_P(PrefixIndexModelTest, MoreHoldersThanFitInAHeader) {
+  RunScript({.max_streams = 150, .max_paths = 4, .max_growth_blocks = 8, .labels = 2}, Seed(3),
+            steps_);
+}
+
+TEST_P(PrefixIndexModelTest, RunsLongerThanTheLimit) {
+  RunScript({.max_streams = 3, .max_paths = 6, .max_growth_blocks = 1'500, .labels = 2}, Seed(4),
+            steps_ / 10);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, PrefixIndexModelTest, ::testing::Range(0, 8));
+
+}  // namespace
+}  // namespace kvroute

@@ -1,0 +1,144 @@
+#ifndef KVROUTE_INDEXER_INDEX_RUN_H_
+#define KVROUTE_INDEXER_INDEX_RUN_H_
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "indexer/event/event.h"
+#include "indexer/index/arena.h"
+
+namespace kvroute {
+
+// A stream's dense number inside the index: the position of its bit in holder sets.
+using Slot = uint16_t;
+inline constexpr uint32_t kMaxSlots = 65'535;
+
+inline constexpr uint32_t kMaxRunBlocks = 512;
+inline constexpr uint32_t kGroupBlocks = 4;  // blocks a granule: four prefix hashes, then four engine hashes
+
+// Where a block is: the run and the position in it. At most one place holds a given prefix hash.
+struct Place {
+  friend bool operator==(const Place&, const Place&) = default;
+  Granule run = 0;  // 0: nowhere
+  uint16_t offset = 0;
+};
+
+// Which blocks of a run are not fastest in the gpu tier, for some of its holders. Immutable; replaced as a whole.
+class RunTiers {
+ public:
+  struct Stretch {
+    Slot slot;
+    uint16_t begin;
+    uint16_t end;
+    Tier tier;
+  };
+  std::vector<Stretch> stretches;
+};
+
+// One holder of a run in 32 bits: slot, whether it holds islands behind its first hole, and the first hole.
+class HolderEntry {
+ public:
+  static constexpr uint32_t kAll = 1'023;  // no hole: follows the run's length
+  constexpr explicit HolderEntry(uint32_t bits) : bits_(bits) {}
+  constexpr HolderEntry(Slot slot, uint32_t cutoff, bool islands)
+      : bits_(uint32_t{slot} << 16 | (islands ? 1u << 15 : 0) | cutoff) {}
+  constexpr uint32_t bits() const { return bits_; }
+  constexpr Slot slot() const { return static_cast<Slot>(bits_ >> 16); }
+  constexpr bool islands() const { return (bits_ >> 15) & 1; }
+  constexpr bool all() const { return cutoff_bits() == kAll; }
+  constexpr uint32_t Cutoff(uint32_t length) const { return all() ? length : cutoff_bits(); }
+
+ private:
+  constexpr uint32_t cutoff_bits() const { return bits_ & 0x3ff; }
+  uint32_t bits_;
+};
+
+// The holders of a run that has more than fit in its header: a bit for each that holds all of it, an entry for each other.
+// The bits follow this header, then the entries.
+struct DenseHolders {
+  std::atomic<uint16_t> words;    // of 64 slots
+  std::atomic<uint16_t> entries;
+  uint16_t entry_capacity;        // writer only, like the rest
+  uint16_t granules;
+  uint32_t full;                  // bits set
+  uint32_t unused;
+
+  std::atomic<uint64_t>& word(uint32_t i) {
+    return reinterpret_cast<std::atomic<uint64_t>*>(this + 1)[i];
+  }
+  const std::atomic<uint64_t>& word(uint32_t i) const {
+    return reinterpret_cast<const std::atomic<uint64_t>*>(this + 1)[i];
+  }
+  std::atomic<uint32_t>& entry(uint32_t i) {
+    return reinterpret_cast<std::atomic<uint32_t>*>(&word(words.load(std::memory_order_relaxed)))[i];
+  }
+  const std::atomic<uint32_t>& entry(uint32_t i, uint32_t word_count) const {
+    return reinterpret_cast<const std::atomic<uint32_t>*>(&word(word_count))[i];
+  }
+};
+static_assert(sizeof(DenseHolders) == 16);
+
+// A stretch of one chain, stored once: this header of one cache line, and behind it the blocks, four a line.
+//
+// Written under the lock of the shard that its first prefix hash belongs to, inside a RunEdit; read without a lock:
+// load an even version, load everything else with acquire, compare the version. Block words below `length` only change
+// together with the version. A dead run has been unlinked and changes no more.
+struct alignas(kGranuleBytes) Run {
+  static constexpr uint32_t kInlineHolders = 10;
+  static constexpr uint8_t kDense = 255;  // holder_count: see `dense`
+  static constexpr uint8_t kDead = 1;
+  static constexpr uint8_t kPinned = 2;   // may not move: a stream's names point at it
+
+  std::atomic<uint32_t> version;
+  std::atomic<uint16_t> length;
+  std::atomic<uint8_t> holder_count;
+  std::atomic<uint8_t> flags;
+  std::atomic<Granule> dense;
+  uint16_t granules;  // header included
+  uint16_t unused;
+  std::atomic<const RunTiers*> tiers;
+  std::atomic<uint32_t> holders[kInlineHolders];
+
+  std::atomic<uint64_t>& prefix(uint32_t i) { return Words()[(i / 4) * 8 + i % 4]; }
+  std::atomic<uint64_t>& engine(uint32_t i) { return Words()[(i / 4) * 8 + 4 + i % 4]; }
+  uint64_t Prefix(uint32_t i) const {
+    return Words()[(i / 4) * 8 + i % 4].load(std::memory_order_acquire);
+  }
+  uint64_t Engine(uint32_t i) const {
+    return Words()[(i / 4) * 8 + 4 + i % 4].load(std::memory_order_acquire);
+  }
+  uint32_t Length() const { return length.load(std::memory_order_acquire); }
+  uint32_t Capacity() const { return (granules - 1u) * kGroupBlocks; }
+  bool Dead() const { return flags.load(std::memory_order_acquire) & kDead; }
+
+  static uint32_t GranulesFor(uint32_t blocks) {
+    return 1 + (blocks + kGroupBlocks - 1) / kGroupBlocks;
+  }
+
+ private:
+  std::atomic<uint64_t>* Words() { return reinterpret_cast<std::atomic<uint64_t>*>(this + 1); }
+  const std::atomic<uint64_t>* Words() const {
+    return reinterpret_cast<const std::atomic<uint64_t>*>(this + 1);
+  }
+};
+static_assert(sizeof(Run) == kGranuleBytes);
+
+// Keeps a run's version odd, so that readers wait or look again.
+class RunEdit {
+ public:
+  explicit RunEdit(Run* run) : run_(run), version_(run->version.load(std::memory_order_relaxed)) {
+    run_->version.store(version_ + 1, std::memory_order_relaxed);
+  }
+  ~RunEdit() { run_->version.store(version_ + 2, std::memory_order_release); }
+  RunEdit(const RunEdit&) = delete;
+  RunEdit& operator=(const RunEdit&) = delete;
+
+ private:
+  Run* const run_;
+  const uint32_t version_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_INDEX_RUN_H_

@@ -1,0 +1,193 @@
+#ifndef KVROUTE_INDEXER_INDEX_RUN_STORE_H_
+#define KVROUTE_INDEXER_INDEX_RUN_STORE_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
+#include "absl/functional/function_ref.h"
+#include "absl/types/span.h"
+#include "indexer/base/mutex.h"
+#include "indexer/index/arena.h"
+#include "indexer/index/epoch.h"
+#include "indexer/index/holders.h"
+#include "indexer/index/place_table.h"
+#include "indexer/index/run.h"
+#include "indexer/index/spin_lock.h"
+
+namespace kvroute {
+
+// All runs and who covers which of their blocks. It knows slots and places; what a stream's engine hashes mean beyond the
+// names that runs carry is StreamNames' business.
+//
+// Every live run is in the head table of the shard its first prefix hash belongs to, and that shard's lock guards it. Every
+// block in a run's window is in the name table under the run's engine hash for it. A prefix hash is at one place: a block is
+// stored behind its parent or as the head of a run, and a run is appended to only by a sole holder.
+//
+// Thread safety: FindHead and the readers' parts of a run without a lock. Others lock; one thread at a time per slot.
+// Every call under an EpochPin. Lock order: shard, then name shard, arena or reclaimer (leaves).
+class RunStore {
+ public:
+  // What a Store call could do with the blocks at the front of a request.
+  enum class Outcome : uint8_t {
+    kAdded,    // `count` blocks newly covered by the slot, under the run's own engine hashes
+    kHeld,     // `count` blocks that the slot covers already
+    kForeign,  // the block exists at `place` and needs a name of its own, or a look at what its engine hash meant
+    kBlocked,  // the block is nowhere, and its engine hash may not name a new one before its old meaning is dropped
+  };
+  struct Stretch {
+    Outcome outcome;
+    Place place;  // of the first block
+    uint32_t count;
+  };
+  struct StoreArgs {
+    Slot slot;
+    Tier tier;
+    Place parent;            // place of the block before, or nowhere
+    uint64_t parent_prefix;
+    absl::Span<const uint64_t> prefixes;
+    absl::Span<const uint64_t> engines;
+    uint32_t plain;  // leading blocks whose engine hash the slot holds nowhere
+  };
+
+  explicit RunStore(uint64_t secret);
+
+  // Stores what can be stored in one run. Places that carry an engine hash of the stretch already are appended to `twins`.
+  Stretch Store(const StoreArgs& args, std::vector<std::pair<uint64_t, Place>>* twins);
+
+  // The place where the slot covers a block that the run has under this name, and accept(Place) agrees; or nowhere.
+  Place Locate(Slot slot, uint64_t engine, absl::FunctionRef<bool(Place)> accept) const;
+  void PrefetchName(uint64_t engine) const { NameTable(Hash(engine)).Prefetch(Hash(engine).fragment()); }
+  void PrefetchRunOf(uint64_t engine) const;
+
+  // Removes as many of the leading `engines` as are neighbours in one run, starting at `place` (which the slot covers).
+  // Returns how many; `cursor` becomes a neighbour that the slot still covers, or nowhere.
+  uint32_t RemoveStretch(Slot slot, Place place, absl::Span<const uint64_t> engines, Place* cursor);
+
+  // One block, for names that are not the run's. kGone: the place no longer holds that prefix hash. `pin`: the run may not
+  // move from now on. `tier` is taken when the block was not covered before.
+  enum class Coverage : uint8_t { kGone, kNew, kAlready };
+  Coverage Cover(Slot slot, Place place, uint64_t prefix, Tier tier, bool pin);
+  void Uncover(Slot slot, Place place);
+  // Uncovers the place if the slot covers it.
+  bool UncoverIfCovered(Slot slot, Place place);
+  void SetTier(Slot slot, Place place, Tier tier);
+
+  // Takes all slots marked in `slots` (a bit each) out of every run.
+  void Scrub(absl::Span<const uint64_t> slots);
+
+  // Readers: offers the live or dying runs whose first block may have this prefix hash.
+  template <typename Accept>
+  const Run* FindHead(uint64_t prefix, Accept accept) const {
+    const TableHash hash = Hash(prefix);
+    const Place found = shards_[hash.shard()].heads.Find(
+        hash.fragment(), [&](Place place) { return accept(*RunAt(place)); });
+    return found.run == 0 ? nullptr : RunAt(found);
+  }
+  void PrefetchHead(uint64_t prefix) const {
+    const TableHash hash = Hash(prefix);
+    shards_[hash.shard()].heads.Prefetch(hash.fragment());
+  }
+  const DenseHolders* DenseAt(Granule granule) const { return arena_.At<DenseHolders>(granule); }
+  Run* RunAt(Place place) const { return arena_.At<Run>(place.run); }
+
+  // Engine hashes were seen twice: a place that carries a name no longer proves that the name means nothing else.
+  bool twins_seen() const { return twins_seen_.load(std::memory_order_acquire); }
+
+  // Frees what no reader can reach any more.
+  void Collect() { reclaimer_.Collect(); }
+
+  struct Totals {
+    uint64_t runs = 0;
+    uint64_t blocks = 0;
+    uint64_t bytes = 0;
+  };
+  Totals Count() const;
+
+ private:
+  struct Interval {
+    uint16_t begin;
+    uint16_t end;
+  };
+  using Intervals = absl::InlinedVector<Interval, 4>;
+  struct alignas(128) Shard {
+    mutable Mutex mutex;
+    PlaceTable heads;  // written under the mutex
+    // What holders cover behind their first hole, by run and slot.
+    absl::flat_hash_map<uint64_t, Intervals> islands ABSL_GUARDED_BY(mutex);
+    uint64_t blocks ABSL_GUARDED_BY(mutex) = 0;
+  };
+  struct alignas(64) NameShard {
+    mutable SpinLock lock;
+    PlaceTable names;  // written under the lock
+  };
+
+  TableHash Hash(uint64_t key) const { return TableHash(key, secret_); }
+  Shard& ShardOf(const Run& run) { return shards_[Hash(run.Prefix(0)).shard()]; }
+  const Shard& ShardOf(const Run& run) const { return shards_[Hash(run.Prefix(0)).shard()]; }
+  const PlaceTable& NameTable(TableHash hash) const { return names_[hash.shard()].names; }
+  Place PlaceOf(const Run& run, uint32_t offset) const {
+    return Place{arena_.Of(&run), static_cast<uint16_t>(offset)};
+  }
+  static uint64_t IslandKey(Granule run, Slot slot) { return uint64_t{run} << 16 | slot; }
+
+  // The shard's lock is held by the callers of all these.
+  Stretch Join(Shard& shard, Run* run, uint32_t offset, const StoreArgs& args)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  Stretch Create(Shard& shard, const StoreArgs& args,
+                 std::vector<std::pair<uint64_t, Place>>* twins)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  // Count 0: the run cannot take more.
+  Stretch Append(Shard& shard, Run* run, const StoreArgs& args,
+                 std::vector<std::pair<uint64_t, Place>>* twins)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  // Leading blocks that a new stretch may take: up to the first that is the head of a run already. (Its holders have
+  // dropped what came before it.)
+  uint32_t FreshCount(const StoreArgs& args, size_t most) const;
+  Run* MakeRoom(Shard& shard, Run* run, uint32_t blocks) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  Run* Relocate(Shard& shard, Run* run, uint32_t capacity) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  void AddNames(const Run& run, uint32_t begin, uint32_t end,
+                std::vector<std::pair<uint64_t, Place>>* twins);
+  void DropNames(const Run& run, uint32_t begin, uint32_t end);
+
+  // Whether the slot covers `offset`, and up to where that stays so.
+  struct Covered {
+    bool covered;
+    uint32_t until;
+  };
+  Covered CoveredAt(const Shard& shard, const Run& run, Slot slot, uint32_t offset) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  Intervals CoverageOf(const Shard& shard, const Run& run, HolderEntry entry) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  void PutCoverage(Shard& shard, Run* run, Slot slot, const Intervals& coverage)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  void AddCoverage(Shard& shard, Run* run, Slot slot, uint32_t begin, uint32_t end)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  void DropCoverage(Shard& shard, Run* run, Slot slot, uint32_t begin, uint32_t end)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  void SetTiers(Run* run, Slot slot, uint32_t begin, uint32_t end, Tier tier);
+  // After coverage went: shortens the window to what anybody covers; an empty run dies. True when it is gone.
+  bool Settle(Shard& shard, Run* run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  uint32_t CoveredEnd(const Shard& shard, const Run& run) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  void Kill(Shard& shard, Run* run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  void ScrubRun(Shard& shard, Run* run, absl::Span<const uint64_t> slots)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+
+  const uint64_t secret_;
+  Arena arena_;
+  mutable Reclaimer reclaimer_{&arena_};
+  const Holders holders_{&arena_, &reclaimer_};
+  std::unique_ptr<Shard[]> shards_;
+  std::unique_ptr<NameShard[]> names_;
+  std::atomic<bool> twins_seen_{false};
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_INDEX_RUN_STORE_H_

@@ -1,0 +1,43 @@
+#ifndef KVROUTE_INDEXER_INDEX_SLOT_TABLE_H_
+#define KVROUTE_INDEXER_INDEX_SLOT_TABLE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "indexer/base/mutex.h"
+#include "indexer/index/prefix_index.h"
+#include "indexer/index/run.h"
+
+namespace kvroute {
+
+// Which stream owns which slot. A retired slot has no owner from that instant, so that readers drop it wherever they find
+// it; it is given out again after it has been scrubbed from all runs and every reader that may have seen it there is gone.
+//
+// Thread safety: all methods from any thread.
+class SlotTable {
+ public:
+  SlotTable() : owners_(std::make_unique<std::atomic<uint32_t>[]>(kMaxSlots)) {}
+
+  std::optional<Slot> Take(StreamId owner);
+  void Retire(Slot slot);
+  // A bit for each slot that is retired and not yet being scrubbed; empty when none is.
+  std::vector<uint64_t> BeginScrub();
+  void EndScrub(const std::vector<uint64_t>& slots);
+
+  // 0: nobody.
+  StreamId Owner(Slot slot) const { return StreamId(owners_[slot].load(std::memory_order_acquire)); }
+
+ private:
+  const std::unique_ptr<std::atomic<uint32_t>[]> owners_;
+  Mutex mutex_;
+  uint32_t used_ ABSL_GUARDED_BY(mutex_) = 0;  // slots below were given out at some time
+  std::vector<Slot> free_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Slot> retired_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_INDEX_SLOT_TABLE_H_

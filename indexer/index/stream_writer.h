@@ -1,0 +1,96 @@
+#ifndef KVROUTE_INDEXER_INDEX_STREAM_WRITER_H_
+#define KVROUTE_INDEXER_INDEX_STREAM_WRITER_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
+#include "indexer/index/prefix_index.h"
+#include "indexer/index/run_store.h"
+
+namespace kvroute {
+
+// One stream's side of the writing: what its engine hashes name.
+//
+// The usual holding (one gpu copy, under the engine hash that the run has for the block) costs nothing here: the run's name
+// and the slot's coverage say it all. Only what differs has a record: other tiers, further copies, and engine hashes that
+// are not the run's (aliases: the block was first stored by a stream with another hash scheme).
+//
+// Thread safety: one thread at a time (the stream's lane), under an EpochPin; holdings() from any thread.
+class StreamWriter {
+ public:
+  StreamWriter(RunStore* store, StreamId id, Slot slot, CopyMode mode)
+      : store_(store), id_(id), mode_(mode), slot_(slot) {}
+
+  StreamId id() const { return id_; }
+  Slot slot() const { return slot_; }
+  uint64_t holdings() const { return holdings_.load(std::memory_order_relaxed); }
+
+  StoreResult Store(const StoreRequest& request);
+  PrefixIndex::AddCopiesResult AddCopies(absl::Span<const EngineHash> engine_hashes, Tier tier);
+  RemoveResult Remove(absl::Span<const EngineHash> engine_hashes, Tier tier);
+  bool Holds(EngineHash engine_hash) const { return Find(engine_hash.value()).run != 0; }
+  // Starts anew under another slot; what the old one covers is the caller's to scrub.
+  void Restart(Slot slot);
+  uint64_t RecordBytes() const { return record_bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  using Copies = std::array<uint16_t, kTierCount>;
+  static constexpr Copies kOneGpuCopy = {1, 0, 0, 0};
+
+  struct Record {
+    Copies copies{};
+    Place alias;  // nowhere: the engine hash is the run's own
+  };
+  // A place that the stream covers under other names than the run's.
+  struct PlaceNames {
+    bool own = false;  // also under the run's
+    absl::InlinedVector<uint64_t, 1> aliases;
+  };
+  static uint64_t KeyOf(Place place) { return uint64_t{place.run} << 16 | place.offset; }
+
+  Place Find(uint64_t engine) const;
+  // Whether the run's own name for a place that the stream covers is one of the stream's names.
+  bool OwnName(Place place) const;
+  // Leading engine hashes that the stream holds nowhere.
+  uint32_t PlainCount(absl::Span<const uint64_t> engines) const;
+  void Chain(const StoreRequest& request, uint64_t parent_prefix);
+  void Added(const RunStore::Stretch& stretch, size_t at, Tier tier, StoreResult* result);
+  // How many of the stretch's blocks were stored under their names; fewer when the place has vanished.
+  uint32_t StoreNamed(const RunStore::Stretch& stretch, size_t at, Tier tier, StoreResult* result);
+  bool StoreName(Place place, uint64_t prefix, uint64_t engine, Tier tier, StoreResult* result);
+  // The usual holding needs no record.
+  void Write(uint64_t engine, const Copies& copies, Place alias);
+  // True when it is the first copy in that tier.
+  bool AddCopy(Place place, uint64_t engine, Tier tier);
+  void RemoveCopy(uint64_t engine, Tier tier, RemoveResult* result);
+  // Ends the holding with all its copies.
+  void Forget(uint64_t engine, Place place);
+  void DropName(uint64_t engine, Place place);
+  void RefreshTier(Place place);
+  void AddHoldings(int64_t count) {
+    holdings_.store(holdings() + static_cast<uint64_t>(count), std::memory_order_relaxed);
+  }
+  void CountRecords();
+
+  RunStore* const store_;
+  const StreamId id_;
+  const CopyMode mode_;
+  Slot slot_;
+  Place cursor_;  // a place that the slot covers, where the next event probably goes on; or nowhere
+  absl::flat_hash_map<uint64_t, Record> records_;
+  absl::flat_hash_map<uint64_t, PlaceNames> aliased_;
+  std::atomic<uint64_t> holdings_{0};
+  std::atomic<uint64_t> record_bytes_{0};
+  std::vector<uint64_t> prefixes_;  // of the request being stored, like the next two
+  std::vector<uint64_t> engines_;
+  std::vector<std::pair<uint64_t, Place>> twins_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_INDEX_STREAM_WRITER_H_

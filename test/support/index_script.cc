@@ -1,0 +1,228 @@
+#include "test/support/index_script.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "indexer/base/check.h"
+
+namespace kvroute {
+namespace {
+
+uint64_t Mix(uint64_t a, uint64_t b) {
+  const auto product = static_cast<unsigned __int128>(a ^ 0x9e3779b97f4a7c15u) * (b | 1);
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64) ^ b;
+}
+
+PrefixIndexOptions SmallIndex(uint32_t streams) {
+  PrefixIndexOptions options;
+  options.max_streams = streams;
+  options.secret_seed = 42;
+  return options;
+}
+
+}  // namespace
+
+IndexScript::IndexScript(const Options& options, Below below)
+    : options_(options), below_(std::move(below)), index_(SmallIndex(options.max_streams)) {
+  const uint32_t streams = 1 + below_(options_.max_streams);
+  for (uint32_t i = 0; i < streams; ++i) streams_.push_back(OpenStream());
+}
+
+IndexScript::Stream IndexScript::OpenStream() {
+  const CopyMode mode = below_(2) == 0 ? CopyMode::kCounted : CopyMode::kSet;
+  const absl::StatusOr<StreamId> id = index_.Open(mode);
+  KVROUTE_CHECK(id.ok());
+  model_.Open(*id, mode);
+  return Stream{*id, below_(4) == 0 ? 1 + below_(2) : 0, below_(16) == 0};
+}
+
+// One of the known prompts, or a new one that grows from a part of it.
+const IndexScript::Path& IndexScript::PickPath() {
+  if (!paths_.empty() && below_(3) != 0) {
+    return paths_[below_(static_cast<uint32_t>(paths_.size()))];
+  }
+  Path path;
+  if (!paths_.empty()) {
+    const Path& from = paths_[below_(static_cast<uint32_t>(paths_.size()))];
+    path.assign(from.begin(), from.begin() + below_(static_cast<uint32_t>(from.size()) + 1));
+  }
+  const uint32_t growth = 1 + below_(options_.max_growth_blocks);
+  for (uint32_t i = 0; i < growth; ++i) {
+    path.push_back(LocalHash(Mix(below_(options_.labels) + 1, 77 + path.size() % 8)));
+  }
+  if (paths_.size() < options_.max_paths) {
+    paths_.push_back(std::move(path));
+    return paths_.back();
+  }
+  Path& replaced = paths_[below_(options_.max_paths)];
+  replaced = std::move(path);
+  return replaced;
+}
+
+Tier IndexScript::PickTier() {
+  return below_(8) != 0 ? Tier::kGpu : static_cast<Tier>(below_(kTierCount));
+}
+
+std::vector<EngineHash> IndexScript::EngineHashes(const Stream& stream, const Path& path) const {
+  std::vector<PrefixHash> prefixes;
+  ChainLocals(path, &prefixes);
+  std::vector<EngineHash> engines;
+  for (size_t i = 0; i < path.size(); ++i) {
+    const uint64_t of = stream.broken ? path[i].value() : prefixes[i].value();
+    engines.emplace_back(stream.scheme == 0 ? of : Mix(of, stream.scheme));
+  }
+  return engines;
+}
+
+std::string IndexScript::ApplyStore(const Stream& stream, const StoreRequest& request) {
+  const StoreResult got = index_.Store(stream.id, request);
+  const StoreResult want = model_.Store(stream.id, request);
+  if (got.status == want.status && got.added == want.added && got.duplicate == want.duplicate &&
+      got.rebound == want.rebound) {
+    return "";
+  }
+  return absl::StrCat("store of ", request.engine_hashes.size(), " on stream ", stream.id.value(),
+                      ": added ", got.added, " duplicate ", got.duplicate, " rebound ",
+                      got.rebound, ", the model ", want.added, " ", want.duplicate, " ",
+                      want.rebound, "\n");
+}
+
+std::string IndexScript::StoreSome(Stream* stream) {
+  const Path path = PickPath();
+  const std::vector<EngineHash> engines = EngineHashes(*stream, path);
+  const auto size = static_cast<uint32_t>(path.size());
+  uint32_t begin = below_(3) == 0 ? below_(size) : 0;
+  const uint32_t end = below_(3) == 0 ? begin + below_(size - begin + 1) : size;
+  const Tier tier = PickTier();
+  // In one event, in several, or a block at a time.
+  const uint32_t shape = below_(4);
+  std::string differs;
+  do {
+    uint32_t count = end - begin;
+    if (shape == 1) count = std::min<uint32_t>(count, 1);
+    if (shape == 2) count = std::min<uint32_t>(count, 1 + below_(8));
+    StoreRequest request;
+    if (begin > 0) request.parent = engines[begin - 1];
+    request.engine_hashes = absl::MakeConstSpan(engines).subspan(begin, count);
+    request.local_hashes = absl::MakeConstSpan(path).subspan(begin, count);
+    request.tier = tier;
+    absl::StrAppend(&differs, ApplyStore(*stream, request));
+    begin += count;
+  } while (begin < end && differs.empty());
+  return differs;
+}
+
+// The same engine hash for two blocks of one request.
+std::string IndexScript::StoreTwiceInOne(Stream* stream) {
+  const Path path = PickPath();
+  std::vector<EngineHash> engines = EngineHashes(*stream, path);
+  const auto size = static_cast<uint32_t>(engines.size());
+  engines[below_(size)] = engines[below_(size)];
+  StoreRequest request;
+  request.engine_hashes = engines;
+  request.local_hashes = path;
+  request.tier = PickTier();
+  return ApplyStore(*stream, request);
+}
+
+std::string IndexScript::RemoveSome(Stream* stream) {
+  const Path path = PickPath();
+  std::vector<EngineHash> engines = EngineHashes(*stream, path);
+  const auto size = static_cast<uint32_t>(engines.size());
+  const uint32_t begin = below_(2) == 0 ? 0 : below_(size);
+  const uint32_t end = below_(2) == 0 ? size : begin + below_(size - begin + 1);
+  engines = std::vector<EngineHash>(engines.begin() + begin, engines.begin() + end);
+  const uint32_t order = below_(4);
+  if (order <= 1) std::reverse(engines.begin(), engines.end());
+  if (order == 2) {
+    for (size_t i = engines.size(); i > 1; --i) {
+      std::swap(engines[i - 1], engines[below_(static_cast<uint32_t>(i))]);
+    }
+  }
+  const Tier tier = PickTier();
+  const RemoveResult got = index_.Remove(stream->id, engines, tier);
+  const RemoveResult want = model_.Remove(stream->id, engines, tier);
+  if (got.removed == want.removed && got.copies_left == want.copies_left &&
+      got.unknown == want.unknown) {
+    return "";
+  }
+  return absl::StrCat("remove of ", engines.size(), " on stream ", stream->id.value(), ": removed ",
+                      got.removed, " left ", got.copies_left, " unknown ", got.unknown,
+                      ", the model ", want.removed, " ", want.copies_left, " ", want.unknown, "\n");
+}
+
+std::string IndexScript::AddCopiesSome(Stream* stream) {
+  const Path path = PickPath();
+  const std::vector<EngineHash> engines = EngineHashes(*stream, path);
+  const auto begin = below_(static_cast<uint32_t>(engines.size()));
+  const auto some = absl::MakeConstSpan(engines).subspan(begin);
+  const Tier tier = static_cast<Tier>(below_(kTierCount));
+  const auto got = index_.AddCopies(stream->id, some, tier);
+  const auto want = model_.AddCopies(stream->id, some, tier);
+  if (got.added == want.added && got.duplicate == want.duplicate && got.unknown == want.unknown) {
+    return "";
+  }
+  return absl::StrCat("copies of ", some.size(), " on stream ", stream->id.value(), ": added ",
+                      got.added, " duplicate ", got.duplicate, " unknown ", got.unknown,
+                      ", the model ", want.added, " ", want.duplicate, " ", want.unknown, "\n");
+}
+
+std::string IndexScript::ClearOrReopen(Stream* stream) {
+  switch (below_(3)) {
+    case 0: {
+      index_.Close(stream->id);
+      model_.Close(stream->id);
+      *stream = OpenStream();
+      return "";
+    }
+    case 1:
+      stream->scheme = below_(3);  // the engine was restarted with another seed, and nobody noticed
+      return "";
+    default: {
+      const uint64_t got = index_.Clear(stream->id);
+      const uint64_t want = model_.Clear(stream->id);
+      return got == want ? "" : absl::StrCat("clear: ", got, ", the model ", want, "\n");
+    }
+  }
+}
+
+std::string IndexScript::Step() {
+  Stream* stream = &streams_[below_(static_cast<uint32_t>(streams_.size()))];
+  const uint32_t kind = below_(64);
+  if (kind == 0) return ClearOrReopen(stream);
+  if (kind == 1) return StoreTwiceInOne(stream);
+  if (kind < 6) return AddCopiesSome(stream);
+  return kind < 36 ? StoreSome(stream) : RemoveSome(stream);
+}
+
+std::string IndexScript::CompareAnswers(uint32_t count) {
+  MatchResult got, want;
+  for (uint32_t i = 0; i < count; ++i) {
+    Path path;
+    if (below_(32) != 0) path = PickPath();
+    path.resize(below_(2) == 0 ? path.size() : below_(static_cast<uint32_t>(path.size()) + 1));
+    if (below_(4) == 0) path.push_back(LocalHash(Mix(1 + below_(options_.labels), path.size())));
+    std::vector<PrefixHash> prompt;
+    ChainLocals(path, &prompt);
+    index_.Match(prompt, &got);
+    model_.Match(prompt, &want);
+    if (SortedMatches(got) != SortedMatches(want)) {
+      return absl::StrCat("a prompt of ", prompt.size(), " blocks:\n", DescribeMatches(got),
+                          "the model:\n", DescribeMatches(want));
+    }
+    if (path.empty()) continue;
+    const Stream& stream = streams_[below_(static_cast<uint32_t>(streams_.size()))];
+    const EngineHash some = EngineHashes(stream, path)[below_(static_cast<uint32_t>(path.size()))];
+    if (index_.Holds(stream.id, some) != model_.Holds(stream.id, some)) {
+      return absl::StrCat("Holds on stream ", stream.id.value(), " differs\n");
+    }
+  }
+  const PrefixIndexStats stats = index_.Stats(), model = model_.Stats();
+  if (stats.holdings != model.holdings || stats.streams != model.streams) {
+    return absl::StrCat("holdings ", stats.holdings, ", the model ", model.holdings, "\n");
+  }
+  return "";
+}
+
+}  // namespace kvroute

@@ -1,0 +1,68 @@
+#ifndef KVROUTE_TEST_SUPPORT_INDEX_SCRIPT_H_
+#define KVROUTE_TEST_SUPPORT_INDEX_SCRIPT_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "indexer/index/prefix_index.h"
+#include "test/support/reference_index.h"
+
+namespace kvroute {
+
+// Does the same random things to a PrefixIndex and to the reference model and compares every result: stores of roots,
+// children, deep chains and divergences, holes and their refill, duplicates, evictions from the tail and elsewhere, unknown
+// parents and hashes, rebinds, other tiers, clears, closes, streams with hash schemes of their own (broken ones too).
+//
+// All choices come from `below(n)`, a number in [0, n): a seeded generator in tests, the input's bytes in the fuzzer.
+class IndexScript {
+ public:
+  struct Options {
+    uint32_t max_streams = 6;
+    uint32_t max_paths = 24;
+    uint32_t max_growth_blocks = 40;  // by which a path grows at once
+    uint32_t labels = 3;              // different blocks at one position
+  };
+  using Below = std::function<uint32_t(uint32_t)>;
+
+  IndexScript(const Options& options, Below below);
+
+  // One operation and its comparison. Empty, or what differs.
+  std::string Step();
+  // Compares the answers for `count` prompts, and the totals. Empty, or what differs.
+  std::string CompareAnswers(uint32_t count);
+  PrefixIndex& index() { return index_; }
+
+ private:
+  using Path = std::vector<LocalHash>;
+  // Engine hash of a block: from its whole prefix, or (broken, as old SGLang) from its own tokens.
+  struct Stream {
+    StreamId id;
+    uint64_t scheme = 0;
+    bool broken = false;
+  };
+
+  Stream OpenStream();
+  const Path& PickPath();
+  Tier PickTier();
+  std::vector<EngineHash> EngineHashes(const Stream& stream, const Path& path) const;
+  std::string StoreSome(Stream* stream);
+  std::string StoreTwiceInOne(Stream* stream);
+  std::string RemoveSome(Stream* stream);
+  std::string AddCopiesSome(Stream* stream);
+  std::string ClearOrReopen(Stream* stream);
+  std::string ApplyStore(const Stream& stream, const StoreRequest& request);
+
+  const Options options_;
+  const Below below_;
+  PrefixIndex index_;
+  ReferenceIndex model_;
+  std::vector<Stream> streams_;
+  std::vector<Path> paths_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_TEST_SUPPORT_INDEX_SCRIPT_H_
