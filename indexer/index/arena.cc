@@ -23,21 +23,21 @@ void* Reserve(uint64_t bytes) {
 }  // namespace
 
 Arena::Arena() {
-  uint64_t bytes = kMostBytes;
-  void* memory = nullptr;
-  // One huge page more than is used, so that the base can be rounded up to one.
-  while ((memory = Reserve(bytes)) == nullptr && bytes > kLeastBytes) bytes /= 2;
-  KVROUTE_CHECK(memory != nullptr);
-  limit_ = static_cast<uint32_t>(bytes / kGranuleBytes - 1);
-  base_ = static_cast<std::byte*>(memory);
-  madvise(memory, bytes, MADV_HUGEPAGE);  // advice: the index is right without, only slower
-  boundary_ = static_cast<uint64_t*>(Reserve((uint64_t{limit_} + 64) / 8));
+  reserved_ = kMostBytes;
+  while ((reservation_ = Reserve(reserved_)) == nullptr && reserved_ > kLeastBytes) reserved_ /= 2;
+  KVROUTE_CHECK(reservation_ != nullptr);
+  const auto address = reinterpret_cast<uintptr_t>(reservation_);
+  const uint64_t skipped = (kHugePage - address % kHugePage) % kHugePage;
+  base_ = static_cast<std::byte*>(reservation_) + skipped;
+  limit_ = static_cast<uint32_t>((reserved_ - skipped) / kGranuleBytes - 1);
+  madvise(base_, size_t{limit_} * kGranuleBytes, MADV_HUGEPAGE);  // advice: right without, only slower
+  boundary_ = static_cast<uint64_t*>(Reserve(size_t{limit_} / 8 + 8));
   KVROUTE_CHECK(boundary_ != nullptr);
 }
 
 Arena::~Arena() {
-  munmap(boundary_, (uint64_t{limit_} + 64) / 8);
-  munmap(base_, (uint64_t{limit_} + 1) * kGranuleBytes);
+  munmap(boundary_, size_t{limit_} / 8 + 8);
+  munmap(reservation_, reserved_);
 }
 
 uint32_t Arena::BinOf(uint32_t granules) {

@@ -64,7 +64,9 @@ class Arena {
   void Unlink(Granule start) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Granule FindFree(uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  std::byte* base_ = nullptr;
+  void* reservation_ = nullptr;
+  uint64_t reserved_ = 0;      // bytes
+  std::byte* base_ = nullptr;  // the reservation from its first huge page on
   uint64_t* boundary_ = nullptr;  // a bit a granule: first and last granule of every free stretch
   uint32_t limit_ = 0;            // granules reserved
   mutable Mutex mutex_;

@@ -147,12 +147,13 @@ void RunStore::SetTiers(Run* run, Slot slot, uint32_t begin, uint32_t end, Tier 
 uint32_t RunStore::CoveredEnd(const Shard& shard, const Run& run) const {
   const uint32_t length = run.Length();
   if (holders_.AnyAll(run)) return length;
+  const auto* all_islands = &shard.islands;  // the analysis does not see the lock inside the lambda
   uint32_t end = 0;
   holders_.ForEach(run, [&](HolderEntry entry) {
     end = std::max(end, entry.Cutoff(length));
     if (!entry.islands()) return;
-    const auto islands = shard.islands.find(IslandKey(arena_.Of(&run), entry.slot()));
-    end = std::max<uint32_t>(end, islands->second.back().end);
+    const Intervals& islands = all_islands->at(IslandKey(arena_.Of(&run), entry.slot()));
+    end = std::max<uint32_t>(end, islands.back().end);
   });
   return end;
 }
@@ -226,12 +227,14 @@ void RunStore::Scrub(absl::Span<const uint64_t> slots) {
       if (buckets != walked) bucket = 0;
       walked = buckets;
       const uint32_t end = std::min(buckets, bucket + kBucketsALock);
-      for (uint32_t b = bucket; b < std::min(buckets, end + 1); ++b) {
-        shard.heads.ForEachIn(b, [&](Place place) { __builtin_prefetch(RunAt(place)); });
-      }
+      absl::InlinedVector<Run*, kBucketsALock * 8> runs;
       for (; bucket < end; ++bucket) {
-        shard.heads.ForEachIn(bucket, [&](Place place) { ScrubRun(shard, RunAt(place), slots); });
+        shard.heads.ForEachIn(bucket, [&](Place place) { 
+          __builtin_prefetch(RunAt(place));
+          runs.push_back(RunAt(place));
+        });
       }
+      for (Run* run : runs) ScrubRun(shard, run, slots);
       if (bucket == buckets) break;
     }
   }

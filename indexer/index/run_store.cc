@@ -25,6 +25,16 @@ RunStore::RunStore(uint64_t secret)
   }
 }
 
+// The arena takes everything with it but what lies outside.
+RunStore::~RunStore() {
+  for (uint32_t i = 0; i < kShards; ++i) {
+    for (uint32_t bucket = 0; bucket < shards_[i].heads.Buckets(); ++bucket) {
+      shards_[i].heads.ForEachIn(
+          bucket, [&](Place place) { delete RunAt(place)->tiers.load(std::memory_order_acquire); });
+    }
+  }
+}
+
 RunStore::Stretch RunStore::Store(const StoreArgs& args,
                                   std::vector<std::pair<uint64_t, Place>>* twins) {
   const uint64_t first = args.prefixes[0];

@@ -56,6 +56,7 @@ class RunStore {
   };
 
   explicit RunStore(uint64_t secret);
+  ~RunStore();
 
   // Stores what can be stored in one run. Places that carry an engine hash of the stretch already are appended to `twins`.
   Stretch Store(const StoreArgs& args, std::vector<std::pair<uint64_t, Place>>* twins);

@@ -1,0 +1,87 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "indexer/index/prefix_index.h"
+
+namespace {
+std::atomic<uint64_t> allocations{0};
+}  // namespace
+
+// Counts what this binary allocates.
+void* operator new(size_t bytes) {
+  ++allocations;
+  if (void* memory = std::malloc(bytes)) return memory;
+  std::abort();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+
+namespace kvroute {
+namespace {
+
+class PrefixIndexMemoryTest : public ::testing::Test {
+ protected:
+  static constexpr size_t kBlocks = 96;
+
+  // Fills `chain` with blocks that no other number has.
+  void Make(uint64_t number) {
+    locals_.clear();
+    engines_.clear();
+    prefixes_.clear();
+    for (size_t i = 0; i < kBlocks; ++i) {
+      locals_.emplace_back((number << 16 | i) * 0x9e3779b97f4a7c15u);
+      engines_.emplace_back((number << 16 | i) * 0xc2b2ae3d27d4eb4fu);
+    }
+    ChainLocals(locals_, &prefixes_);
+  }
+  void Store() {
+    StoreRequest request;
+    request.engine_hashes = engines_;
+    request.local_hashes = locals_;
+    index_.Store(stream_, request);
+  }
+  // Stores prompt after prompt and evicts the oldest, as an engine with a full pool does.
+  void Churn(uint64_t from, uint64_t to, uint64_t kept) {
+    for (uint64_t number = from; number < to; ++number) {
+      Make(number);
+      Store();
+      index_.Match(prefixes_, &result_);
+      if (number < kept) continue;
+      Make(number - kept);
+      index_.Remove(stream_, engines_, Tier::kGpu);
+    }
+  }
+
+  PrefixIndex index_;
+  const StreamId stream_ = *index_.Open(CopyMode::kSet);
+  std::vector<LocalHash> locals_;
+  std::vector<EngineHash> engines_;
+  std::vector<PrefixHash> prefixes_;
+  MatchResult result_;
+};
+
+TEST_F(PrefixIndexMemoryTest, ChurnDoesNotGrow) {
+  constexpr uint64_t kKept = 2'000;
+  Churn(0, 3 * kKept, kKept);
+  const uint64_t settled = index_.Stats().bytes;
+  const uint64_t holdings = index_.Stats().holdings;
+  Churn(3 * kKept, 13 * kKept, kKept);
+  EXPECT_EQ(index_.Stats().holdings, holdings);
+  EXPECT_LE(index_.Stats().bytes, settled + settled / 50);
+  EXPECT_LE(static_cast<double>(index_.Stats().bytes) / static_cast<double>(holdings), 33.0);
+}
+
+TEST_F(PrefixIndexMemoryTest, SteadyStateAllocatesNothing) {
+  constexpr uint64_t kKept = 200;
+  Churn(0, 20 * kKept, kKept);
+  const uint64_t before = allocations.load();
+  Churn(20 * kKept, 40 * kKept, kKept);
+  EXPECT_EQ(allocations.load(), before);
+}
+
+}  // namespace
+}  // namespace kvroute
