@@ -30,7 +30,8 @@ Arena::Arena() {
   const uint64_t skipped = (kHugePage - address % kHugePage) % kHugePage;
   base_ = static_cast<std::byte*>(reservation_) + skipped;
   limit_ = static_cast<uint32_t>((reserved_ - skipped) / kGranuleBytes - 1);
-  madvise(base_, size_t{limit_} * kGranuleBytes, MADV_HUGEPAGE);  // advice: right without, only slower
+  madvise(base_, size_t{limit_} * kGranuleBytes,
+          MADV_HUGEPAGE);  // advice: right without, only slower
   boundary_ = static_cast<uint64_t*>(Reserve(size_t{limit_} / 8 + 8));
   KVROUTE_CHECK(boundary_ != nullptr);
 }

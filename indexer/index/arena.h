@@ -13,15 +13,18 @@ namespace kvroute {
 using Granule = uint32_t;
 inline constexpr size_t kGranuleBytes = 64;
 
-// The memory of one index: runs, holder sets and tables, in one reservation of address space on huge pages, so that a
-// 32-bit number names any line of it and a dependent access rarely misses the TLB as well.
+// The memory of one index: runs, holder sets and tables, in one reservation of address space on
+// huge pages, so that a 32-bit number names any line of it and a dependent access rarely misses the
+// TLB as well.
 //
-// Free stretches are kept in bins by size (exact below 256 granules) and merged with their free neighbours at once; the
-// list links live in the free memory itself, one bit a granule outside says where free stretches begin and end. An
-// allocation may be given back in parts and may be extended into free memory behind it. Memory is not returned to the system.
+// Free stretches are kept in bins by size (exact below 256 granules) and merged with their free
+// neighbours at once; the list links live in the free memory itself, one bit a granule outside says
+// where free stretches begin and end. An allocation may be given back in parts and may be extended
+// into free memory behind it. Memory is not returned to the system.
 //
 // Thread safety: all methods from any thread.
-// Errors: exhausting the reservation ends the process (256 GiB, or what the system lets us reserve).
+// Errors: exhausting the reservation ends the process (256 GiB, or what the system lets us
+// reserve).
 class Arena {
  public:
   Arena();
@@ -65,8 +68,8 @@ class Arena {
   Granule FindFree(uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void* reservation_ = nullptr;
-  uint64_t reserved_ = 0;      // bytes
-  std::byte* base_ = nullptr;  // the reservation from its first huge page on
+  uint64_t reserved_ = 0;         // bytes
+  std::byte* base_ = nullptr;     // the reservation from its first huge page on
   uint64_t* boundary_ = nullptr;  // a bit a granule: first and last granule of every free stretch
   uint32_t limit_ = 0;            // granules reserved
   mutable Mutex mutex_;

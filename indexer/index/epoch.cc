@@ -65,7 +65,8 @@ uint64_t OldestPin() {
 
 }  // namespace
 
-// Sequentially consistent, so that a reclaimer which finds the line idle has unlinked before anything the reader will load.
+// Sequentially consistent, so that a reclaimer which finds the line idle has unlinked before
+// anything the reader will load.
 EpochPin::EpochPin() {
   Mine()->pinned.store(domain.epoch.load(std::memory_order_acquire), std::memory_order_seq_cst);
 }

@@ -11,8 +11,8 @@ namespace kvroute {
 
 class RunTiers;
 
-// While it lives, nothing that its thread could reach when it was made is reused. A reader writes only a cache line of its
-// own; the epoch itself is read. Not nested. About 7 ns.
+// While it lives, nothing that its thread could reach when it was made is reused. A reader writes
+// only a cache line of its own; the epoch itself is read. Not nested. About 7 ns.
 class EpochPin {
  public:
   EpochPin();
@@ -26,9 +26,9 @@ void WaitForPins();
 
 // Memory that was unlinked and that readers may still look at.
 //
-// An item is tagged with the epoch that begins after it was unlinked. A pin that carries this epoch or a later one was
-// made after that, so the item may go once no older pin is left. The epoch is advanced once a batch, because every reader
-// reads it.
+// An item is tagged with the epoch that begins after it was unlinked. A pin that carries this epoch
+// or a later one was made after that, so the item may go once no older pin is left. The epoch is
+// advanced once a batch, because every reader reads it.
 //
 // Thread safety: all methods from any thread. Allocates only when more is waiting than ever before.
 class Reclaimer {
@@ -57,7 +57,8 @@ class Reclaimer {
   std::vector<Item> ring_ ABSL_GUARDED_BY(mutex_);  // size is a power of two
   uint64_t head_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t tail_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t weight_ ABSL_GUARDED_BY(mutex_) = 0;  // granules and items added since the epoch was last advanced
+  uint64_t weight_ ABSL_GUARDED_BY(mutex_) =
+      0;  // granules and items added since the epoch was last advanced
 };
 
 }  // namespace kvroute

@@ -66,8 +66,8 @@ DenseHolders* Holders::NewDense(uint32_t words, uint32_t entry_capacity) const {
   dense->words.store(static_cast<uint16_t>(words), kRelaxed);
   dense->entries.store(0, kRelaxed);
   dense->granules = static_cast<uint16_t>(granules);
-  dense->entry_capacity = static_cast<uint16_t>(
-      (granules * kGranuleBytes - sizeof(DenseHolders) - words * 8) / 4);
+  dense->entry_capacity =
+      static_cast<uint16_t>((granules * kGranuleBytes - sizeof(DenseHolders) - words * 8) / 4);
   dense->full = 0;
   for (uint32_t w = 0; w < words; ++w) dense->word(w).store(0, kRelaxed);
   return dense;
@@ -161,7 +161,8 @@ void Holders::Erase(Run* run, Slot slot) const {
       break;
     }
   }
-  // Back into the header well below its limit, so that one holder coming and going does not move the set each time.
+  // Back into the header well below its limit, so that one holder coming and going does not move
+  // the set each time.
   if (dense->full + dense->entries.load(kRelaxed) > Run::kInlineHolders / 2) return;
   uint32_t at = 0;
   ForEach(*run, [&](HolderEntry entry) { run->holders[at++].store(entry.bits(), kRelease); });

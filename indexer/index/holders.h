@@ -10,10 +10,12 @@
 
 namespace kvroute {
 
-// The holder set of runs, as their writer changes it: up to ten entries in the run's header, beyond that a dense block.
-// An entry that covers the whole window and has no islands is always stored as `all`.
+// The holder set of runs, as their writer changes it: up to ten entries in the run's header, beyond
+// that a dense block. An entry that covers the whole window and has no islands is always stored as
+// `all`.
 //
-// Thread safety: Find, IsSole and ForEach under the run's lock; the others inside a RunEdit under that lock.
+// Thread safety: Find, IsSole and ForEach under the run's lock; the others inside a RunEdit under
+// that lock.
 class Holders {
  public:
   Holders(Arena* arena, Reclaimer* reclaimer) : arena_(arena), reclaimer_(reclaimer) {}
@@ -42,7 +44,8 @@ class Holders {
     const DenseHolders& dense = *DenseOf(run);
     const uint32_t words = dense.words.load(std::memory_order_relaxed);
     for (uint32_t w = 0; w < words; ++w) {
-      for (uint64_t bits = dense.word(w).load(std::memory_order_relaxed); bits != 0; bits &= bits - 1) {
+      for (uint64_t bits = dense.word(w).load(std::memory_order_relaxed); bits != 0;
+           bits &= bits - 1) {
         body(HolderEntry(static_cast<Slot>(w * 64 + static_cast<uint32_t>(__builtin_ctzll(bits))),
                          HolderEntry::kAll, false));
       }

@@ -10,7 +10,8 @@ constexpr auto kAcquire = std::memory_order_acquire;
 // Then the answer may mix moments, each run's part being exact for the moment it was looked at.
 constexpr int kMostWalks = 4;
 
-// How many leading blocks of the run equal the prompt's. The hashes are chained: equal at one place means equal before it.
+// How many leading blocks of the run equal the prompt's. The hashes are chained: equal at one place
+// means equal before it.
 uint32_t CommonBlocks(const Run& run, absl::Span<const PrefixHash> rest, uint32_t length) {
   const auto most = static_cast<uint32_t>(std::min<size_t>(length, rest.size()));
   if (most == 0) return 0;
@@ -66,11 +67,10 @@ void Matcher::Walk(const RunStore& store, absl::Span<const PrefixHash> prompt) {
     Look look{};
     const absl::Span<const PrefixHash> rest = prompt.subspan(depth);
     bool died = false;
-    const kvroute::Run* run =
-        store.FindHead(rest[0].value(), [&](const kvroute::Run& candidate) {
-          died = !LookAt(store, candidate, rest, &look);
-          return died || look.blocks > 0;
-        });
+    const kvroute::Run* run = store.FindHead(rest[0].value(), [&](const kvroute::Run& candidate) {
+      died = !LookAt(store, candidate, rest, &look);
+      return died || look.blocks > 0;
+    });
     if (died) continue;  // it was moved, or is gone: look again
     if (run == nullptr) break;
     seen_.emplace_back(run, look.version);

@@ -25,7 +25,7 @@ class Matcher {
     uint32_t version;
     uint32_t blocks;  // leading blocks that equal the prompt's; 0: not this chain
     uint32_t length;
-    uint32_t words;    // of full_, the holders of the whole run; the other holders are in entries_
+    uint32_t words;  // of full_, the holders of the whole run; the other holders are in entries_
     const RunTiers* tiers;
   };
   // Blocks [begin, end) of the prompt that the slot has in a tier other than gpu.
@@ -62,7 +62,8 @@ class Matcher {
   std::vector<uint64_t> full_;
   std::vector<HolderEntry> entries_;
   std::vector<Slot> next_few_;
-  std::vector<std::pair<Slot, uint32_t>> scores_;  // final, in the order in which holders dropped out
+  std::vector<std::pair<Slot, uint32_t>>
+      scores_;  // final, in the order in which holders dropped out
   std::vector<std::pair<const kvroute::Run*, uint32_t>> seen_;  // runs and their versions
   std::vector<Slower> slower_;
 };

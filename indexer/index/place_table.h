@@ -10,7 +10,8 @@
 
 namespace kvroute {
 
-// The hash that places a key in a table: its top 8 bits choose the shard, the 23 below them the bucket.
+// The hash that places a key in a table: its top 8 bits choose the shard, the 23 below them the
+// bucket.
 class TableHash {
  public:
   // A multiply-fold with secret odd factors: a key's place cannot be foreseen from outside.
@@ -26,27 +27,30 @@ class TableHash {
 };
 inline constexpr uint32_t kShards = 256;
 
-// One shard of a multimap from hash fragment to place: 64-byte buckets of eight slots of 8 bytes, linear probing over
-// buckets, and a byte a bucket that counts the entries which had to pass it, so that a lookup knows when to stop and a
-// removal leaves nothing behind. A slot is fragment, offset and run; keys are not stored: who looks up verifies against the
-// run. The fragment scaled to the number of buckets is the home bucket, so growth (by an eighth) reads only slots.
+// One shard of a multimap from hash fragment to place: 64-byte buckets of eight slots of 8 bytes,
+// linear probing over buckets, and a byte a bucket that counts the entries which had to pass it, so
+// that a lookup knows when to stop and a removal leaves nothing behind. A slot is fragment, offset
+// and run; keys are not stored: who looks up verifies against the run. The fragment scaled to the
+// number of buckets is the home bucket, so growth (by an eighth) reads only slots.
 //
 // 8 bytes / load of 0.78 to 0.875 + 1/8 byte: 9.3 to 10.4 bytes an entry.
 //
-// Thread safety: Find and Prefetch by any thread under an EpochPin, without a lock; the rest by one writer at a time.
+// Thread safety: Find and Prefetch by any thread under an EpochPin, without a lock; the rest by one
+// writer at a time.
 class PlaceTable {
  public:
   void Init(Arena* arena, Reclaimer* reclaimer);
 
   void Prefetch(uint32_t fragment) const;
-  // Offers every place stored under the fragment until accept(Place) returns true; that place, or nowhere.
+  // Offers every place stored under the fragment until accept(Place) returns true; that place, or
+  // nowhere.
   template <typename Accept>
   Place Find(uint32_t fragment, Accept accept) const;
 
   // see(Place) is called for every place already stored under the fragment.
   template <typename See>
   void Insert(uint32_t fragment, Place place, See see);
-  void Erase(uint32_t fragment, Place place);      // must be there
+  void Erase(uint32_t fragment, Place place);                     // must be there
   void Replace(uint32_t fragment, Place old_place, Place place);  // must be there
 
   // For walks by the writer, who may erase meanwhile.
@@ -72,13 +76,16 @@ class PlaceTable {
     return reinterpret_cast<std::atomic<uint64_t>*>(table + (size_t{bucket} + 1) * kGranuleBytes);
   }
   static std::atomic<uint8_t>& Passed(std::byte* table, uint32_t buckets, uint32_t bucket) {
-    return reinterpret_cast<std::atomic<uint8_t>*>(table + (size_t{buckets} + 1) * kGranuleBytes)[bucket];
+    return reinterpret_cast<std::atomic<uint8_t>*>(table +
+                                                   (size_t{buckets} + 1) * kGranuleBytes)[bucket];
   }
   static uint32_t BucketsOf(std::byte* table) {
     return reinterpret_cast<std::atomic<uint32_t>*>(table)->load(std::memory_order_relaxed);
   }
   static uint32_t GranulesOf(uint32_t buckets) {
-    return 1 + buckets + (buckets + static_cast<uint32_t>(kGranuleBytes) - 1) / static_cast<uint32_t>(kGranuleBytes);
+    return 1 + buckets +
+           (buckets + static_cast<uint32_t>(kGranuleBytes) - 1) /
+               static_cast<uint32_t>(kGranuleBytes);
   }
   std::byte* NewTable(uint32_t buckets) const;
   void Grow();

@@ -28,8 +28,7 @@ LocalHash HashBlock(absl::Span<const TokenId> tokens, NamespaceSeed seed,
                     absl::Span<const uint64_t> mix) {
   const LocalHash plain = HashBlock(tokens, seed);
   if (mix.empty()) return plain;
-  return LocalHash(
-      XXH3_64bits_withSeed(mix.data(), mix.size() * sizeof(uint64_t), plain.value()));
+  return LocalHash(XXH3_64bits_withSeed(mix.data(), mix.size() * sizeof(uint64_t), plain.value()));
 }
 
 void MixMultimodal(std::string_view identifier, int64_t offset_tokens, std::vector<uint64_t>* mix) {

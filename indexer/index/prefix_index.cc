@@ -168,7 +168,8 @@ class PrefixIndex::Impl {
   const uint32_t capacity_;
   RunStore store_;
   SlotTable slots_;
-  // By id modulo capacity. An id is never used twice: each use of a place in the array is another multiple of capacity.
+  // By id modulo capacity. An id is never used twice: each use of a place in the array is another
+  // multiple of capacity.
   const std::unique_ptr<std::atomic<StreamWriter*>[]> writers_;
   mutable Mutex mutex_;
   mutable CondVar changed_;

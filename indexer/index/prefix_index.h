@@ -82,7 +82,7 @@ struct MatchResult {
 struct PrefixIndexStats {
   uint64_t streams = 0;
   uint64_t holdings = 0;         // (engine hash, stream, tier) memberships
-  uint64_t distinct_blocks = 0;  // prefix hashes stored: held by anyone, or in a hole before a block that is
+  uint64_t distinct_blocks = 0;  // prefix hashes held by anyone, or by what is still being scrubbed
   uint64_t runs = 0;             // stretches they are stored in
   uint64_t bytes = 0;            // memory reserved by the index, all parts
 };

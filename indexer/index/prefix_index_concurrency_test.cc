@@ -16,7 +16,8 @@ namespace {
 // A chain all of whose blocks belong to one number, with the engine hashes of a hash scheme.
 struct Chain {
   Chain(uint64_t number, size_t blocks, uint64_t scheme = 0) {
-    for (size_t i = 0; i < blocks; ++i) locals.emplace_back((number << 32 | i) * 0x9e3779b97f4a7c15u);
+    for (size_t i = 0; i < blocks; ++i)
+      locals.emplace_back((number << 32 | i) * 0x9e3779b97f4a7c15u);
     ChainLocals(locals, &prefixes);
     for (const PrefixHash prefix : prefixes) engines.emplace_back(prefix.value() ^ scheme);
   }
@@ -45,8 +46,8 @@ uint32_t BlocksOf(const MatchResult& result, StreamId stream) {
   return blocks;
 }
 
-// While every stream only grows along the chain, a later answer never names fewer blocks; while every stream only loses
-// its tail, never more.
+// While every stream only grows along the chain, a later answer never names fewer blocks; while
+// every stream only loses its tail, never more.
 TEST(PrefixIndexConcurrencyTest, AnswersFollowGrowthAndEvictionInOrder) {
   constexpr size_t kBlocks = 2'000;
   constexpr int kWriters = 3;
@@ -100,8 +101,9 @@ TEST(PrefixIndexConcurrencyTest, AnswersFollowGrowthAndEvictionInOrder) {
   }
 }
 
-// Streams come and go on shared and private chains while readers ask; every answer stays within what a chain allows, and
-// when all is quiet the index equals the model, to which each stream's operations were applied in its own order.
+// Streams come and go on shared and private chains while readers ask; every answer stays within
+// what a chain allows, and when all is quiet the index equals the model, to which each stream's
+// operations were applied in its own order.
 TEST(PrefixIndexConcurrencyTest, RandomWritersEndWhereTheModelEnds) {
   constexpr int kWriters = 4;
   constexpr int kOperations = 4'000;
@@ -184,7 +186,8 @@ TEST(PrefixIndexConcurrencyTest, RandomWritersEndWhereTheModelEnds) {
   EXPECT_EQ(index.Stats().holdings, model.Stats().holdings);
 }
 
-// From the moment Clear returns, no answer that begins later names what was cleared; meanwhile the rest stays.
+// From the moment Clear returns, no answer that begins later names what was cleared; meanwhile the
+// rest stays.
 TEST(PrefixIndexConcurrencyTest, ClearIsSeenAtOnce) {
   const Chain chain(3, 200);
   PrefixIndex index;

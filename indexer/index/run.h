@@ -15,7 +15,8 @@ using Slot = uint16_t;
 inline constexpr uint32_t kMaxSlots = 65'535;
 
 inline constexpr uint32_t kMaxRunBlocks = 512;
-inline constexpr uint32_t kGroupBlocks = 4;  // blocks a granule: four prefix hashes, then four engine hashes
+inline constexpr uint32_t kGroupBlocks =
+    4;  // blocks a granule: four prefix hashes, then four engine hashes
 
 // Where a block is: the run and the position in it. At most one place holds a given prefix hash.
 struct Place {
@@ -24,7 +25,8 @@ struct Place {
   uint16_t offset = 0;
 };
 
-// Which blocks of a run are not fastest in the gpu tier, for some of its holders. Immutable; replaced as a whole.
+// Which blocks of a run are not fastest in the gpu tier, for some of its holders. Immutable;
+// replaced as a whole.
 class RunTiers {
  public:
   struct Stretch {
@@ -36,7 +38,8 @@ class RunTiers {
   std::vector<Stretch> stretches;
 };
 
-// One holder of a run in 32 bits: slot, whether it holds islands behind its first hole, and the first hole.
+// One holder of a run in 32 bits: slot, whether it holds islands behind its first hole, and the
+// first hole.
 class HolderEntry {
  public:
   static constexpr uint32_t kAll = 1'023;  // no hole: follows the run's length
@@ -54,14 +57,14 @@ class HolderEntry {
   uint32_t bits_;
 };
 
-// The holders of a run that has more than fit in its header: a bit for each that holds all of it, an entry for each other.
-// The bits follow this header, then the entries.
+// The holders of a run that has more than fit in its header: a bit for each that holds all of it,
+// an entry for each other. The bits follow this header, then the entries.
 struct DenseHolders {
-  std::atomic<uint16_t> words;    // of 64 slots
+  std::atomic<uint16_t> words;  // of 64 slots
   std::atomic<uint16_t> entries;
-  uint16_t entry_capacity;        // writer only, like the rest
+  uint16_t entry_capacity;  // writer only, like the rest
   uint16_t granules;
-  uint32_t full;                  // bits set
+  uint32_t full;  // bits set
   uint32_t unused;
 
   std::atomic<uint64_t>& word(uint32_t i) {
@@ -71,7 +74,8 @@ struct DenseHolders {
     return reinterpret_cast<const std::atomic<uint64_t>*>(this + 1)[i];
   }
   std::atomic<uint32_t>& entry(uint32_t i) {
-    return reinterpret_cast<std::atomic<uint32_t>*>(&word(words.load(std::memory_order_relaxed)))[i];
+    return reinterpret_cast<std::atomic<uint32_t>*>(
+        &word(words.load(std::memory_order_relaxed)))[i];
   }
   const std::atomic<uint32_t>& entry(uint32_t i, uint32_t word_count) const {
     return reinterpret_cast<const std::atomic<uint32_t>*>(&word(word_count))[i];
@@ -79,16 +83,18 @@ struct DenseHolders {
 };
 static_assert(sizeof(DenseHolders) == 16);
 
-// A stretch of one chain, stored once: this header of one cache line, and behind it the blocks, four a line.
+// A stretch of one chain, stored once: this header of one cache line, and behind it the blocks,
+// four a line.
 //
-// Written under the lock of the shard that its first prefix hash belongs to, inside a RunEdit; read without a lock:
-// load an even version, load everything else with acquire, compare the version. Block words below `length` only change
-// together with the version. A dead run has been unlinked and changes no more.
+// Written under the lock of the shard that its first prefix hash belongs to, inside a RunEdit; read
+// without a lock: load an even version, load everything else with acquire, compare the version.
+// Block words below `length` only change together with the version. A dead run has been unlinked
+// and changes no more.
 struct alignas(kGranuleBytes) Run {
   static constexpr uint32_t kInlineHolders = 10;
   static constexpr uint8_t kDense = 255;  // holder_count: see `dense`
   static constexpr uint8_t kDead = 1;
-  static constexpr uint8_t kPinned = 2;   // may not move: a stream's names point at it
+  static constexpr uint8_t kPinned = 2;  // may not move: a stream's names point at it
 
   std::atomic<uint32_t> version;
   std::atomic<uint16_t> length;

@@ -1,6 +1,8 @@
 // The part of RunStore that changes who covers which blocks of a run.
 #include <algorithm>
+#include <bitset>
 
+#include "absl/container/flat_hash_set.h"
 #include "indexer/base/check.h"
 #include "indexer/index/run_store.h"
 
@@ -112,7 +114,8 @@ void RunStore::DropCoverage(Shard& shard, Run* run, Slot slot, uint32_t begin, u
   PutCoverage(shard, run, slot, left);
 }
 
-// Says that the slot's blocks [begin, end) are fastest in `tier`; kGpu needs no saying and only takes back what was said.
+// Says that the slot's blocks [begin, end) are fastest in `tier`; kGpu needs no saying and only
+// takes back what was said.
 void RunStore::SetTiers(Run* run, Slot slot, uint32_t begin, uint32_t end, Tier tier) {
   const RunTiers* old = run->tiers.load(kRelaxed);
   auto* changed = new RunTiers;
@@ -156,6 +159,27 @@ uint32_t RunStore::CoveredEnd(const Shard& shard, const Run& run) const {
     end = std::max<uint32_t>(end, islands.back().end);
   });
   return end;
+}
+
+// A window ends where somebody's coverage ends, so only a run with islands can have uncovered blocks.
+uint64_t RunStore::UncoveredBlocks(const Shard& shard) const {
+  absl::flat_hash_set<Granule> runs;
+  for (const auto& [key, islands] : shard.islands) runs.insert(static_cast<Granule>(key >> 16));
+  uint64_t uncovered = 0;
+  for (const Granule granule : runs) {
+    const Run& run = *arena_.At<Run>(granule);
+    if (holders_.AnyAll(run)) continue;
+    std::bitset<kMaxRunBlocks> covered;
+    std::vector<HolderEntry> entries;
+    holders_.ForEach(run, [&](HolderEntry entry) { entries.push_back(entry); });
+    for (const HolderEntry entry : entries) {
+      for (const Interval& interval : CoverageOf(shard, run, entry)) {
+        for (uint32_t i = interval.begin; i < interval.end; ++i) covered.set(i);
+      }
+    }
+    uncovered += run.Length() - covered.count();
+  }
+  return uncovered;
 }
 
 bool RunStore::Settle(Shard& shard, Run* run) {
@@ -219,7 +243,8 @@ void RunStore::Scrub(absl::Span<const uint64_t> slots) {
   constexpr uint32_t kBucketsALock = 16;
   for (uint32_t i = 0; i < kShards; ++i) {
     Shard& shard = shards_[i];
-    uint32_t walked = 0;  // the table had this many buckets when the walk began; one that grew is walked again
+    uint32_t walked =
+        0;  // the table had this many buckets when the walk began; one that grew is walked again
     for (uint32_t bucket = 0;;) {
       EpochPin pin;
       MutexLock lock(&shard.mutex);
@@ -229,7 +254,7 @@ void RunStore::Scrub(absl::Span<const uint64_t> slots) {
       const uint32_t end = std::min(buckets, bucket + kBucketsALock);
       absl::InlinedVector<Run*, kBucketsALock * 8> runs;
       for (; bucket < end; ++bucket) {
-        shard.heads.ForEachIn(bucket, [&](Place place) { 
+        shard.heads.ForEachIn(bucket, [&](Place place) {
           __builtin_prefetch(RunAt(place));
           runs.push_back(RunAt(place));
         });

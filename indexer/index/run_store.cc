@@ -10,7 +10,8 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kRelease = std::memory_order_release;
 constexpr uint32_t kPrefetchAhead = 16;
-// A longer run is not moved to make room for more; a new one begins. 64 bytes of header for so many blocks are nothing.
+// A longer run is not moved to make room for more; a new one begins. 64 bytes of header for so many
+// blocks are nothing.
 constexpr uint32_t kMaxMovedBlocks = 64;
 
 }  // namespace
@@ -69,8 +70,7 @@ RunStore::Stretch RunStore::Store(const StoreArgs& args,
 
 RunStore::Stretch RunStore::Join(Shard& shard, Run* run, uint32_t offset, const StoreArgs& args) {
   const uint32_t length = run->Length();
-  const auto most = static_cast<uint32_t>(
-      std::min<size_t>(args.prefixes.size(), length - offset));
+  const auto most = static_cast<uint32_t>(std::min<size_t>(args.prefixes.size(), length - offset));
   uint32_t count = 1;
   while (count < most && run->Prefix(offset + count) == args.prefixes[count]) ++count;
 
@@ -340,7 +340,7 @@ RunStore::Totals RunStore::Count() const {
     const Shard& shard = shards_[i];
     MutexLock lock(&shard.mutex);
     totals.runs += shard.heads.size();
-    totals.blocks += shard.blocks;
+    totals.blocks += shard.blocks - UncoveredBlocks(shard);
     totals.bytes += shard.islands.capacity() * (sizeof(Intervals) + sizeof(uint64_t) + 1);
   }
   return totals;

@@ -22,23 +22,27 @@
 
 namespace kvroute {
 
-// All runs and who covers which of their blocks. It knows slots and places; what a stream's engine hashes mean beyond the
-// names that runs carry is StreamNames' business.
+// All runs and who covers which of their blocks. It knows slots and places; what a stream's engine
+// hashes mean beyond the names that runs carry is StreamNames' business.
 //
-// Every live run is in the head table of the shard its first prefix hash belongs to, and that shard's lock guards it. Every
-// block in a run's window is in the name table under the run's engine hash for it. A prefix hash is at one place: a block is
-// stored behind its parent or as the head of a run, and a run is appended to only by a sole holder.
+// Every live run is in the head table of the shard its first prefix hash belongs to, and that
+// shard's lock guards it. Every block in a run's window is in the name table under the run's engine
+// hash for it. A prefix hash is at one place: a block is stored behind its parent or as the head of
+// a run, and a run is appended to only by a sole holder.
 //
-// Thread safety: FindHead and the readers' parts of a run without a lock. Others lock; one thread at a time per slot.
-// Every call under an EpochPin. Lock order: shard, then name shard, arena or reclaimer (leaves).
+// Thread safety: FindHead and the readers' parts of a run without a lock. Others lock; one thread
+// at a time per slot. Every call under an EpochPin. Lock order: shard, then name shard, arena or
+// reclaimer (leaves).
 class RunStore {
  public:
   // What a Store call could do with the blocks at the front of a request.
   enum class Outcome : uint8_t {
     kAdded,    // `count` blocks newly covered by the slot, under the run's own engine hashes
     kHeld,     // `count` blocks that the slot covers already
-    kForeign,  // the block exists at `place` and needs a name of its own, or a look at what its engine hash meant
-    kBlocked,  // the block is nowhere, and its engine hash may not name a new one before its old meaning is dropped
+    kForeign,  // the block exists at `place` and needs a name of its own, or a look at what its
+               // engine hash meant
+    kBlocked,  // the block is nowhere, and its engine hash may not name a new one before its old
+               // meaning is dropped
   };
   struct Stretch {
     Outcome outcome;
@@ -48,7 +52,7 @@ class RunStore {
   struct StoreArgs {
     Slot slot;
     Tier tier;
-    Place parent;            // place of the block before, or nowhere
+    Place parent;  // place of the block before, or nowhere
     uint64_t parent_prefix;
     absl::Span<const uint64_t> prefixes;
     absl::Span<const uint64_t> engines;
@@ -58,20 +62,25 @@ class RunStore {
   explicit RunStore(uint64_t secret);
   ~RunStore();
 
-  // Stores what can be stored in one run. Places that carry an engine hash of the stretch already are appended to `twins`.
+  // Stores what can be stored in one run. Places that carry an engine hash of the stretch already
+  // are appended to `twins`.
   Stretch Store(const StoreArgs& args, std::vector<std::pair<uint64_t, Place>>* twins);
 
-  // The place where the slot covers a block that the run has under this name, and accept(Place) agrees; or nowhere.
+  // The place where the slot covers a block that the run has under this name, and accept(Place)
+  // agrees; or nowhere.
   Place Locate(Slot slot, uint64_t engine, absl::FunctionRef<bool(Place)> accept) const;
-  void PrefetchName(uint64_t engine) const { NameTable(Hash(engine)).Prefetch(Hash(engine).fragment()); }
+  void PrefetchName(uint64_t engine) const {
+    NameTable(Hash(engine)).Prefetch(Hash(engine).fragment());
+  }
   void PrefetchRunOf(uint64_t engine) const;
 
-  // Removes as many of the leading `engines` as are neighbours in one run, starting at `place` (which the slot covers).
-  // Returns how many; `cursor` becomes a neighbour that the slot still covers, or nowhere.
+  // Removes as many of the leading `engines` as are neighbours in one run, starting at `place`
+  // (which the slot covers). Returns how many; `cursor` becomes a neighbour that the slot still
+  // covers, or nowhere.
   uint32_t RemoveStretch(Slot slot, Place place, absl::Span<const uint64_t> engines, Place* cursor);
 
-  // One block, for names that are not the run's. kGone: the place no longer holds that prefix hash. `pin`: the run may not
-  // move from now on. `tier` is taken when the block was not covered before.
+  // One block, for names that are not the run's. kGone: the place no longer holds that prefix hash.
+  // `pin`: the run may not move from now on. `tier` is taken when the block was not covered before.
   enum class Coverage : uint8_t { kGone, kNew, kAlready };
   Coverage Cover(Slot slot, Place place, uint64_t prefix, Tier tier, bool pin);
   void Uncover(Slot slot, Place place);
@@ -97,7 +106,8 @@ class RunStore {
   const DenseHolders* DenseAt(Granule granule) const { return arena_.At<DenseHolders>(granule); }
   Run* RunAt(Place place) const { return arena_.At<Run>(place.run); }
 
-  // Engine hashes were seen twice: a place that carries a name no longer proves that the name means nothing else.
+  // Engine hashes were seen twice: a place that carries a name no longer proves that the name means
+  // nothing else.
   bool twins_seen() const { return twins_seen_.load(std::memory_order_acquire); }
 
   // Frees what no reader can reach any more.
@@ -147,11 +157,12 @@ class RunStore {
   Stretch Append(Shard& shard, Run* run, const StoreArgs& args,
                  std::vector<std::pair<uint64_t, Place>>* twins)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
-  // Leading blocks that a new stretch may take: up to the first that is the head of a run already. (Its holders have
-  // dropped what came before it.)
+  // Leading blocks that a new stretch may take: up to the first that is the head of a run already.
+  // (Its holders have dropped what came before it.)
   uint32_t FreshCount(const StoreArgs& args, size_t most) const;
   Run* MakeRoom(Shard& shard, Run* run, uint32_t blocks) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
-  Run* Relocate(Shard& shard, Run* run, uint32_t capacity) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  Run* Relocate(Shard& shard, Run* run, uint32_t capacity)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void AddNames(const Run& run, uint32_t begin, uint32_t end,
                 std::vector<std::pair<uint64_t, Place>>* twins);
   void DropNames(const Run& run, uint32_t begin, uint32_t end);
@@ -172,10 +183,13 @@ class RunStore {
   void DropCoverage(Shard& shard, Run* run, Slot slot, uint32_t begin, uint32_t end)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void SetTiers(Run* run, Slot slot, uint32_t begin, uint32_t end, Tier tier);
-  // After coverage went: shortens the window to what anybody covers; an empty run dies. True when it is gone.
+  // After coverage went: shortens the window to what anybody covers; an empty run dies. True when
+  // it is gone.
   bool Settle(Shard& shard, Run* run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   uint32_t CoveredEnd(const Shard& shard, const Run& run) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  // Blocks inside the shard's windows that nobody covers.
+  uint64_t UncoveredBlocks(const Shard& shard) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void Kill(Shard& shard, Run* run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void ScrubRun(Shard& shard, Run* run, absl::Span<const uint64_t> slots)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);

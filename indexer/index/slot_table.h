@@ -13,8 +13,9 @@
 
 namespace kvroute {
 
-// Which stream owns which slot. A retired slot has no owner from that instant, so that readers drop it wherever they find
-// it; it is given out again after it has been scrubbed from all runs and every reader that may have seen it there is gone.
+// Which stream owns which slot. A retired slot has no owner from that instant, so that readers drop
+// it wherever they find it; it is given out again after it has been scrubbed from all runs and
+// every reader that may have seen it there is gone.
 //
 // Thread safety: all methods from any thread.
 class SlotTable {
@@ -28,7 +29,9 @@ class SlotTable {
   void EndScrub(const std::vector<uint64_t>& slots);
 
   // 0: nobody.
-  StreamId Owner(Slot slot) const { return StreamId(owners_[slot].load(std::memory_order_acquire)); }
+  StreamId Owner(Slot slot) const {
+    return StreamId(owners_[slot].load(std::memory_order_acquire));
+  }
 
  private:
   const std::unique_ptr<std::atomic<uint32_t>[]> owners_;

@@ -8,8 +8,8 @@
 
 namespace kvroute {
 
-// For sections of a few nanoseconds that are rarely contended; half the price of a mutex. Yields when its holder seems to
-// have been descheduled.
+// For sections of a few nanoseconds that are rarely contended; half the price of a mutex. Yields
+// when its holder seems to have been descheduled.
 class ABSL_LOCKABLE SpinLock {
  public:
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() {

@@ -70,13 +70,9 @@ StoreResult StreamWriter::Store(const StoreRequest& request) {
   Chain(request, last_prefix);
   for (size_t at = 0; at < prefixes_.size();) {
     const absl::Span<const uint64_t> engines = absl::MakeConstSpan(engines_).subspan(at);
-    const RunStore::StoreArgs args{slot_,
-                                   request.tier,
-                                   last,
-                                   last_prefix,
-                                   absl::MakeConstSpan(prefixes_).subspan(at),
-                                   engines,
-                                   PlainCount(engines)};
+    const RunStore::StoreArgs args{
+        slot_,   request.tier,       last, last_prefix, absl::MakeConstSpan(prefixes_).subspan(at),
+        engines, PlainCount(engines)};
     twins_.clear();
     const RunStore::Stretch stretch = store_->Store(args, &twins_);
     uint32_t stored = 0;
@@ -108,8 +104,8 @@ void StreamWriter::Added(const RunStore::Stretch& stretch, size_t at, Tier tier,
       records_[engines_[at + i]].copies[Index(tier)] = 1;
     }
   }
-  // An engine hash that already had a place: if that was this stream's, earlier in this request or before, the new
-  // block takes it over.
+  // An engine hash that already had a place: if that was this stream's, earlier in this request or
+  // before, the new block takes it over.
   for (const auto& [engine, place] : twins_) {
     if (!OwnName(place)) continue;
     const auto names = aliased_.find(KeyOf(place));
@@ -138,7 +134,8 @@ uint32_t StreamWriter::StoreNamed(const RunStore::Stretch& stretch, size_t at, T
     }
     const uint32_t rebound = result->rebound;
     if (!StoreName(place, prefixes_[at + i], engines_[at + i], tier, result)) return i;
-    if (result->rebound != rebound) return i + 1;  // the rest of the stretch may be covered no longer
+    if (result->rebound != rebound)
+      return i + 1;  // the rest of the stretch may be covered no longer
   }
   return stretch.count;
 }
@@ -357,11 +354,10 @@ void StreamWriter::Restart(Slot slot) {
 }
 
 void StreamWriter::CountRecords() {
-  record_bytes_.store(
-      records_.capacity() * (sizeof(uint64_t) + sizeof(Record) + 1) +
-          aliased_.capacity() * (sizeof(uint64_t) + sizeof(PlaceNames) + 1) +
-          (prefixes_.capacity() + engines_.capacity()) * sizeof(uint64_t),
-      std::memory_order_relaxed);
+  record_bytes_.store(records_.capacity() * (sizeof(uint64_t) + sizeof(Record) + 1) +
+                          aliased_.capacity() * (sizeof(uint64_t) + sizeof(PlaceNames) + 1) +
+                          (prefixes_.capacity() + engines_.capacity()) * sizeof(uint64_t),
+                      std::memory_order_relaxed);
 }
 
 }  // namespace kvroute

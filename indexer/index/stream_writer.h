@@ -16,11 +16,13 @@ namespace kvroute {
 
 // One stream's side of the writing: what its engine hashes name.
 //
-// The usual holding (one gpu copy, under the engine hash that the run has for the block) costs nothing here: the run's name
-// and the slot's coverage say it all. Only what differs has a record: other tiers, further copies, and engine hashes that
-// are not the run's (aliases: the block was first stored by a stream with another hash scheme).
+// The usual holding (one gpu copy, under the engine hash that the run has for the block) costs
+// nothing here: the run's name and the slot's coverage say it all. Only what differs has a record:
+// other tiers, further copies, and engine hashes that are not the run's (aliases: the block was
+// first stored by a stream with another hash scheme).
 //
-// Thread safety: one thread at a time (the stream's lane), under an EpochPin; holdings() from any thread.
+// Thread safety: one thread at a time (the stream's lane), under an EpochPin; holdings() from any
+// thread.
 class StreamWriter {
  public:
   StreamWriter(RunStore* store, StreamId id, Slot slot, CopyMode mode)
@@ -60,7 +62,8 @@ class StreamWriter {
   uint32_t PlainCount(absl::Span<const uint64_t> engines) const;
   void Chain(const StoreRequest& request, uint64_t parent_prefix);
   void Added(const RunStore::Stretch& stretch, size_t at, Tier tier, StoreResult* result);
-  // How many of the stretch's blocks were stored under their names; fewer when the place has vanished.
+  // How many of the stretch's blocks were stored under their names; fewer when the place has
+  // vanished.
   uint32_t StoreNamed(const RunStore::Stretch& stretch, size_t at, Tier tier, StoreResult* result);
   bool StoreName(Place place, uint64_t prefix, uint64_t engine, Tier tier, StoreResult* result);
   // The usual holding needs no record.

@@ -17,12 +17,14 @@
 
 namespace kvroute {
 
-// The yardstick: what one would write first and well. One entry per block in 256 absl::flat_hash_maps, each with a lock;
-// an entry lists its holders. A map per stream from engine hash to prefix hash serves removals. Same operations and
-// same answers as PrefixIndex as long as a stream's engine hashes are one to one with its blocks (rebinds are handled,
-// several names of one block are not).
+// The yardstick: what one would write first and well. One entry per block in 256
+// absl::flat_hash_maps, each with a lock; an entry lists its holders. A map per stream from engine
+// hash to prefix hash serves removals. Same operations and same answers as PrefixIndex as long as a
+// stream's engine hashes are one to one with its blocks (rebinds are handled, several names of one
+// block are not).
 //
-// Thread safety: as PrefixIndex, except that Match locks shards and Clear takes as long as there is to remove.
+// Thread safety: as PrefixIndex, except that Match locks shards and Clear takes as long as there is
+// to remove.
 class FlatIndex {
  public:
   explicit FlatIndex(size_t max_streams = 16'384);

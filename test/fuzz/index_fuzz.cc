@@ -1,4 +1,5 @@
-// The input's bytes are the choices of an IndexScript: every operation is done to the index and to the reference model.
+// The input's bytes are the choices of an IndexScript: every operation is done to the index and to
+// the reference model.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

@@ -83,9 +83,8 @@ std::string IndexScript::ApplyStore(const Stream& stream, const StoreRequest& re
     return "";
   }
   return absl::StrCat("store of ", request.engine_hashes.size(), " on stream ", stream.id.value(),
-                      ": added ", got.added, " duplicate ", got.duplicate, " rebound ",
-                      got.rebound, ", the model ", want.added, " ", want.duplicate, " ",
-                      want.rebound, "\n");
+                      ": added ", got.added, " duplicate ", got.duplicate, " rebound ", got.rebound,
+                      ", the model ", want.added, " ", want.duplicate, " ", want.rebound, "\n");
 }
 
 std::string IndexScript::StoreSome(Stream* stream) {
@@ -218,9 +217,12 @@ std::string IndexScript::CompareAnswers(uint32_t count) {
       return absl::StrCat("Holds on stream ", stream.id.value(), " differs\n");
     }
   }
+  if (count > 10) index_.WaitForScrub();
   const PrefixIndexStats stats = index_.Stats(), model = model_.Stats();
-  if (stats.holdings != model.holdings || stats.streams != model.streams) {
-    return absl::StrCat("holdings ", stats.holdings, ", the model ", model.holdings, "\n");
+  if (stats.holdings != model.holdings || stats.streams != model.streams ||
+      (count > 10 && stats.distinct_blocks != model.distinct_blocks)) {
+    return absl::StrCat("holdings ", stats.holdings, " of ", stats.distinct_blocks,
+                        " blocks, the model ", model.holdings, " of ", model.distinct_blocks, "\n");
   }
   return "";
 }

@@ -12,11 +12,13 @@
 
 namespace kvroute {
 
-// Does the same random things to a PrefixIndex and to the reference model and compares every result: stores of roots,
-// children, deep chains and divergences, holes and their refill, duplicates, evictions from the tail and elsewhere, unknown
-// parents and hashes, rebinds, other tiers, clears, closes, streams with hash schemes of their own (broken ones too).
+// Does the same random things to a PrefixIndex and to the reference model and compares every
+// result: stores of roots, children, deep chains and divergences, holes and their refill,
+// duplicates, evictions from the tail and elsewhere, unknown parents and hashes, rebinds, other
+// tiers, clears, closes, streams with hash schemes of their own (broken ones too).
 //
-// All choices come from `below(n)`, a number in [0, n): a seeded generator in tests, the input's bytes in the fuzzer.
+// All choices come from `below(n)`, a number in [0, n): a seeded generator in tests, the input's
+// bytes in the fuzzer.
 class IndexScript {
  public:
   struct Options {
@@ -31,7 +33,8 @@ class IndexScript {
 
   // One operation and its comparison. Empty, or what differs.
   std::string Step();
-  // Compares the answers for `count` prompts, and the totals. Empty, or what differs.
+  // Compares the answers for `count` prompts, and the totals (distinct blocks, for which the index must first be quiet, only
+  // from 11 on). Empty, or what differs.
   std::string CompareAnswers(uint32_t count);
   PrefixIndex& index() { return index_; }
 

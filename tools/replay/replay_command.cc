@@ -26,8 +26,10 @@ struct ReplayFlags {
 };
 
 const std::map<std::string, ReplayIndexKind>& IndexKinds() {
-  static const auto* const kinds = new std::map<std::string, ReplayIndexKind>{
-      {"runs", ReplayIndexKind::kRuns}, {"none", ReplayIndexKind::kNone}};
+  static const auto* const kinds =
+      new std::map<std::string, ReplayIndexKind>{{"runs", ReplayIndexKind::kRuns},
+                                                 {"flat", ReplayIndexKind::kFlat},
+                                                 {"none", ReplayIndexKind::kNone}};
   return *kinds;
 }
 
@@ -91,8 +93,8 @@ void AddReplayCommand(CLI::App* app, int* exit_code) {
       ->check(CLI::IsMember({"closed", "open"}))
       ->capture_default_str();
   command->add_flag("--half", flags->open.second_half_only, "time the second half only");
-  command->add_option("--index", flags->index, "runs or none (the floor)")
-      ->check(CLI::IsMember({"runs", "none"}))
+  command->add_option("--index", flags->index, "runs, flat (the yardstick) or none (the floor)")
+      ->check(CLI::IsMember({"runs", "flat", "none"}))
       ->capture_default_str();
   command->add_flag("--check", flags->check, "compare every answer with the reference model");
   command->add_option("--json", flags->json_path, "write the report there as JSON");

@@ -1,6 +1,7 @@
 #include "tools/replay/replay_index.h"
 
 #include "indexer/base/check.h"
+#include "test/benchmark/flat_index.h"
 
 namespace kvroute {
 namespace {
@@ -27,6 +28,8 @@ std::unique_ptr<ReplayIndex> MakeReplayIndex(ReplayIndexKind kind) {
   switch (kind) {
     case ReplayIndexKind::kRuns:
       return std::make_unique<ReplayIndexOf<PrefixIndex>>(options);
+    case ReplayIndexKind::kFlat:
+      return std::make_unique<ReplayIndexOf<FlatIndex>>();
     case ReplayIndexKind::kNone:
       return std::make_unique<NoIndex>();
   }

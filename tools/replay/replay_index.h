@@ -44,7 +44,10 @@ class ReplayIndexOf final : public ReplayIndex {
   void Match(absl::Span<const PrefixHash> prompt, MatchResult* result) const override {
     index_.Match(prompt, result);
   }
-  PrefixIndexStats Stats() const override { return index_.Stats(); }
+  PrefixIndexStats Stats() const override {
+    if constexpr (requires { index_.WaitForScrub(); }) index_.WaitForScrub();
+    return index_.Stats();
+  }
 
  private:
   Index index_;
@@ -52,6 +55,7 @@ class ReplayIndexOf final : public ReplayIndex {
 
 enum class ReplayIndexKind : uint8_t {
   kRuns,  // PrefixIndex
+  kFlat,  // the yardstick: a hash map entry a block
   kNone,  // does nothing: what the replay itself costs
 };
 
