@@ -36,7 +36,7 @@ struct SimulatedFleetOptions {
   uint32_t ranks = 1;  // data-parallel, of each worker
   EngineOptions engine;
   std::vector<WireStyle> styles = {WireStyle::kVllmMap};  // given to the workers in turn
-  double speedup = 120;                                   // of the runs that ask kvroute
+  double speedup = 60;                                    // of the runs that ask kvroute
   uint64_t seed = 1;
   bool settle =
       false;  // wait until kvroute has caught up before each request: for tests, it hides the lag

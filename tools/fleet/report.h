@@ -64,7 +64,7 @@ std::string ToJson(const FleetReport& report);
 
 // What the exit status stands for.
 struct Verdict {
-  double min_checked_share = 0.2;  // of the predictions, those made while exact and settled
+  double min_checked_share = 0.5;  // of the predictions, those made while exact and settled
   double max_oracle_gap_points =
       1;  // between a policy's hit rate and its oracle's, in percentage points
 };
