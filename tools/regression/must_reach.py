@@ -31,6 +31,8 @@ class Target:
 _CORPUS = "conversation, second half"
 _RUNS = "replay/conversation/runs"
 _FLAT = "replay/conversation/flat"
+_UNARY = "Unary/{}/real_time/threads:8:items_per_second"
+_STREAM = "Stream/{}/real_time/threads:8:items_per_second"
 
 TARGETS = [
     Target(f"{_CORPUS}: block ops, queries as requested", f"{_RUNS}:requested_block_ops_per_s", 30,
@@ -70,6 +72,11 @@ TARGETS = [
     Target("clear storm: readers see it gone", "ClearStorm/full/holdings:1000000:clear_ms", 1, unit="ms"),
     Target("allocations a query", "Match/blocks:512/holders:64/chains:64:allocs_per_op", 0.001),
     Target("allocations an event", "EventProcessingLatency/blocks:8:allocs_per_op", 0.001),
+    Target("Route over gRPC, unary, 8 in flight, against the fastest echo", _UNARY.format("kvroute"), 0.8,
+           at_least=True, unit="x",
+           divide_by=(_UNARY.format("sync_echo"), _UNARY.format("callback_echo"))),
+    Target("Route over gRPC, streams, 8 in flight, against the echo", _STREAM.format("kvroute"), 0.8,
+           at_least=True, unit="x", divide_by=(_STREAM.format("sync_echo"),)),
     Target("two readers against one", "SecondCore:two_readers_speedup", 1.8, at_least=True, unit="x"),
     Target("a reader and a writer together", "SecondCore:reader_and_writer_speedup", 1.7, at_least=True,
            unit="x"),

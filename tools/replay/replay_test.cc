@@ -44,15 +44,23 @@ Corpus Build(const CorpusOptions& options) {
   return *std::move(corpus);
 }
 
-TEST(ReplayCheckTest, EqualsTheModelWithHolesDuplicatesRestartsAndClears) {
+class ReplayCheckTest : public testing::TestWithParam<ReplayIndexKind> {};
+
+TEST_P(ReplayCheckTest, EqualsTheModelWithHolesDuplicatesRestartsAndClears) {
   for (const CorpusHashScheme scheme : {CorpusHashScheme::kPrefix, CorpusHashScheme::kPerWorker}) {
     CorpusOptions options = Troubled();
     options.hash_scheme = scheme;
     const absl::Status status =
-        CheckAgainstModel(Build(options), MakeReplayIndex(ReplayIndexKind::kRuns).get());
+        CheckAgainstModel(Build(options), MakeReplayIndex(GetParam()).get());
     EXPECT_TRUE(status.ok()) << status;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Indexes, ReplayCheckTest,
+                         testing::Values(ReplayIndexKind::kRuns, ReplayIndexKind::kFlat),
+                         [](const testing::TestParamInfo<ReplayIndexKind>& kind) {
+                           return kind.param == ReplayIndexKind::kRuns ? "Runs" : "Flat";
+                         });
 
 TEST(ReplayCheckTest, FindsAnIndexThatDiffers) {
   const absl::Status status =
@@ -61,12 +69,17 @@ TEST(ReplayCheckTest, FindsAnIndexThatDiffers) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("the model"));
 }
 
-TEST(ReplayTest, TimesEveryOperationOnce) {
+TEST(ReplayTest, BothIndexesGiveTheSameChecksum) {
   const Corpus corpus = Build(Troubled());
-  const absl::StatusOr<ReplayRun> runs =
-      ReplayClosedLoop(corpus, false, MakeReplayIndex(ReplayIndexKind::kRuns).get());
-  ASSERT_TRUE(runs.ok());
+  const auto run = [&](ReplayIndexKind kind) {
+    return ReplayClosedLoop(corpus, false, MakeReplayIndex(kind).get());
+  };
+  const absl::StatusOr<ReplayRun> runs = run(ReplayIndexKind::kRuns);
+  const absl::StatusOr<ReplayRun> flat = run(ReplayIndexKind::kFlat);
+  ASSERT_TRUE(runs.ok() && flat.ok());
   EXPECT_NE(runs->checksum, 0u);
+  EXPECT_EQ(runs->checksum, flat->checksum);
+  EXPECT_EQ(runs->verified_blocks, flat->verified_blocks);
   EXPECT_EQ(runs->query.operations, corpus.totals.requests);
   EXPECT_EQ(runs->store.blocks, corpus.totals.stored_blocks);
   EXPECT_EQ(runs->clear.operations, corpus.totals.cleared_events);
