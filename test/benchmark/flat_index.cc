@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/status/status.h"
+
 namespace kvroute {
 
 FlatIndex::FlatIndex(size_t max_streams)
@@ -9,9 +11,15 @@ FlatIndex::FlatIndex(size_t max_streams)
 
 absl::StatusOr<StreamId> FlatIndex::Open(CopyMode mode) {
   const uint32_t id = next_++;
+  if (id >= streams_.size()) return absl::ResourceExhaustedError("max_streams");
   streams_[id] = std::make_unique<Stream>();
   streams_[id]->mode = mode;
   return StreamId(id);
+}
+
+void FlatIndex::Close(StreamId stream) {
+  Clear(stream);
+  streams_[stream.value()].reset();
 }
 
 StoreResult FlatIndex::Store(StreamId id, const StoreRequest& request) {

@@ -27,10 +27,10 @@ namespace kvroute {
 // to remove.
 class FlatIndex {
  public:
-  explicit FlatIndex(size_t max_streams = 16'384);
+  explicit FlatIndex(size_t max_streams = 16'384);  // over its life: ids are not used again
 
   absl::StatusOr<StreamId> Open(CopyMode mode);
-  void Close(StreamId stream) { Clear(stream); }
+  void Close(StreamId stream);
   StoreResult Store(StreamId stream, const StoreRequest& request);
   RemoveResult Remove(StreamId stream, absl::Span<const EngineHash> engine_hashes, Tier tier);
   uint64_t Clear(StreamId stream);
