@@ -210,8 +210,9 @@ bool ZmqPublisher::AnswerOne(Replay* replay) {
     if (!TakeOne(&faults_.drop_end_markers)) SendReply(*replay, "", kEndOfReplay, "");
     return false;
   }
-  if (!TakeOne(&faults_.drop_replies))
+  if (TakeOne(&faults_.pass_replies) || !TakeOne(&faults_.drop_replies)) {
     SendReply(*replay, options_.topic, batch->seq, batch->payload);
+  }
   replay->next_seq = batch->seq + 1;
   return true;
 }

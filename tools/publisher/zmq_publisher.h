@@ -48,6 +48,7 @@ struct PublisherFaults {
   uint64_t lose = 0;  // so many next numbers never exist: the engine failed to encode or send them
   uint64_t corrupt = 0;            // so many next batches carry damaged bytes, live and in replay
   uint64_t duplicate = 0;          // so many next batches are sent twice
+  uint64_t pass_replies = 0;       // so many replayed batches are sent before drop_replies counts
   uint64_t drop_replies = 0;       // so many next replayed batches are not sent: a full client pipe
   uint64_t drop_end_markers = 0;   // so many next ends of a replay are not sent
   uint64_t replies_per_serve = 0;  // at most so many replies a Serve: a slow replay; 0: no limit
