@@ -10,7 +10,8 @@
 
 namespace kvroute::testing_support {
 
-// `kvroute serve` as a process of a test, on free loopback ports. Killed with the object. One thread.
+// `kvroute serve` as a process of a test, on free loopback ports. Killed with the object. One
+// thread.
 class ServerProcess {
  public:
   // Returns once the process says that it serves. Errors: it ended or did not say so within 30 s;
