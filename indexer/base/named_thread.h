@@ -22,7 +22,7 @@ class NamedThread {
         }) {}
   ~NamedThread() { Join(); }
   NamedThread(NamedThread&&) = default;
-  NamedThread& operator=(NamedThread&& other) {
+  NamedThread& operator=(NamedThread&& other) noexcept {
     Join();
     thread_ = std::move(other.thread_);
     return *this;

@@ -60,14 +60,14 @@ bool Holders::AnyAll(const Run& run) const {
 }
 
 DenseHolders* Holders::NewDense(uint32_t words, uint32_t entry_capacity) const {
-  const size_t bytes = sizeof(DenseHolders) + words * 8 + entry_capacity * 4;
+  const size_t bytes = sizeof(DenseHolders) + size_t{words} * 8 + size_t{entry_capacity} * 4;
   const auto granules = static_cast<uint32_t>((bytes + kGranuleBytes - 1) / kGranuleBytes);
   auto* dense = arena_->At<DenseHolders>(arena_->Allocate(granules));
   dense->words.store(static_cast<uint16_t>(words), kRelaxed);
   dense->entries.store(0, kRelaxed);
   dense->granules = static_cast<uint16_t>(granules);
   dense->entry_capacity =
-      static_cast<uint16_t>((granules * kGranuleBytes - sizeof(DenseHolders) - words * 8) / 4);
+      static_cast<uint16_t>((granules * kGranuleBytes - sizeof(DenseHolders) - size_t{words} * 8) / 4);
   dense->full = 0;
   for (uint32_t w = 0; w < words; ++w) dense->word(w).store(0, kRelaxed);
   return dense;

@@ -252,7 +252,7 @@ void RunStore::Scrub(absl::Span<const uint64_t> slots) {
       if (buckets != walked) bucket = 0;
       walked = buckets;
       const uint32_t end = std::min(buckets, bucket + kBucketsALock);
-      absl::InlinedVector<Run*, kBucketsALock * 8> runs;
+      absl::InlinedVector<Run*, size_t{kBucketsALock} * 8> runs;
       for (; bucket < end; ++bucket) {
         shard.heads.ForEachIn(bucket, [&](Place place) {
           __builtin_prefetch(RunAt(place));

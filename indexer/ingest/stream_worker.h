@@ -55,7 +55,7 @@ class ReplayedStream final : public Pollable {
 // A stream whose engine is connected to.
 class ConnectedStream final : public Pollable {
  public:
-  ConnectedStream(const LaneContext& lane, std::shared_ptr<StreamStatus> status,
+  ConnectedStream(const LaneContext& lane, const std::shared_ptr<StreamStatus>& status,
                   std::unique_ptr<EventSubscription> subscription);
   ~ConnectedStream() override;
 

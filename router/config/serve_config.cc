@@ -190,6 +190,7 @@ void VisitWorker(FieldVisitor* v, WorkerConfig* worker) {
 
 absl::Status CheckWorkerIds(const std::vector<WorkerConfig>& workers) {
   std::vector<std::string_view> ids;
+  ids.reserve(workers.size());
   for (const WorkerConfig& worker : workers) ids.push_back(worker.spec.worker_id);
   std::sort(ids.begin(), ids.end());
   const auto twice = std::adjacent_find(ids.begin(), ids.end());

@@ -228,7 +228,7 @@ absl::Status Fleet::Change(const Workers& wanted) {
   return absl::OkStatus();
 }
 
-std::vector<FleetTarget> Fleet::Commit(Entries changed, absl::Span<const std::string> removed) {
+std::vector<FleetTarget> Fleet::Commit(Entries&& changed, absl::Span<const std::string> removed) {
   MutexLock lock(&mutex_);
   std::vector<FleetTarget> had;
   absl::flat_hash_set<StreamId> kept;

@@ -79,7 +79,7 @@ class Fleet {
   absl::StatusOr<Entry> Realize(const FleetWorker& wanted, const Entry* before,
                                 std::vector<StreamId>* added);
   // Returns the targets that are no longer in the fleet.
-  std::vector<FleetTarget> Commit(Entries changed, absl::Span<const std::string> removed);
+  std::vector<FleetTarget> Commit(Entries&& changed, absl::Span<const std::string> removed);
   void EndTargets(const std::vector<FleetTarget>& gone);
   void Publish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
