@@ -1,11 +1,18 @@
 #include "indexer/telemetry/http_server.h"
 
 #include <civetweb.h>
+#include <netdb.h>
+#include <poll.h>
 #include <spdlog/fmt/fmt.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <chrono>
 #include <exception>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +20,9 @@
 
 namespace kvroute {
 namespace {
+
+constexpr std::chrono::milliseconds kStopPoke{5};
+constexpr int kConnectTimeoutMs = 100;
 
 std::string_view ReasonPhrase(int status) {
   switch (status) {
@@ -36,13 +46,40 @@ size_t StatusSlot(int status) {
   return 3;  // 500
 }
 
+// Whether somebody listens there; "0.0.0.0" and "[::]" are this machine.
+bool CanConnect(std::string_view host, int port) {
+  if (host.size() >= 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(std::string(host).c_str(), absl::StrCat(port).c_str(), &hints, &found) != 0) {
+    return false;
+  }
+  const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  bool connected = fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) == 0;
+  if (fd >= 0 && !connected && errno == EINPROGRESS) {
+    pollfd item{.fd = fd, .events = POLLOUT, .revents = 0};
+    connected = poll(&item, 1, kConnectTimeoutMs) == 1 && (item.revents & POLLERR) == 0;
+  }
+  if (fd >= 0) close(fd);
+  freeaddrinfo(found);
+  return connected;
+}
+
 }  // namespace
 
 class HttpServer::Backend {
  public:
   explicit Backend(HttpServer* server) : server_(server) {}
   ~Backend() {
-    if (context_ != nullptr) mg_stop(context_);
+    if (context_ == nullptr) return;
+    // The library looks whether it is to stop every 2 s, or when a client comes: be that client
+    // until the port is closed.
+    std::thread client([this] {
+      while (CanConnect(host_, server_->port_)) std::this_thread::sleep_for(kStopPoke);
+    });
+    mg_stop(context_);
+    client.join();
   }
 
   absl::Status Start(const HttpOptions& options) {
@@ -77,6 +114,7 @@ class HttpServer::Backend {
           absl::StrCat("cannot listen on \"", options.listen, "\": not one address"));
     }
     server_->port_ = port.port;
+    host_ = options.listen.substr(0, options.listen.rfind(':'));
     return absl::OkStatus();
   }
 
@@ -105,6 +143,7 @@ class HttpServer::Backend {
   }
 
   HttpServer* const server_;
+  std::string host_;
   mg_context* context_ = nullptr;
   Mutex mutex_;
   std::string last_message_ ABSL_GUARDED_BY(mutex_) = "unusable address";

@@ -86,6 +86,17 @@ TEST(HttpServerTest, ServesManyClientsAtOnce) {
   EXPECT_EQ(server->Answered(200), 200u);
 }
 
+TEST(HttpServerTest, EndsAtOnceAlsoWhenIdle) {
+  for (const char* listen : {"127.0.0.1:0", "0.0.0.0:0"}) {
+    auto server = HttpServer::Start({.listen = listen}, TestPages());
+    ASSERT_TRUE(server.ok()) << server.status();
+    EXPECT_EQ(HttpGet((*server)->port(), "/ok").status, 200);
+    const auto start = std::chrono::steady_clock::now();
+    server->reset();
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1'500));
+  }
+}
+
 TEST(HttpServerTest, AnAddressThatCannotBeUsedIsAnErrorThatNamesIt) {
   const auto server = StartServer();
   const std::string taken = absl::StrCat("127.0.0.1:", server->port());
