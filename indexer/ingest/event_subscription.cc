@@ -28,7 +28,8 @@ EventSubscription::EventSubscription(SocketContext* context, const IngestOptions
   events_.ApplyCommonOptions(options);
   const std::string endpoint = UniqueMonitorEndpoint();
   constexpr int kChanges = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
-                           ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                           ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                           ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
                            ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
   KVROUTE_CHECK(zmq_socket_monitor(events_.get(), endpoint.c_str(), kChanges) == 0);
   KVROUTE_CHECK(zmq_connect(monitor_.get(), endpoint.c_str()) == 0);
@@ -44,6 +45,7 @@ absl::StatusOr<std::unique_ptr<EventSubscription>> EventSubscription::Connect(
     return status;
   }
   subscription->events_.Subscribe(config.topic);
+  subscription->endpoint_ = config.event_endpoint;
   absl::Status status = subscription->events_.Connect("event_endpoint", config.event_endpoint);
   if (!status.ok()) return status;
   return subscription;
@@ -53,8 +55,10 @@ absl::StatusOr<std::unique_ptr<EventSubscription>> EventSubscription::Listen(
     SocketContext* context, const IngestOptions& options, const ListenerConfig& config) {
   if (absl::Status status = CheckTopic(config.topic); !status.ok()) return status;
   std::unique_ptr<EventSubscription> subscription(new EventSubscription(context, options));
+  absl::Status status = subscription->events_.ApplyCurveServer(config.curve_server_secret);
+  if (!status.ok()) return status;
   subscription->events_.Subscribe(config.topic);
-  absl::Status status = subscription->events_.Bind("endpoint", config.endpoint);
+  status = subscription->events_.Bind("endpoint", config.endpoint);
   if (!status.ok()) return status;
   return subscription;
 }
@@ -66,11 +70,22 @@ std::optional<EventSubscription::Change> EventSubscription::NextChange() {
     if (frames.empty() || frames[0].size() < sizeof(uint16_t)) continue;
     uint16_t event = 0;
     std::memcpy(&event, frames[0].data(), sizeof(event));
+    if (event == ZMQ_EVENT_MONITOR_STOPPED) continue;
+    gave_up_ = event != ZMQ_EVENT_HANDSHAKE_SUCCEEDED && event != ZMQ_EVENT_CONNECT_RETRIED;
+    if (event == ZMQ_EVENT_CONNECT_RETRIED) continue;
     if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) return Change::kConnected;
     if (event == ZMQ_EVENT_DISCONNECTED) return Change::kDisconnected;
-    if (event != ZMQ_EVENT_MONITOR_STOPPED) return Change::kRefused;
+    return Change::kRefused;
   }
   return std::nullopt;
+}
+
+void EventSubscription::Reconnect() {
+  gave_up_ = false;
+  // libzmq remembers the endpoint of the dead connection, and ignores a second connect to it.
+  zmq_disconnect(events_.get(), endpoint_.c_str());
+  // It was accepted before; should it fail now, the stream stays as it is: disconnected.
+  events_.Connect("event_endpoint", endpoint_).IgnoreError();
 }
 
 }  // namespace kvroute

@@ -34,6 +34,12 @@ class EventSubscription {
   // The next change of connection; nullopt when there is none to report.
   std::optional<Change> NextChange();
 
+  // After a connection that was lost libzmq connects again by itself, but never after what it takes
+  // for a breach of the protocol: a peer without CURVE, not ZeroMQ at all, or a message beyond the
+  // limit. True then, until Reconnect; only of a subscription that connects.
+  bool gave_up() const { return gave_up_; }
+  void Reconnect();
+
   int event_fd() const { return events_.fd(); }
   int monitor_fd() const { return monitor_.fd(); }
   std::string BoundEndpoint() const { return events_.BoundEndpoint(); }
@@ -44,6 +50,8 @@ class EventSubscription {
   ZmqSocket events_;
   ZmqSocket monitor_;
   Multipart monitor_message_;
+  std::string endpoint_;  // that it connects to
+  bool gave_up_ = false;
 };
 
 }  // namespace kvroute

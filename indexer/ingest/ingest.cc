@@ -65,6 +65,12 @@ class ZmqIngest final : public Ingest {
     return absl::OkStatus();
   }
 
+  std::vector<LaneAge> LaneAges() const override {
+    std::vector<LaneAge> ages;
+    for (const auto& lane : lanes_) ages.push_back(lane->Age());
+    return ages;
+  }
+
  private:
   absl::StatusOr<std::shared_ptr<StreamStatus>> Open(const StreamConfig& config) {
     if (open_streams_.fetch_add(1, std::memory_order_relaxed) >= options_.max_streams) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -47,6 +48,8 @@ struct ListenerConfig {
   std::string topic = "kv@";  // subscription prefix
   EngineKind engine = EngineKind::kAuto;
   uint32_t replay_port = 0;  // of every engine, at the address in its topic; 0: none
+  // Z85: the socket is a CURVE server, whose engines must know its public key. Empty: plain.
+  std::string curve_server_secret = "";
 };
 
 // A stream that was first heard of on a listener.
@@ -55,6 +58,12 @@ struct DiscoveredStream {
   std::string host;  // <pod>[:port]
   std::string model;
   std::shared_ptr<const StreamStatus> status;
+};
+
+// One of the threads that receive and apply events.
+struct LaneAge {
+  std::string name;
+  Nanos since_last_turn{0};  // a lane takes a turn every 100 ms or sooner, also when idle
 };
 
 // Receives every stream's batches over ZeroMQ and applies them to the index, each stream in order
@@ -79,6 +88,9 @@ class Ingest {
   // `on_discovered` runs on a lane thread, once for each new topic, and must not block.
   virtual absl::Status AddListener(const ListenerConfig& config,
                                    std::function<void(const DiscoveredStream&)> on_discovered) = 0;
+
+  // Of every lane: a large age is a lane that is stuck, whose streams no longer make progress.
+  virtual std::vector<LaneAge> LaneAges() const = 0;
 };
 
 }  // namespace kvroute

@@ -2,8 +2,11 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
+
 #include "indexer/base/mutex.h"
 #include "indexer/ingest/ingest_fixture.h"
+#include "test/support/fake_clock.h"
 
 namespace kvroute {
 namespace {
@@ -98,11 +101,105 @@ TEST_F(IngestTest, ErrorsNameTheField) {
               HasSubstr("endpoint: "));
 }
 
+class CurveTest : public IngestFixture {
+ protected:
+  // An engine whose sockets are CURVE servers, and the keys a client of it needs.
+  void StartCurveEngine() { StartEngine({.curve_server_secret = server_.secret_key}); }
+  CurveKeys Keys() const {
+    return {.server_public = server_.public_key,
+            .client_public = client_.public_key,
+            .client_secret = client_.secret_key};
+  }
+
+  const CurveKeyPair server_ = NewCurveKeyPair();
+  const CurveKeyPair client_ = NewCurveKeyPair();
+};
+
+TEST_F(CurveTest, EventsAndReplayComeThroughEncryptedSockets) {
+  StartCurveEngine();
+  Publish(20);
+  StreamConfig config = Config();
+  config.curve = Keys();
+  Subscribe(config);
+  ExpectIndexEqualsEngine();
+  Publish(20);
+  ExpectIndexEqualsEngine();
+  EXPECT_EQ(stream_->refused_handshakes.load(), 0u);
+}
+
+TEST_F(CurveTest, WithAWrongKeyOrNoneAStreamNeverConnects) {
+  StartCurveEngine();
+  Publish(5);
+  CurveKeys wrong = Keys();
+  wrong.server_public = NewCurveKeyPair().public_key;
+  for (const CurveKeys& keys : {wrong, CurveKeys{}}) {
+    StreamConfig config = Config();
+    config.curve = keys;
+    Subscribe(config);
+    ASSERT_TRUE(Until([&] {
+      Publish(1);
+      return stream_->refused_handshakes.load() >= 3;
+    })) << State();
+    EXPECT_FALSE(stream_->connected.load());
+    EXPECT_EQ(stream_->trust.load(), Trust::kCold);
+    EXPECT_EQ(stream_->batches.load(), 0u);
+  }
+}
+
+TEST_F(CurveTest, AStreamThatWasRefusedConnectsOnceTheEngineHasChanged) {
+  StartCurveEngine();
+  StreamConfig config = Config();
+  Subscribe(config);  // without keys: libzmq itself would never try again
+  ASSERT_TRUE(Until([&] { return stream_->refused_handshakes.load() > 0; }));
+  publisher_.reset();
+  StartEngine({.event_endpoint = config.event_endpoint, .replay_endpoint = config.replay_endpoint});
+  Publish(5);
+  ExpectIndexEqualsEngine();
+}
+
+TEST_F(IngestTest, ALaneThatIsStuckGrowsOld) {
+  FakeClock clock;
+  std::atomic<bool> entered{false};
+  std::atomic<bool> release{false};
+  auto ingest = Ingest::Start(options_, &index_, &counters_, &clock);
+  ASSERT_TRUE(ingest.ok());
+  const auto age = [&] { return (*ingest)->LaneAges()[0].since_last_turn; };
+  EXPECT_EQ((*ingest)->LaneAges().size(), 1u);
+  EXPECT_EQ((*ingest)->LaneAges()[0].name, "ingest-0");
+  clock.Advance(seconds(60));
+  EXPECT_TRUE(Until([&] { return age() == seconds(0); }));  // it takes turns by itself
+
+  auto probe = ZmqPublisher::Create(&sockets_, {.replay_endpoint = ""});
+  const std::string endpoint = (*probe)->event_endpoint();
+  probe->reset();
+  ASSERT_TRUE(Until([&] {
+    return (*ingest)
+        ->AddListener({.endpoint = endpoint},
+                      [&](const DiscoveredStream&) {
+                        entered = true;
+                        while (!release) std::this_thread::yield();
+                      })
+        .ok();
+  }));
+  StartEngine({.event_endpoint = endpoint,
+               .replay_endpoint = "",
+               .connect = true,
+               .topic = "kv@10.0.0.7@m"});
+  EXPECT_TRUE(Until([&] {
+    Publish(1);
+    return entered.load();
+  }));
+  clock.Advance(seconds(60));
+  EXPECT_GE(age(), seconds(60));
+  release = true;
+  EXPECT_TRUE(Until([&] { return age() == seconds(0); }));
+}
+
 class ListenerTest : public IngestFixture {
  protected:
   // Engines connect to `endpoint_`; what is discovered is counted and the last stream becomes the
   // fixture's.
-  void Listen() {
+  void Listen(const std::string& curve_server_secret = "") {
     StartIngest();
     // A port that was free a moment ago: the listener's own port is not told to its caller.
     auto probe = ZmqPublisher::Create(&sockets_, {.replay_endpoint = ""});
@@ -110,10 +207,12 @@ class ListenerTest : public IngestFixture {
     probe->reset();
     absl::Status status;
     ASSERT_TRUE(Until([&] {
-      status = ingest_->AddListener({.endpoint = endpoint_}, [this](const DiscoveredStream& found) {
-        MutexLock lock(&mutex_);
-        discovered_.push_back(found);
-      });
+      status =
+          ingest_->AddListener({.endpoint = endpoint_, .curve_server_secret = curve_server_secret},
+                               [this](const DiscoveredStream& found) {
+                                 MutexLock lock(&mutex_);
+                                 discovered_.push_back(found);
+                               });
       return status.ok();
     })) << status.message();
   }
@@ -146,6 +245,37 @@ TEST_F(ListenerTest, ATopicIsAStream) {
   PublishClear();
   Publish(10);
   ExpectIndexEqualsEngine();
+}
+
+TEST_F(ListenerTest, WithCurveOnlyEnginesThatKnowItsKeyAreHeard) {
+  const CurveKeyPair keys = NewCurveKeyPair();
+  Listen(keys.secret_key);
+  PublisherOptions options{.event_endpoint = endpoint_,
+                           .replay_endpoint = "",
+                           .connect = true,
+                           .topic = "kv@10.0.0.7@m"};
+  std::vector<std::unique_ptr<ZmqPublisher>> strangers;
+  for (const std::string& key : {std::string(), NewCurveKeyPair().public_key}) {
+    options.topic = "kv@stranger@m";
+    options.curve_listener_public = key;
+    strangers.push_back(*ZmqPublisher::Create(&sockets_, options));
+  }
+  options.topic = "kv@10.0.0.7@m";
+  options.curve_listener_public = keys.public_key;
+  StartEngine(options);
+  ASSERT_TRUE(Until([&] {
+    for (const auto& stranger : strangers) stranger->Publish("x");
+    Publish(1);
+    return Discovered() > 0 && stream_->batches.load() > 100;
+  }));
+  EXPECT_EQ(Discovered(), 1u);
+  EXPECT_EQ(stream_->config.topic, "kv@10.0.0.7@m");
+  EXPECT_THAT(std::string(ingest_
+                              ->AddListener(
+                                  {.endpoint = "tcp://127.0.0.1:*", .curve_server_secret = "short"},
+                                  nullptr)
+                              .message()),
+              HasSubstr("curve.server_secret: "));
 }
 
 TEST_F(ListenerTest, ATopicThatIsNoIdentityIsCounted) {

@@ -1,5 +1,6 @@
 #include "indexer/ingest/lane.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace kvroute {
@@ -9,7 +10,8 @@ constexpr std::chrono::milliseconds kTick{100};
 
 }  // namespace
 
-Lane::Lane(const std::string& name, const LaneContext& context) : context_(context) {
+Lane::Lane(const std::string& name, const LaneContext& context)
+    : name_(name), context_(context), last_turn_ns_(context.clock->Monotonic().count()) {
   context_.poll_set = &poll_set_;
   context_.decoder = [this](EngineKind kind) {
     std::unique_ptr<Decoder>& decoder = decoders_[static_cast<size_t>(kind)];
@@ -40,6 +42,11 @@ void Lane::AddListener(std::unique_ptr<EventSubscription> subscription,
 
 void Lane::Remove(StreamId id) { Post(RemoveCommand{id}); }
 
+LaneAge Lane::Age() const {
+  const Nanos last_turn(last_turn_ns_.load(std::memory_order_relaxed));
+  return {name_, std::max(Nanos(0), context_.clock->Monotonic() - last_turn)};
+}
+
 void Lane::Post(Command command) {
   {
     MutexLock lock(&mutex_);
@@ -51,7 +58,9 @@ void Lane::Post(Command command) {
 void Lane::Run() {
   while (RunCommands()) {
     poll_set_.RunOnce(kTick);
-    if (context_.clock->Monotonic() >= next_tick_) TickAll();
+    const Nanos now = context_.clock->Monotonic();
+    if (now >= next_tick_) TickAll();
+    last_turn_ns_.store(now.count(), std::memory_order_relaxed);
   }
   listeners_.clear();
   streams_.clear();

@@ -2,6 +2,7 @@
 #define KVROUTE_INDEXER_INGEST_LANE_H_
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <variant>
@@ -16,7 +17,7 @@ namespace kvroute {
 
 // One thread and the streams whose events it applies, in turns of bounded work each.
 //
-// Thread safety: Add, Remove and AddListener from any thread; they return at once.
+// Thread safety: Add, Remove, AddListener and Age from any thread; they return at once.
 class Lane {
  public:
   // `context` without its poll set and decoders, which are the lane's own.
@@ -27,6 +28,7 @@ class Lane {
   void AddListener(std::unique_ptr<EventSubscription> subscription,
                    Listener::OpenStream open_stream);
   void Remove(StreamId id);
+  LaneAge Age() const;
 
  private:
   struct AddCommand {
@@ -50,6 +52,7 @@ class Lane {
   void Execute(RemoveCommand command);
   void TickAll();
 
+  const std::string name_;
   PollSet poll_set_;
   LaneContext context_;
   std::array<std::unique_ptr<Decoder>, kEngineKindCount> decoders_;
@@ -57,6 +60,7 @@ class Lane {
   absl::flat_hash_map<StreamId, std::unique_ptr<ConnectedStream>> streams_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   Nanos next_tick_{0};
+  std::atomic<int64_t> last_turn_ns_;  // monotonic, when the last turn ended
 
   Mutex mutex_;
   std::vector<Command> commands_ ABSL_GUARDED_BY(mutex_);

@@ -95,6 +95,8 @@ struct StreamStatus {
   std::atomic<uint64_t> next_seq{0};           // the number expected next; 0 before the first batch
   std::atomic<int64_t> last_batch_unix_ns{0};  // when the last batch was applied; 0: never
   std::atomic<bool> connected{false};
+  // The engine answered, and the handshake failed: wrong CURVE keys, or no ZeroMQ behind the port.
+  std::atomic<uint64_t> refused_handshakes{0};
   std::atomic<uint32_t> block_size_tokens{0};  // learned; 0: not yet
 
   std::atomic<uint64_t> batches{0};

@@ -109,11 +109,25 @@ bool ConnectedStream::ReceiveLive() {
   return true;
 }
 
+void ConnectedStream::Tick() {
+  stream_.Tick();
+  const Nanos now = lane_.clock->Monotonic();
+  if (!subscription_->gave_up()) {
+    reconnect_at_ = Nanos::max();
+  } else if (reconnect_at_ == Nanos::max()) {
+    reconnect_at_ = now + lane_.options->reconnect_max;
+  } else if (now >= reconnect_at_) {
+    reconnect_at_ = Nanos::max();
+    subscription_->Reconnect();
+  }
+}
+
 void ConnectedStream::FollowConnection() {
   while (const auto change = subscription_->NextChange()) {
     if (*change == EventSubscription::Change::kConnected) stream_.machine().OnConnected();
     if (*change == EventSubscription::Change::kDisconnected) stream_.machine().OnDisconnected();
     if (*change == EventSubscription::Change::kRefused) {
+      Increment(&status_->refused_handshakes);
       if (const uint64_t lines = limiter_.Admit(lane_.clock->Monotonic())) {
         spdlog::warn(
             "stream {}/{}: {} answers but refuses the handshake: are the CURVE keys right? "
@@ -178,6 +192,14 @@ void Listener::FollowConnections() {
   bool lost = false;
   while (const auto change = subscription_->NextChange()) {
     lost |= *change == EventSubscription::Change::kDisconnected;
+    if (*change == EventSubscription::Change::kRefused) {
+      if (const uint64_t lines = limiter_.Admit(lane_.clock->Monotonic())) {
+        spdlog::warn(
+            "listener {}: refused an engine whose handshake failed: is its CURVE key right? "
+            "({} alike not shown)",
+            subscription_->BoundEndpoint(), lines - 1);
+      }
+    }
   }
   if (!lost) return;
   for (auto& [topic, stream] : streams_) {

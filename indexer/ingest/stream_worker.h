@@ -61,7 +61,7 @@ class ConnectedStream final : public Pollable {
 
   StreamId id() const { return stream_.id(); }
   bool Work() override;
-  void Tick() override { stream_.Tick(); }
+  void Tick() override;
 
  private:
   bool ReceiveLive();
@@ -73,6 +73,7 @@ class ConnectedStream final : public Pollable {
   ReplayedStream stream_;
   Multipart message_;
   LogLimiter limiter_;
+  Nanos reconnect_at_{Nanos::max()};
 };
 
 // A socket that engines connect to; a stream for each topic that is heard.

@@ -97,15 +97,27 @@ absl::Status ZmqSocket::ApplyCurve(const CurveKeys& keys) {
     return absl::OkStatus();
   }
   for (const auto& part : parts) {
-    // The key's text, its final NUL included, is what libzmq takes as Z85.
-    if (part.key.size() != 40 ||
-        zmq_setsockopt(socket_, part.option, part.key.c_str(), part.key.size() + 1) != 0) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          std::string(part.field), ": not a CURVE key, which is 40 characters of Z85 (",
-          part.key.size(), " given)"));
+    if (absl::Status status = SetKey(part.field, part.option, part.key); !status.ok()) {
+      return status;
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status ZmqSocket::ApplyCurveServer(const std::string& secret_key) {
+  if (secret_key.empty()) return absl::OkStatus();
+  SetInt(ZMQ_CURVE_SERVER, 1);
+  return SetKey("curve.server_secret", ZMQ_CURVE_SECRETKEY, secret_key);
+}
+
+absl::Status ZmqSocket::SetKey(std::string_view field, int option, const std::string& key) {
+  // The key's text, its final NUL included, is what libzmq takes as Z85.
+  if (key.size() == 40 && zmq_setsockopt(socket_, option, key.c_str(), key.size() + 1) == 0) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(std::string(field), ": not a CURVE key, which is 40 characters of Z85 (",
+                   key.size(), " given)"));
 }
 
 void ZmqSocket::Subscribe(std::string_view topic) {

@@ -65,6 +65,8 @@ class ZmqSocket {
   // What every socket towards an engine needs: limits, liveness, reconnection, IPv6.
   void ApplyCommonOptions(const IngestOptions& options);
   absl::Status ApplyCurve(const CurveKeys& keys);
+  // Makes the socket a CURVE server; an empty key leaves it plain.
+  absl::Status ApplyCurveServer(const std::string& secret_key);
   void SetInt(int option, int value);
   void Subscribe(std::string_view topic);
   absl::Status Connect(std::string_view field, const std::string& endpoint);
@@ -77,6 +79,8 @@ class ZmqSocket {
   int fd() const;
 
  private:
+  absl::Status SetKey(std::string_view field, int option, const std::string& key);
+
   void* const socket_;
 };
 

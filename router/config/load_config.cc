@@ -108,6 +108,17 @@ absl::StatusOr<ServeConfig> LoadConfig(const std::string& text, const std::strin
   ConfigReader reader(*root);
   VisitFields(&reader, &config);
   if (absl::Status status = reader.Finish(); !status.ok()) return status;
+  for (size_t i = 0; i < config.listeners.size(); ++i) {
+    ListenerFields& listener = config.listeners[i];
+    const std::string& file = listener.curve_server_secret_key_file;
+    if (file.empty()) continue;
+    absl::Status status =
+        ReadCurveKey("server_secret_key_file", file, &listener.config.curve_server_secret);
+    if (!status.ok()) {
+      return InvalidArgument("{}: listeners[{}].curve.{}", root->Find("listeners")->items[i].place,
+                             i, MessageOf(status));
+    }
+  }
   for (size_t i = 0; i < config.workers.size(); ++i) {
     WorkerConfig& worker = config.workers[i];
     if (absl::Status status = ReadCurveKeys(worker.curve, &worker.spec.curve); !status.ok()) {

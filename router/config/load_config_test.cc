@@ -149,7 +149,7 @@ workers:
   EXPECT_EQ(config->ingest.reconnect_min, milliseconds(250));
   EXPECT_EQ(config->log.format, "json");
   ASSERT_EQ(config->listeners.size(), 1u);
-  EXPECT_EQ(config->listeners[0].engine, EngineKind::kSglang);
+  EXPECT_EQ(config->listeners[0].config.engine, EngineKind::kSglang);
   ASSERT_EQ(config->workers.size(), 1u);
   const WorkerConfig& worker = config->workers[0];
   EXPECT_EQ(worker.spec.rank_overrides.at(0).event_endpoint, "tcp://10.0.0.8:5557");
@@ -173,7 +173,15 @@ TEST(LoadConfigTest, CurveKeysComeFromFilesThatMustHoldOneKeyEach) {
   ASSERT_TRUE(good.ok()) << good.status();
   EXPECT_EQ(good->workers[0].spec.curve.client_secret, key);
   EXPECT_THAT(PrintConfig(*good), testing::Not(HasSubstr(key)));
+  const std::string listener =
+      "listeners:\n- endpoint: tcp://*:1\n  curve: {server_secret_key_file: " + path + "}\n";
+  const auto listening = LoadConfig(listener, "k.yaml", {});
+  ASSERT_TRUE(listening.ok()) << listening.status();
+  EXPECT_EQ(listening->listeners[0].config.curve_server_secret, key);
+  EXPECT_THAT(PrintConfig(*listening), testing::Not(HasSubstr(key)));
   std::ofstream(path) << "short";
+  EXPECT_THAT(std::string(MessageOf(LoadConfig(listener, "k.yaml", {}).status())),
+              HasSubstr("k.yaml:2: listeners[0].curve.server_secret_key_file: "));
   EXPECT_THAT(std::string(MessageOf(load().status())), HasSubstr("5 characters, a Z85 key has 40"));
   std::remove(path.c_str());
 }

@@ -122,7 +122,8 @@ const std::vector<std::string_view>& EngineNames() {
   return names;
 }
 
-void VisitListener(FieldVisitor* v, ListenerConfig* listener) {
+void VisitListener(FieldVisitor* v, ListenerFields* fields) {
+  ListenerConfig* const listener = &fields->config;
   v->Text({"endpoint", "ZeroMQ address to bind; engines connect to it."},
           {.max_bytes = limits::kMaxEndpointBytes, .required = true}, &listener->endpoint);
   v->Text({"topic", "Topics to take; the part behind kv@ names worker and model."},
@@ -130,6 +131,11 @@ void VisitListener(FieldVisitor* v, ListenerConfig* listener) {
   v->Choice({"engine", "Wire dialect of the engines."}, EngineNames(), &listener->engine);
   v->Number({"replay_port", "Of every engine's replay socket, at the host in its topic; 0: none."},
             "", 0, 65'535, &listener->replay_port);
+  v->Group({"curve", ""}, [&] {
+    v->Text({"server_secret_key_file",
+             "ZeroMQ CURVE, Z85 text; engines must know its public half. Empty: plain text."},
+            {}, &fields->curve_server_secret_key_file);
+  });
 }
 
 void VisitCopies(FieldVisitor* v, std::optional<CopyMode>* copies) {
@@ -222,7 +228,7 @@ void VisitFields(FieldVisitor* v, ServeConfig* config) {
             &config->log.format);
   });
   v->ListOf(Field{"listeners", "Sockets that engines connect to."}, limits::kMaxListeners,
-            &config->listeners, [v](ListenerConfig* listener) { VisitListener(v, listener); });
+            &config->listeners, [v](ListenerFields* listener) { VisitListener(v, listener); });
   v->ListOf(Field{"workers", "Engines kvroute connects to.", kLive}, limits::kMaxStreams,
             &config->workers, [v](WorkerConfig* worker) { VisitWorker(v, worker); });
   v->Check([config] { return CheckWorkerIds(config->workers); });

@@ -56,6 +56,11 @@ struct WorkerConfig {
   bool draining = false;
 };
 
+struct ListenerFields {
+  ListenerConfig config;  // its key is read from the file when the configuration is loaded
+  std::string curve_server_secret_key_file = "";
+};
+
 // Everything `kvroute serve` can be told, with its defaults.
 struct ServeConfig {
   GrpcConfig grpc;
@@ -65,7 +70,7 @@ struct ServeConfig {
   std::chrono::milliseconds readiness_grace{30'000};
   std::chrono::milliseconds shutdown_grace{5'000};
   LogOptions log;
-  std::vector<ListenerConfig> listeners;
+  std::vector<ListenerFields> listeners;
   std::vector<WorkerConfig> workers;
 };
 

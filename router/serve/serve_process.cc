@@ -6,6 +6,7 @@
 #include "indexer/telemetry/process_metrics.h"
 #include "kvroute_build_info.h"
 #include "router/serve/credentials.h"
+#include "router/serve/health.h"
 #include "router/serve/metrics_page.h"
 #include "router/serve/status_page.h"
 
@@ -61,7 +62,7 @@ absl::Status ServeProcess::StartIngest() {
   if (absl::Status status = live_->ApplyInitial(); !status.ok()) return At("workers", status);
   for (size_t i = 0; i < config_.listeners.size(); ++i) {
     absl::Status status = ingest_->AddListener(
-        config_.listeners[i],
+        config_.listeners[i].config,
         [this](const DiscoveredStream& stream) { fleet_->AddDiscovered(stream); });
     if (!status.ok()) return At(fmt::format("listeners[{}]", i), status);
   }
@@ -146,7 +147,7 @@ HttpResponse ServeProcess::MetricsPage() {
   return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = out.Text()};
 }
 
-HttpResponse ServeProcess::HealthPage() { return {.body = "ok\n"}; }
+HttpResponse ServeProcess::HealthPage() { return HealthOf(ingest_->LaneAges()); }
 
 HttpResponse ServeProcess::ReadyPage() {
   const Readiness::Report report = EvaluateReadiness();

@@ -28,6 +28,7 @@ Json StreamJson(const FleetTarget& target) {
           {"reason", TrustReasonName(stream.reason.load())},
           {"trust_changed_unix_ns", stream.trust_changed_unix_ns.load()},
           {"connected", stream.connected.load()},
+          {"refused_handshakes", stream.refused_handshakes.load()},
           {"block_size_tokens", target.block_size_tokens()},
           {"next_seq", stream.next_seq.load()},
           {"last_batch_unix_ns", stream.last_batch_unix_ns.load()},

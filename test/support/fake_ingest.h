@@ -46,6 +46,15 @@ class FakeIngest final : public Ingest {
     return absl::OkStatus();
   }
 
+  std::vector<LaneAge> LaneAges() const override {
+    MutexLock lock(&mutex_);
+    return lane_ages_;
+  }
+  void SetLaneAges(std::vector<LaneAge> ages) {
+    MutexLock lock(&mutex_);
+    lane_ages_ = std::move(ages);
+  }
+
   // What a lane does when a topic is new.
   void Discover(const std::string& host, const std::string& model) {
     DiscoveredStream discovered{"kv@" + host + "@" + model, host, model, nullptr};
@@ -107,6 +116,7 @@ class FakeIngest final : public Ingest {
   std::map<Key, std::shared_ptr<StreamStatus>> streams_ ABSL_GUARDED_BY(mutex_);
   std::function<void(const DiscoveredStream&)> on_discovered_ ABSL_GUARDED_BY(mutex_);
   std::string failing_endpoint_ ABSL_GUARDED_BY(mutex_);
+  std::vector<LaneAge> lane_ages_ ABSL_GUARDED_BY(mutex_);
   int added_ ABSL_GUARDED_BY(mutex_) = 0;
   int removed_ ABSL_GUARDED_BY(mutex_) = 0;
 };

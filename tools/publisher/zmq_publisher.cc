@@ -63,6 +63,10 @@ void Corrupt(std::string* payload) {
   payload->front() = static_cast<char>(0xc1);
 }
 
+void SetKey(void* socket, int option, const std::string& key) {
+  KVROUTE_CHECK(zmq_setsockopt(socket, option, key.c_str(), key.size() + 1) == 0);
+}
+
 bool TakeOne(uint64_t* count) {
   if (*count == 0) return false;
   --*count;
@@ -70,6 +74,13 @@ bool TakeOne(uint64_t* count) {
 }
 
 }  // namespace
+
+CurveKeyPair NewCurveKeyPair() {
+  char public_key[41];
+  char secret_key[41];
+  KVROUTE_CHECK(zmq_curve_keypair(public_key, secret_key) == 0);
+  return {public_key, secret_key};
+}
 
 ZmqContext::ZmqContext(int io_threads) : context_(zmq_ctx_new()) {
   KVROUTE_CHECK(context_ != nullptr);
@@ -108,6 +119,19 @@ absl::Status ZmqPublisher::Open() {
   return status;
 }
 
+void ZmqPublisher::ApplyCurve(void* socket, bool connect) const {
+  if (connect && !options_.curve_listener_public.empty()) {
+    const CurveKeyPair own = NewCurveKeyPair();
+    SetKey(socket, ZMQ_CURVE_SERVERKEY, options_.curve_listener_public);
+    SetKey(socket, ZMQ_CURVE_PUBLICKEY, own.public_key);
+    SetKey(socket, ZMQ_CURVE_SECRETKEY, own.secret_key);
+  } else if (!connect && !options_.curve_server_secret.empty()) {
+    const int server = 1;
+    KVROUTE_CHECK(zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &server, sizeof(server)) == 0);
+    SetKey(socket, ZMQ_CURVE_SECRETKEY, options_.curve_server_secret);
+  }
+}
+
 absl::Status ZmqPublisher::OpenSocket(int type, int high_water_mark, bool connect,
                                       std::string* endpoint, void** socket) {
   if (*socket != nullptr) return absl::OkStatus();
@@ -116,6 +140,7 @@ absl::Status ZmqPublisher::OpenSocket(int type, int high_water_mark, bool connec
   const int linger = 0;
   zmq_setsockopt(*socket, ZMQ_SNDHWM, &high_water_mark, sizeof(high_water_mark));
   zmq_setsockopt(*socket, ZMQ_LINGER, &linger, sizeof(linger));
+  ApplyCurve(*socket, connect);
   if (connect) {
     if (zmq_connect(*socket, endpoint->c_str()) == 0) return absl::OkStatus();
     return absl::InvalidArgumentError(

@@ -27,6 +27,13 @@ class ZmqContext {
   void* context_;
 };
 
+// A ZeroMQ CURVE key pair, each half Z85 text of 40 characters.
+struct CurveKeyPair {
+  std::string public_key;
+  std::string secret_key;
+};
+CurveKeyPair NewCurveKeyPair();
+
 // The defaults are vLLM's own.
 struct PublisherOptions {
   std::string event_endpoint = "tcp://127.0.0.1:*";   // a port of * is chosen by the system
@@ -38,6 +45,8 @@ struct PublisherOptions {
   size_t buffer_steps = 10'000;        // batches that can be replayed
   int send_high_water_mark = 100'000;  // batches a slow subscriber may lag before it loses some
   int replay_send_high_water_mark = 1'000;  // replies a slow client may lag before it loses some
+  std::string curve_server_secret;          // the sockets it binds are CURVE servers; empty: plain
+  std::string curve_listener_public;        // of the listener it connects to; empty: plain
 };
 
 // Failures to produce on purpose, each as engines and networks produce them. All zero: a healthy
@@ -103,6 +112,7 @@ class ZmqPublisher {
   };
 
   ZmqPublisher(ZmqContext* context, const PublisherOptions& options);
+  void ApplyCurve(void* socket, bool connect) const;
   absl::Status OpenSocket(int type, int high_water_mark, bool connect, std::string* endpoint,
                           void** socket);
   void SendLive(const Buffered& batch);

@@ -1,0 +1,21 @@
+#ifndef KVROUTE_ROUTER_SERVE_HEALTH_H_
+#define KVROUTE_ROUTER_SERVE_HEALTH_H_
+
+#include <chrono>
+#include <vector>
+
+#include "indexer/ingest/ingest.h"
+#include "indexer/telemetry/http_server.h"
+
+namespace kvroute {
+
+inline constexpr std::chrono::seconds kLaneStallAfter{10};
+
+// /healthz: 200 while every lane takes its turns; 503 naming the lanes that have taken none for
+// kLaneStallAfter. Only a restart helps then: a lane is never waiting for anything
+// outside the process.
+HttpResponse HealthOf(const std::vector<LaneAge>& lanes);
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_ROUTER_SERVE_HEALTH_H_
