@@ -7,6 +7,7 @@
 #include "tools/fleet/fleet_command.h"
 #include "tools/load/load_command.h"
 #include "tools/replay/replay_command.h"
+#include "tools/top/top_command.h"
 
 // kvroute: one binary, a subcommand for each thing a person does with it.
 int main(int argc, char** argv) {
@@ -22,6 +23,7 @@ int main(int argc, char** argv) {
   kvroute::AddLoadCommand(&app, &exit_code);
   kvroute::AddFleetCommand(&app, &exit_code);
   kvroute::AddServeCommand(&app, &exit_code);
+  kvroute::AddTopCommand(&app, &exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

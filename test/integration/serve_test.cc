@@ -43,7 +43,10 @@ class Served {
 
   std::shared_ptr<grpc::Channel> Channel(
       std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials()) {
-    return grpc::CreateChannel(absl::StrCat("localhost:", grpc_port), credentials);
+    // By address: c-ares leaks the names that gRPC has it resolve.
+    grpc::ChannelArguments arguments;
+    arguments.SetSslTargetNameOverride("localhost");
+    return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", grpc_port), credentials, arguments);
   }
   nlohmann::json Status() const {
     return nlohmann::json::parse(HttpGet(http_port, "/status").body, nullptr, false);
@@ -128,7 +131,7 @@ TEST(ServeTest, AnEventOfARegisteredEngineIsAnsweredCountedAndEndedCleanly) {
   ASSERT_TRUE(Register(&served, engine).ok());
   engine.Store({1, 2, 3, 4, 5, 6, 7, 8});
 
-  const auto router = v1::Router::NewStub(served.Channel());
+  auto router = v1::Router::NewStub(served.Channel());
   v1::RouteRequest request;
   for (uint32_t token = 1; token <= 10; ++token) request.mutable_prompt()->add_token_ids(token);
   v1::RouteResponse response;
@@ -156,6 +159,12 @@ TEST(ServeTest, AnEventOfARegisteredEngineIsAnsweredCountedAndEndedCleanly) {
   EXPECT_EQ(status["workers"][0]["streams"][0]["trust"], "exact") << status.dump(2);
   EXPECT_EQ(status["index"]["distinct_blocks"], 2);
 
+  ChildProcess top({"top", "--once", "--http", absl::StrCat("127.0.0.1:", served.http_port)});
+  EXPECT_THAT(top.ReadLine(), HasSubstr("ready  policy lmetric"));
+  EXPECT_THAT(top.ReadLine(), HasSubstr("hit rate "));
+  EXPECT_EQ(top.Wait(), 0);
+
+  router.reset();  // an idle gRPC client learns only every 5 s that the server wants to end
   served.process.Signal(SIGTERM);
   EXPECT_EQ(served.process.Wait(), 0);
 }

@@ -43,13 +43,14 @@ absl::StatusOr<Scrape> Scrape::Parse(absl::string_view text) {
   return scrape;
 }
 
-absl::StatusOr<Scrape> Scrape::Fetch(const std::string& host, int port) {
+absl::StatusOr<std::string> FetchPage(const std::string& host, int port, const std::string& path) {
+  const std::string url = absl::StrCat("http://", host, ":", port, path);
   char error[256] = "";
   mg_connection* connection =
       mg_download(host.c_str(), port, 0, error, sizeof(error),
-                  "GET /metrics HTTP/1.0\r\nHost: %s\r\n\r\n", host.c_str());
+                  "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n", path.c_str(), host.c_str());
   if (connection == nullptr) {
-    return absl::UnavailableError(absl::StrCat("http://", host, ":", port, "/metrics: ", error));
+    return absl::UnavailableError(absl::StrCat(url, ": ", error));
   }
   const int status = mg_get_response_info(connection)->status_code;
   std::string body;
@@ -61,10 +62,15 @@ absl::StatusOr<Scrape> Scrape::Fetch(const std::string& host, int port) {
   }
   mg_close_connection(connection);
   if (status != 200) {
-    return absl::UnavailableError(
-        absl::StrCat("http://", host, ":", port, "/metrics answers ", status));
+    return absl::UnavailableError(absl::StrCat(url, " answers ", status));
   }
-  return Parse(body);
+  return body;
+}
+
+absl::StatusOr<Scrape> Scrape::Fetch(const std::string& host, int port) {
+  const auto body = FetchPage(host, port, "/metrics");
+  if (!body.ok()) return body.status();
+  return Parse(*body);
 }
 
 absl::StatusOr<double> Scrape::Value(absl::string_view name_with_labels) const {
@@ -85,8 +91,9 @@ double Scrape::Sum(absl::string_view name) const {
   return sum;
 }
 
-double Scrape::Quantile(absl::string_view name, double q, const Scrape& before) const {
-  const std::string prefix = absl::StrCat(name, "_bucket{le=\"");
+double Scrape::Quantile(absl::string_view name, double q, const Scrape& before,
+                        absl::string_view labels) const {
+  const std::string prefix = absl::StrCat(name, "_bucket{", labels, "le=\"");
   std::vector<std::pair<double, double>> buckets;  // upper bound, observations at or below it
   for (auto sample = samples_.lower_bound(prefix); sample != samples_.end(); ++sample) {
     absl::string_view bound = sample->first;

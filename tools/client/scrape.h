@@ -9,6 +9,9 @@
 
 namespace kvroute {
 
+// GET http://host:port<path>. UNAVAILABLE when there is no answer, or one that is not 200.
+absl::StatusOr<std::string> FetchPage(const std::string& host, int port, const std::string& path);
+
 // One reading of a Prometheus text exposition: every sample under its name with labels, as written.
 class Scrape {
  public:
@@ -23,7 +26,9 @@ class Scrape {
   double Sum(absl::string_view name) const;
   // The upper bound of the bucket that holds quantile q of what histogram `name` (without labels)
   // observed between `before` and this reading; 0 when that is nothing.
-  double Quantile(absl::string_view name, double q, const Scrape& before) const;
+  // `labels` are those in front of le, as written: "method=\"Route\",".
+  double Quantile(absl::string_view name, double q, const Scrape& before,
+                  absl::string_view labels = "") const;
 
  private:
   std::map<std::string, double, std::less<>> samples_;
