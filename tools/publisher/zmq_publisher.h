@@ -45,8 +45,8 @@ struct PublisherOptions {
   size_t buffer_steps = 10'000;        // batches that can be replayed
   int send_high_water_mark = 100'000;  // batches a slow subscriber may lag before it loses some
   int replay_send_high_water_mark = 1'000;  // replies a slow client may lag before it loses some
-  std::string curve_server_secret;          // the sockets it binds are CURVE servers; empty: plain
-  std::string curve_listener_public;        // of the listener it connects to; empty: plain
+  std::string curve_server_secret = "";     // the sockets it binds are CURVE servers; empty: plain
+  std::string curve_listener_public = "";   // of the listener it connects to; empty: plain
 };
 
 // Failures to produce on purpose, each as engines and networks produce them. All zero: a healthy
