@@ -23,8 +23,9 @@ void PlaceTable::Init(Arena* arena, Reclaimer* reclaimer) {
 }
 
 void PlaceTable::Put(std::byte* table, uint32_t buckets, uint64_t encoded) {
-  uint32_t bucket = Home(static_cast<uint32_t>(encoded >> 41), buckets);
-  for (;;) {
+  const auto fragment = static_cast<uint32_t>(encoded >> 41);
+  uint32_t bucket = Home(fragment, buckets);
+  for (uint32_t probe = 0;;) {
     std::atomic<uint64_t>* slots = Bucket(table, bucket);
     for (uint32_t i = 0; i < kSlots; ++i) {
       if (slots[i].load(std::memory_order_relaxed) != 0) continue;
@@ -34,7 +35,7 @@ void PlaceTable::Put(std::byte* table, uint32_t buckets, uint64_t encoded) {
     std::atomic<uint8_t>& passed = Passed(table, buckets, bucket);
     const uint8_t count = passed.load(std::memory_order_relaxed);
     if (count != 255) passed.store(static_cast<uint8_t>(count + 1), std::memory_order_relaxed);
-    if (++bucket == buckets) bucket = 0;
+    bucket = Next(fragment, buckets, ++probe, bucket);
   }
 }
 
@@ -53,38 +54,40 @@ void PlaceTable::Grow() {
   buckets_ = buckets;
 }
 
-std::atomic<uint64_t>* PlaceTable::Locate(uint64_t encoded, uint32_t* found) const {
+std::atomic<uint64_t>* PlaceTable::Locate(uint64_t encoded, uint32_t* probes) const {
   std::byte* table = table_.load(std::memory_order_relaxed);
-  uint32_t bucket = Home(static_cast<uint32_t>(encoded >> 41), buckets_);
-  for (uint32_t probes = 0; probes < buckets_; ++probes) {
+  const auto fragment = static_cast<uint32_t>(encoded >> 41);
+  uint32_t bucket = Home(fragment, buckets_);
+  for (uint32_t probe = 0; probe < MostProbes(buckets_);) {
     std::atomic<uint64_t>* slots = Bucket(table, bucket);
     for (uint32_t i = 0; i < kSlots; ++i) {
       if (slots[i].load(std::memory_order_relaxed) != encoded) continue;
-      *found = bucket;
+      *probes = probe;
       return &slots[i];
     }
-    if (++bucket == buckets_) bucket = 0;
+    bucket = Next(fragment, buckets_, ++probe, bucket);
   }
   KVROUTE_CHECK(false);  // every block of a window has its entry
   return nullptr;
 }
 
 void PlaceTable::Erase(uint32_t fragment, Place place) {
-  uint32_t found = 0;
-  Locate(Encode(fragment, place), &found)->store(0, std::memory_order_release);
+  uint32_t passed_buckets = 0;
+  Locate(Encode(fragment, place), &passed_buckets)->store(0, std::memory_order_release);
   --size_;
   std::byte* table = table_.load(std::memory_order_relaxed);
-  for (uint32_t bucket = Home(fragment, buckets_); bucket != found;) {
+  uint32_t bucket = Home(fragment, buckets_);
+  for (uint32_t probe = 0; probe < passed_buckets;) {
     std::atomic<uint8_t>& passed = Passed(table, buckets_, bucket);
     const uint8_t count = passed.load(std::memory_order_relaxed);
     if (count != 255) passed.store(static_cast<uint8_t>(count - 1), std::memory_order_release);
-    if (++bucket == buckets_) bucket = 0;
+    bucket = Next(fragment, buckets_, ++probe, bucket);
   }
 }
 
 void PlaceTable::Replace(uint32_t fragment, Place old_place, Place place) {
-  uint32_t found = 0;
-  Locate(Encode(fragment, old_place), &found)
+  uint32_t probes = 0;
+  Locate(Encode(fragment, old_place), &probes)
       ->store(Encode(fragment, place), std::memory_order_release);
 }
 
