@@ -20,7 +20,7 @@ enum class Trust : uint8_t {
   kSyncing,   // connected; its past is being replayed
   kExact,     // the state is complete from a known point on
   kDegraded,  // something was lost or could not be used; answers may be too high or too low
-  kStale,     // the connection is down; the state is as of then
+  kStale,     // the connection is down, or up again but not confirmed; the state is as of then
 };
 inline constexpr int kTrustCount = 5;
 std::string_view TrustName(Trust trust);  // "cold", "syncing", "exact", "degraded", "stale"

@@ -68,6 +68,12 @@ void StreamApplier::Clear() {
   status_->pending_events.store(0, std::memory_order_relaxed);
 }
 
+void StreamApplier::StartOver() {
+  Clear();
+  full_attention_groups_.clear();
+  status_->block_size_tokens.store(status_->config.block_size_tokens, std::memory_order_relaxed);
+}
+
 EventOutcome StreamApplier::ApplyEvent(const Event& event, Tally* tally) {
   if (event.type == EventType::kCleared) {
     tally->Count(BlockOutcome::kCleared, index_->Clear(status_->id));

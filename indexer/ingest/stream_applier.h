@@ -40,6 +40,8 @@ class StreamApplier {
   AppliedBatch Apply(const DecodedBatch& batch);
   // Forgets all that the stream holds and waits for.
   void Clear();
+  // Another life of the engine: its block size and its groups are forgotten, too.
+  void StartOver();
 
  private:
   struct Tally;

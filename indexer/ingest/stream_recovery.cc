@@ -23,6 +23,10 @@ void StreamMachine::OnConnected() {
   trust_.SetCurrent(true);
   if (guard_.conflict()) return;
   verified_ = OverlapStart() == tracker_.next();  // nothing applied whose number could be compared
+  if (verified_) {  // nor can it be told whether what is held is of this life of the publisher
+    held_.Clear();
+    highest_live_.reset();
+  }
   StartReplay(OverlapStart());
 }
 
@@ -144,6 +148,7 @@ void StreamMachine::Settle() {
 void StreamMachine::Finish() {
   EndReplay(replay_->trimmed ? ReplayResult::kTrimmed : ReplayResult::kComplete);
   hold_overflow_ = false;
+  trust_.SetCurrent(connected_);
   if (trust_.known() == Trust::kCold) trust_.SetExact(TrustReason::kReplayComplete);
 }
 
@@ -160,6 +165,7 @@ void StreamMachine::RetryOrFail(TrustReason reason) {
 // The engine cannot or does not give what is missing.
 void StreamMachine::Fail(TrustReason reason) {
   const bool fresh_start = replay_->purpose == ReplayPurpose::kFreshStart;
+  const bool catch_up = replay_->purpose == ReplayPurpose::kCatchUp;
   EndReplay(reason == TrustReason::kReplayTimeout ? ReplayResult::kTimeout : ReplayResult::kHole);
   accept_suspects_ = true;
   const bool overflowed = std::exchange(hold_overflow_, false);
@@ -170,6 +176,11 @@ void StreamMachine::Fail(TrustReason reason) {
     SkipTo(held_.front_seq(), reason);
   } else if (unverified || overflowed || trust_.known() == Trust::kCold) {
     AdoptNextNumber(reason);
+  } else if (catch_up) {
+    // Nothing is known to be missing, but the engine did not say so: as after a new connection
+    // without a replay, the state is as of then until its numbers go on. Asked again meanwhile.
+    trust_.SetCurrent(false);
+    probe_at_ = clock_->Monotonic() + options_.probe_after_idle;
   }
   if (trust_.known() == Trust::kDegraded) ScheduleFreshStart();
 }
@@ -207,7 +218,7 @@ void StreamMachine::Forget() { applier_.Clear(); }
 
 // The state is empty and the publisher's first batch is awaited.
 void StreamMachine::StartOver() {
-  Forget();
+  applier_.StartOver();
   tracker_.Reset();
   verified_ = true;
   adopt_number_ = false;

@@ -1,0 +1,166 @@
+// Single situations of a stream, each brought about batch by batch. What holds whatever happens is
+// the model test's.
+#include "indexer/ingest/stream_machine.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <optional>
+
+#include "test/support/fake_clock.h"
+#include "test/support/model_engine.h"
+
+namespace kvroute {
+namespace {
+
+class StreamMachineTest : public testing::Test {
+ protected:
+  StreamMachineTest() {
+    status_.config.worker_id = "worker";
+    status_.config.replay_endpoint = "tcp://engine:1";
+    status_.id = *index_.Open(CopyMode::kCounted);
+  }
+
+  StreamMachine& Machine() {
+    if (!machine_) {
+      machine_.emplace(&status_, options_, &decoder_, &index_, &counters_, &clock_);
+    }
+    return *machine_;
+  }
+  // Batch `number` of one life of an engine; lives differ in what they publish.
+  const std::string& Batch(size_t number, size_t life = 0) {
+    while (lives_.size() <= life) {
+      lives_.emplace_back();
+      engines_.emplace_back(lives_.size());
+    }
+    while (lives_[life].size() <= number) lives_[life].push_back(engines_[life].Step());
+    return lives_[life][number];
+  }
+  void Live(uint64_t seq, size_t life = 0) { Machine().OnLiveBatch(seq, Batch(seq, life)); }
+  // The engine answers the replay that was asked for with the batches up to `end`.
+  void Reply(uint64_t end, size_t life = 0, bool says_end = true) {
+    const auto from = Machine().TakeReplayRequest();
+    ASSERT_TRUE(from.has_value());
+    for (uint64_t seq = *from; seq < end; ++seq) {
+      Machine().OnReplayedBatch(seq, Batch(seq, life));
+    }
+    if (says_end) Machine().OnReplayEnd();
+    while (Machine().Drain(100)) {
+    }
+  }
+  void StartInSync(uint64_t batches) {
+    Machine().OnConnected();
+    Reply(batches);
+    ASSERT_EQ(status_.trust.load(), Trust::kExact);
+  }
+  void Reconnect() {
+    Machine().OnDisconnected();
+    Machine().OnConnected();
+  }
+  void Wait(Nanos time) {
+    clock_.Advance(time);
+    Machine().OnTick();
+  }
+
+  FakeClock clock_;
+  PrefixIndex index_;
+  IngestCounters counters_;
+  Decoder decoder_;
+  StreamStatus status_;
+  IngestOptions options_;
+  std::deque<ModelEngine> engines_;  // which do not move
+  std::vector<std::vector<std::string>> lives_;
+  std::optional<StreamMachine> machine_;
+};
+
+TEST_F(StreamMachineTest, BatchesHeldOfAnEngineThatRestartedBeforeTheFirstReplayAreForgotten) {
+  Machine().OnConnected();
+  Live(50);
+  EXPECT_EQ(status_.held_batches.load(), 1u);
+  Reconnect();
+  Reply(10, /*life=*/1);
+  EXPECT_EQ(status_.trust.load(), Trust::kExact) << TrustReasonName(status_.reason.load());
+  EXPECT_EQ(status_.held_batches.load(), 0u);
+  EXPECT_EQ(status_.next_seq.load(), 10u);
+}
+
+TEST_F(StreamMachineTest, AReplayThatConfirmsTheLastBatchAndBreaksOffIsNotTakenForComplete) {
+  StartInSync(5);
+  Reconnect();
+  for (int i = 0; i < options_.replay_attempts; ++i) {
+    Reply(5, 0, /*says_end=*/false);  // 5 to 9 and the end are lost in the engine's full pipe
+    Wait(options_.replay_timeout);
+  }
+  EXPECT_EQ(status_.trust.load(), Trust::kStale);
+  EXPECT_EQ(status_.next_seq.load(), 5u);
+  Wait(options_.probe_after_idle);
+  Reply(10);
+  EXPECT_EQ(status_.trust.load(), Trust::kExact);
+  EXPECT_EQ(status_.next_seq.load(), 10u);
+}
+
+TEST_F(StreamMachineTest, ABatchWhoseNumberGoesOnEndsThatDoubtToo) {
+  StartInSync(5);
+  Reconnect();
+  for (int i = 0; i < options_.replay_attempts; ++i) {
+    Reply(5, 0, /*says_end=*/false);
+    Wait(options_.replay_timeout);
+  }
+  ASSERT_EQ(status_.trust.load(), Trust::kStale);
+  Live(5);
+  EXPECT_EQ(status_.trust.load(), Trust::kExact);
+}
+
+TEST_F(StreamMachineTest, WhatMayNotBeHeldIsAskedForAgain) {
+  options_.max_held_batches = 3;
+  Machine().OnConnected();
+  for (uint64_t seq = 10; seq < 20; ++seq) Live(seq);
+  EXPECT_EQ(status_.held_batches.load(), 3u);
+  Reply(10);  // as of when it was asked
+  Reply(20);  // again, for what was not held
+  EXPECT_EQ(status_.trust.load(), Trust::kExact);
+  EXPECT_EQ(status_.next_seq.load(), 20u);
+  EXPECT_EQ(status_.held_batches.load(), 0u);
+}
+
+TEST_F(StreamMachineTest, WhatMayNotBeHeldAndDoesNotComeAgainIsALoss) {
+  options_.max_held_batches = 3;
+  Machine().OnConnected();
+  for (uint64_t seq = 10; seq < 20; ++seq) Live(seq);
+  for (int i = 0; i < options_.replay_attempts + 1; ++i) {
+    if (i == 0) {
+      Reply(10);
+    } else {
+      Reply(13);
+    }
+  }
+  EXPECT_EQ(status_.trust.load(), Trust::kDegraded);
+  EXPECT_EQ(status_.reason.load(), TrustReason::kHoldOverflow);
+  EXPECT_EQ(index_.Stats().holdings, 0u);
+  Live(20);  // goes on from whichever number comes next
+  EXPECT_EQ(status_.next_seq.load(), 21u);
+}
+
+TEST_F(StreamMachineTest, HeldBytesAreBoundedToo) {
+  options_.max_held_bytes = Batch(10).size() + Batch(11).size();
+  Machine().OnConnected();
+  for (uint64_t seq = 10; seq < 20; ++seq) Live(seq);
+  EXPECT_LE(status_.held_batches.load(), 3u);
+  EXPECT_GE(status_.held_batches.load(), 1u);
+  Reply(10);
+  Reply(20);
+  EXPECT_EQ(status_.trust.load(), Trust::kExact);
+  EXPECT_EQ(status_.next_seq.load(), 20u);
+}
+
+TEST_F(StreamMachineTest, ARestartedEngineMayHaveAnotherBlockSize) {
+  StartInSync(5);
+  EXPECT_EQ(status_.block_size_tokens.load(), ModelEngine::kBlockTokens);
+  Reconnect();
+  Machine().OnReplayEnd();  // it does not know the last batch
+  EXPECT_EQ(status_.restarts.load(), 1u);
+  EXPECT_EQ(status_.block_size_tokens.load(), 0u);
+}
+
+}  // namespace
+}  // namespace kvroute
