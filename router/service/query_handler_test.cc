@@ -165,6 +165,7 @@ TEST_F(QueryHandlerTest, TheUnfitAreLeftOutAndTheErrorSaysWhy) {
   }
   ASSERT_TRUE(fleet_.SetDraining("draining", true).ok());
   ingest_.stream("stale")->trust = Trust::kStale;
+  ingest_.stream("stale")->connected = false;
   ingest_.stream("unconnected")->trust = Trust::kCold;
   ingest_.stream("unconnected")->connected = false;
   v1::RouteRequest fill = Ask(Tokens(16));
@@ -180,6 +181,16 @@ TEST_F(QueryHandlerTest, TheUnfitAreLeftOutAndTheErrorSaysWhy) {
   named.add_candidates()->set_worker_id("gone");
   ExpectError(RouteError(named), absl::StatusCode::kUnavailable,
               "4 not_a_candidate; 1 of the named candidates are none of them");
+}
+
+// Without a replay endpoint an idle engine stays stale behind a new connection until it is given
+// work.
+TEST_F(QueryHandlerTest, AStaleWorkerThatIsConnectedAgainMayBeChosen) {
+  AddWorker(Spec("idle"));
+  ingest_.stream("idle")->trust = Trust::kStale;
+  const v1::RouteResponse response = Route(Ask(Tokens(16)));
+  EXPECT_EQ(response.chosen().target().worker_id(), "idle");
+  EXPECT_EQ(response.chosen().trust(), v1::TRUST_STALE);
 }
 
 TEST_F(QueryHandlerTest, OnlyNamedCandidatesAreChosen) {

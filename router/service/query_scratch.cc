@@ -13,7 +13,11 @@ LeftOut LeftOutOf(const FleetTarget& target, const TargetMatch& match,
                   uint32_t requests_in_flight) {
   const FleetWorker& worker = *target.worker;
   if (worker.draining) return LeftOut::kDraining;
-  if (match.trust == Trust::kStale) return LeftOut::kStale;
+  // Connected again, but its numbers have not been seen to go on: alive. An idle engine publishes
+  // only once it is given work, so leaving it out could be for ever. A listener's streams share
+  // its connections: there it proves nothing.
+  const bool alive = match.connected && worker.source != WorkerSource::kDiscovered;
+  if (match.trust == Trust::kStale && !alive) return LeftOut::kStale;
   if (match.trust == Trust::kCold && !match.connected) return LeftOut::kNotConnected;
   const uint32_t limit = worker.spec.max_requests_in_flight;
   if (limit != 0 && requests_in_flight >= limit) return LeftOut::kOverloaded;
