@@ -3,6 +3,9 @@ option(KVROUTE_WERROR "Treat warnings as errors" OFF)
 option(KVROUTE_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 set(KVROUTE_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=, e.g. address,undefined or thread")
 
+# Build type of the sanitizer presets: quick to compile, line numbers, assertions (KVROUTE_DCHECK) on.
+set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1")
+
 add_library(kvroute_options INTERFACE)
 target_compile_options(kvroute_options INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual -Wimplicit-fallthrough -Wundef)

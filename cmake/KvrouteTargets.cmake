@@ -35,9 +35,12 @@ function(kvroute_fuzzer)
   endforeach()
 endfunction()
 
-# kvroute_benchmark(NAME name SOURCES ... DEPS ...): a Google Benchmark binary.
+# kvroute_benchmark(NAME name SOURCES ... DEPS ...): a Google Benchmark binary. Not under a sanitizer: its figures would mean nothing.
 function(kvroute_benchmark)
   cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPS" ${ARGN})
+  if(KVROUTE_SANITIZE)
+    return()
+  endif()
   add_executable(${ARG_NAME} ${ARG_SOURCES})
   target_link_libraries(${ARG_NAME} PRIVATE kvroute_options ${ARG_DEPS} benchmark::benchmark benchmark::benchmark_main)
 endfunction()
