@@ -7,14 +7,21 @@ function(kvroute_library)
   target_link_libraries(${ARG_NAME} PUBLIC kvroute_options ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
 endfunction()
 
-# kvroute_test(NAME name SOURCES ... DEPS ... [LABELS ...] [TIMEOUT seconds]): a GoogleTest binary, one ctest entry a case.
+# Builds every test marked THREADS and what they run: all that the thread sanitizer can say something about.
+add_custom_target(threaded_tests)
+
+# kvroute_test(NAME name SOURCES ... DEPS ... [THREADS] [LABELS ...] [TIMEOUT seconds]): a GoogleTest binary and its ctest entry.
 function(kvroute_test)
-  cmake_parse_arguments(ARG "" "NAME;TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "THREADS" "NAME;TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
   add_executable(${ARG_NAME} ${ARG_SOURCES})
   target_link_libraries(${ARG_NAME} PRIVATE kvroute_options ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  if(ARG_THREADS)
+    list(APPEND ARG_LABELS threads)
+    add_dependencies(threaded_tests ${ARG_NAME})
+  endif()
   add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${ARG_NAME} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "unit;${ARG_LABELS}"
     ENVIRONMENT "TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=${CMAKE_SOURCE_DIR}/test/support/tsan.supp;UBSAN_OPTIONS=print_stacktrace=1;KVROUTE_BINARY_DIR=${CMAKE_BINARY_DIR}")
