@@ -71,6 +71,7 @@ void StreamApplier::Clear() {
 void StreamApplier::StartOver() {
   Clear();
   full_attention_groups_.clear();
+  keyed_ = false;
   status_->block_size_tokens.store(status_->config.block_size_tokens, std::memory_order_relaxed);
 }
 
@@ -119,6 +120,8 @@ EventOutcome StreamApplier::ApplyTokens(const Event& event, uint32_t block_size,
     return EventOutcome::kBlockSize;
   }
   const BlockContents contents = contents_reader_.Read(event, block_size);
+  keyed_ |= contents.salted || !contents.mix.empty();
+  if (IsCopyWithoutKeys(event)) return ApplyCopies(event, tally);
   if (StoreBlocks(event.parent, event.block_hashes, contents, event.tier, tally) ==
       StoreStatus::kStored) {
     ResolvePending(event.block_hashes, tally);
@@ -129,6 +132,16 @@ EventOutcome StreamApplier::ApplyTokens(const Event& event, uint32_t block_size,
   }
   Fault(TrustReason::kPendingOverflow);
   return EventOutcome::kPendingDropped;
+}
+
+// The tokens of such an event do not say which of the blocks that share them is meant; its engine
+// hashes do, where they are held.
+bool StreamApplier::IsCopyWithoutKeys(const Event& event) const {
+  if (event.tier == Tier::kGpu || !event.extra_keys_raw.empty() || !event.cache_salt.empty()) {
+    return false;
+  }
+  return keyed_ || std::all_of(event.block_hashes.begin(), event.block_hashes.end(),
+                               [this](EngineHash hash) { return index_->Holds(status_->id, hash); });
 }
 
 bool StreamApplier::LearnBlockSize(uint32_t block_size) {

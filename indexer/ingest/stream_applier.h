@@ -28,7 +28,9 @@ struct AppliedBatch {
 // Stored events become runs of local hashes; those whose parent is unknown wait (PendingEvents);
 // those without tokens to match a prompt by are further copies of blocks already held. Groups other
 // than full attention, unknown tiers and foreign block sizes are counted and left out. A salt is
-// inherited along a chain, because vLLM names it only on a prompt's first block.
+// inherited along a chain, because vLLM names it only on a prompt's first block. vLLM's offload
+// tiers publish no extra keys even of blocks that have some: what they store is a copy of blocks
+// already held, and never a block of its own where extra keys are in use.
 //
 // Thread safety: one thread at a time, the stream's lane. Ownership: everything passed in outlives
 // it.
@@ -53,6 +55,7 @@ class StreamApplier {
   EventOutcome ApplyRemoved(const Event& event, Tally* tally);
 
   bool IsOtherGroup(const Event& event);
+  bool IsCopyWithoutKeys(const Event& event) const;
   bool LearnBlockSize(uint32_t block_size);
   void Fault(TrustReason reason) {
     if (applied_.fault == TrustReason::kNone) applied_.fault = reason;
@@ -73,6 +76,7 @@ class StreamApplier {
   ContentsReader contents_reader_;
   absl::flat_hash_map<uint32_t, bool> full_attention_groups_;  // at most kMaxGroupsPerStream
   absl::flat_hash_map<EngineHash, NamespaceSeed> salted_;      // held blocks of salted prompts only
+  bool keyed_ = false;  // blocks of this stream have been told apart by more than their tokens
   AppliedBatch applied_;                                       // of the batch being applied
   std::vector<LocalHash> locals_;                              // scratch
   std::vector<EngineHash> hashes_;                             // scratch

@@ -123,6 +123,42 @@ TEST_F(StreamApplierTest, ChildrenInheritTheSaltThatOnlyTheFirstBlockNames) {
   EXPECT_EQ(Held("", "tenant"), 4u);
 }
 
+// vLLM's offload tiers publish no extra keys, even of blocks that have some.
+TEST_F(StreamApplierTest, AnOffloadedSaltedBlockIsACopyAndNeverAnUnsaltedBlock) {
+  const std::string_view salt = "tenant";
+  BlockExtraKeys salted;
+  salted.strings = {&salt, 1};
+  const std::vector<BlockExtraKeys> keys = {salted, BlockExtraKeys{}};
+  Event gpu = Stored(0, 2);
+  gpu.extra_keys = keys;
+  gpu.extra_keys_raw = "published";
+  Apply(gpu);
+  ASSERT_EQ(Held("", "tenant"), 2u);
+
+  Event offloaded = Stored(0, 2);
+  offloaded.tier = Tier::kCpu;
+  EXPECT_EQ(Apply(offloaded).fault, TrustReason::kNone);
+  Event removed = Removed(0);
+  removed.block_hashes = Hashes(0, 2);
+  Apply(removed);
+  EXPECT_EQ(Held("", "tenant"), 2u);  // in the other tier
+  EXPECT_EQ(Held(), 0u);
+
+  removed.tier = Tier::kCpu;
+  Apply(removed);
+  Apply(offloaded);  // no longer held: which of the blocks with these tokens it is cannot be known
+  EXPECT_EQ(Held(), 0u);
+  EXPECT_EQ(Held("", "tenant"), 0u);
+  EXPECT_EQ(Count(EventType::kStored, EventOutcome::kUnplaceable), 1u);
+}
+
+TEST_F(StreamApplierTest, AnOffloadedBlockIsPlacedByItsTokensWhereNoKeysAreInUse) {
+  Event offloaded = Stored(0, 2);
+  offloaded.tier = Tier::kCpu;
+  Apply(offloaded);
+  EXPECT_EQ(Held(), 2u);
+}
+
 TEST_F(StreamApplierTest, AnAdapterIsANamespace) {
   Event event = Stored(0, 2);
   event.lora_name = "sql";
