@@ -19,11 +19,11 @@ void* Counted(size_t size) {
 }
 }  // namespace
 
-void* operator new(size_t size) { return Counted(size); }
+[[gnu::noinline]] void* operator new(size_t size) { return Counted(size); }
 void* operator new[](size_t size) { return Counted(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
 
 namespace kvroute {
