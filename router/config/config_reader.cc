@@ -85,8 +85,8 @@ void ConfigReader::Integer(const Field& field, std::string_view unit, uint64_t m
                            uint64_t* value) {
   const ConfigNode* node = Scalar(field, "a whole number");
   if (node == nullptr) return;
-  const std::optional<uint64_t> number =
-      node->quoted ? std::nullopt : ParseNumber(node->scalar, unit == "bytes");
+  std::optional<uint64_t> number;
+  if (!node->quoted) number = ParseNumber(node->scalar, unit == "bytes");
   const std::string space_unit = unit.empty() ? "" : fmt::format(" {}", unit);
   if (!number) {
     Fail(*node, PathOf(field.name),
