@@ -61,7 +61,8 @@ void ChaosEngine::Step() {
 
 void ChaosEngine::PublishStep() {
   if (encoder_.event_count() == 0) return;
-  encoder_.Finish(1.7e9, 0, &payload_);
+  ts_seconds_ += 0.01;  // as a real clock does: no two batches of an engine have the same bytes, in any of its lives
+  encoder_.Finish(ts_seconds_, 0, &payload_);
   sockets_->Publish(payload_);
 }
 

@@ -62,6 +62,7 @@ class ChaosEngine {
   std::mt19937_64 random_;
   EventEncoder encoder_;
   std::string payload_;
+  double ts_seconds_ = 1.7e9;
   std::unique_ptr<ZmqPublisher> sockets_;
   bool serving_ = true;
   std::vector<std::vector<TokenId>> tokens_;  // of each chain
