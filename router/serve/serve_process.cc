@@ -94,6 +94,7 @@ absl::Status ServeProcess::StartHttp() {
                                 std::move(pages));
   if (!http.ok()) return At("http.listen", http.status());
   http_ = *std::move(http);
+  listening_.store(http_.get(), std::memory_order_release);
   return absl::OkStatus();
 }
 
@@ -128,6 +129,8 @@ Readiness::Report ServeProcess::EvaluateReadiness() {
 }
 
 HttpResponse ServeProcess::MetricsPage() {
+  const HttpServer* http = listening_.load(std::memory_order_acquire);
+  if (http == nullptr) return {.status = 503, .body = "starting\n"};
   Exposition out;
   AddBuildInfo(&out);
   out.Add(Metric::kReady, EvaluateReadiness().ready);
@@ -137,7 +140,7 @@ HttpResponse ServeProcess::MetricsPage() {
   out.Add(Metric::kConfigLastReload, static_cast<double>(config.in_force_since_unix_ns) / 1e9);
   for (const int status : HttpServer::kStatuses) {
     out.Add(Metric::kHttpRequests, {std::to_string(status)},
-            static_cast<double>(http_->Answered(status)));
+            static_cast<double>(http->Answered(status)));
   }
   AddIngestMetrics(ingest_counters_, &out);
   AddIndexMetrics(index_.Stats(), &out);
@@ -157,9 +160,11 @@ HttpResponse ServeProcess::ReadyPage() {
 }
 
 HttpResponse ServeProcess::StatusPage() {
+  const HttpServer* http = listening_.load(std::memory_order_acquire);
+  if (http == nullptr) return {.status = 503, .body = "starting\n"};
   return {.content_type = "application/json",
           .body = StatusJson({.grpc_address = Bound(config_.grpc.listen, grpc_->port()),
-                              .http_address = Bound(config_.http.listen, http_->port()),
+                              .http_address = Bound(config_.http.listen, http->port()),
                               .uptime = clock_->Monotonic() - start_,
                               .config = live_->report(),
                               .policy = std::string(PolicyName(live_->config().routing.policy)),

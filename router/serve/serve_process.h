@@ -1,6 +1,7 @@
 #ifndef KVROUTE_ROUTER_SERVE_SERVE_PROCESS_H_
 #define KVROUTE_ROUTER_SERVE_SERVE_PROCESS_H_
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -69,6 +70,8 @@ class ServeProcess {
   Readiness readiness_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<HttpServer> http_;
+  // http_ for its own pages, which are asked from the moment it listens: before Start has returned.
+  std::atomic<const HttpServer*> listening_{nullptr};
   std::unique_ptr<ConfigWatcher> watcher_;
 };
 
