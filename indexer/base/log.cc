@@ -32,6 +32,18 @@ class JsonMessageFlag final : public spdlog::custom_flag_formatter {
   }
 };
 
+// Made once and kept: other threads log through it while a reload changes its level or format.
+spdlog::logger& Logger() {
+  static const std::shared_ptr<spdlog::logger> logger = [] {
+    auto made = std::make_shared<spdlog::logger>("kvroute",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    made->flush_on(spdlog::level::trace);
+    spdlog::set_default_logger(made);
+    return made;
+  }();
+  return *logger;
+}
+
 }  // namespace
 
 absl::Status ConfigureLog(const LogOptions& options) {
@@ -41,8 +53,6 @@ absl::Status ConfigureLog(const LogOptions& options) {
         absl::StrCat("log.level: \"", options.level,
                      "\" is not one of trace, debug, info, warning, error, off"));
   }
-  auto logger = std::make_shared<spdlog::logger>("kvroute",
-                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
   auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
   if (options.format == "text") {
     formatter->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %-7l %v");
@@ -53,10 +63,8 @@ absl::Status ConfigureLog(const LogOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("log.format: \"", options.format, "\" is not one of text, json"));
   }
-  logger->set_formatter(std::move(formatter));
-  logger->set_level(level);
-  logger->flush_on(spdlog::level::trace);
-  spdlog::set_default_logger(std::move(logger));
+  Logger().set_formatter(std::move(formatter));
+  Logger().set_level(level);
   return absl::OkStatus();
 }
 

@@ -18,6 +18,7 @@ struct LogOptions {
 };
 
 // Sets the process-wide spdlog logger (to standard error). Errors: INVALID_ARGUMENT names the field and what it accepts.
+// Thread safety: any thread; others may be logging.
 absl::Status ConfigureLog(const LogOptions& options);
 
 // Lets through at most one line per `interval` and counts what it held back, so that a flood of bad input cannot
