@@ -1,11 +1,12 @@
 // Concurrency: many operations in flight; queries beside a writer; what a second core adds. Every
 // figure is of a fixed stretch of wall time, so each case runs once.
 #include <benchmark/benchmark.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <functional>
+#include <latch>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,7 +21,8 @@ namespace {
 constexpr size_t kChains = 2'000;
 constexpr size_t kBlocks = 78;
 constexpr size_t kStreams = 64;
-constexpr auto kStretch = std::chrono::milliseconds(200);
+constexpr auto kStretch = std::chrono::milliseconds(100);
+constexpr int kTurns = 5;
 
 // An index in which each stream holds a part of the chains, and writers that keep replacing chains
 // of their own.
@@ -51,24 +53,40 @@ class Load {
   std::vector<StreamId> writer_streams_;
 };
 
+struct Switches {
+  static Switches Now() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return {static_cast<double>(usage.ru_nvcsw), static_cast<double>(usage.ru_nivcsw)};
+  }
+  double waited = 0;     // a thread gave its core up: it waited for a lock
+  double preempted = 0;  // its core was taken away
+};
+
 struct Tally {
   Sampler queries;
   Sampler writes;  // a store and a removal each
   double elapsed_s = 0;
+  Switches switches;
 
   double QueriesPerS() const { return static_cast<double>(queries.count()) / elapsed_s; }
   double WritesPerS() const { return static_cast<double>(writes.count()) / elapsed_s; }
 };
 
+// From the moment when all threads have begun.
 Tally RunFor(Load* load, size_t readers, size_t writers, std::chrono::nanoseconds stretch) {
   std::vector<Tally> tallies(readers + writers);
   std::atomic<bool> stop{false};
-  const auto start = std::chrono::steady_clock::now();
+  std::latch begun(static_cast<ptrdiff_t>(readers + writers + 1));
+  Tally total;
   {
     std::vector<NamedThread> threads;
     for (size_t i = 0; i < readers + writers; ++i) {
       threads.emplace_back("load-" + std::to_string(i), [&, i] {
         MatchResult result;
+        load->Query(i, &result);  // buffers grow here
+        if (i >= readers) load->Write(i - readers, i);
+        begun.arrive_and_wait();
         for (uint64_t turn = i; !stop.load(std::memory_order_relaxed); ++turn) {
           if (i < readers) {
             tallies[i].queries.Time([&] { load->Query(turn, &result); });
@@ -78,11 +96,17 @@ Tally RunFor(Load* load, size_t readers, size_t writers, std::chrono::nanosecond
         }
       });
     }
+    begun.arrive_and_wait();
+    const Switches before = Switches::Now();
+    const auto start = std::chrono::steady_clock::now();
     std::this_thread::sleep_for(stretch);  // the length of the measurement, not a condition
     stop.store(true);
+    threads.clear();
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    const Switches after = Switches::Now();
+    total.elapsed_s = elapsed.count();
+    total.switches = {after.waited - before.waited, after.preempted - before.preempted};
   }
-  Tally total;
-  total.elapsed_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   for (const Tally& tally : tallies) {
     total.queries.Merge(tally.queries);
     total.writes.Merge(tally.writes);
@@ -90,16 +114,25 @@ Tally RunFor(Load* load, size_t readers, size_t writers, std::chrono::nanosecond
   return total;
 }
 
-// As many threads as operations in flight; one in five writes.
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// As many threads as operations in flight; one in five writes. Waits are contention: a query takes
+// no lock, so only writers have them.
 void Concurrency(benchmark::State& state) {
   const auto in_flight = static_cast<size_t>(state.range(0));
   const size_t writers = in_flight / 5;
   Load load(std::max<size_t>(writers, 1));
   for (auto _ : state) {
-    Tally tally = RunFor(&load, in_flight - writers, writers, kStretch);
+    Tally tally = RunFor(&load, in_flight - writers, writers, 2 * kStretch);
     state.counters["ops_per_s"] = tally.QueriesPerS() + tally.WritesPerS();
     tally.queries.Report(&state, "query_");
     tally.writes.Report(&state, "write_");
+    const auto operations = static_cast<double>(tally.queries.count() + tally.writes.count());
+    state.counters["waits_per_million_ops"] = 1e6 * tally.switches.waited / operations;
+    state.counters["preemptions_per_million_ops"] = 1e6 * tally.switches.preempted / operations;
   }
 }
 BENCHMARK(Concurrency)
@@ -113,33 +146,48 @@ BENCHMARK(Concurrency)
     ->Arg(100)
     ->Arg(500);
 
-// Queries alone, then the same queries with a writer at full speed on another core.
+// Queries alone and the same queries with a writer at full speed on another core, in turns, so that
+// a disturbance from outside meets both.
 void QueriesBesideWriter(benchmark::State& state) {
   Load load(1);
   for (auto _ : state) {
-    Tally idle = RunFor(&load, 1, 0, kStretch);
-    Tally busy = RunFor(&load, 1, 1, kStretch);
+    Tally idle;
+    Tally busy;
+    std::vector<double> ratios;
+    for (int turn = 0; turn < kTurns; ++turn) {
+      Tally alone = RunFor(&load, 1, 0, kStretch);
+      Tally beside = RunFor(&load, 1, 1, kStretch);
+      ratios.push_back(beside.queries.Quantile(0.99) / alone.queries.Quantile(0.99));
+      idle.queries.Merge(alone.queries);
+      busy.queries.Merge(beside.queries);
+      busy.writes.Merge(beside.writes);
+      busy.elapsed_s += beside.elapsed_s;
+    }
     idle.queries.Report(&state, "idle_");
     busy.queries.Report(&state, "busy_");
-    state.counters["p99_ratio"] = busy.queries.Quantile(0.99) / idle.queries.Quantile(0.99);
+    state.counters["p99_ratio"] = Median(ratios);
     state.counters["writes_per_s"] = busy.WritesPerS();
   }
 }
 BENCHMARK(QueriesBesideWriter)->Iterations(1)->Unit(benchmark::kMillisecond);
 
-// What two threads do against what each does alone: 2 is perfect. Needs two idle cores.
+// What two threads do against what each does alone: 2 is perfect. Needs two idle cores. In turns,
+// medians.
 void SecondCore(benchmark::State& state) {
   Load load(1);
   for (auto _ : state) {
-    const Tally reader = RunFor(&load, 1, 0, kStretch);
-    const Tally writer = RunFor(&load, 0, 1, kStretch);
-    const Tally readers = RunFor(&load, 2, 0, kStretch);
-    const Tally mixed = RunFor(&load, 1, 1, kStretch);
-    state.counters["two_readers_speedup"] = readers.QueriesPerS() / reader.QueriesPerS();
-    state.counters["reader_and_writer_speedup"] =
-        mixed.QueriesPerS() / reader.QueriesPerS() + mixed.WritesPerS() / writer.WritesPerS();
-    state.counters["queries_per_s"] = reader.QueriesPerS();
-    state.counters["writes_per_s"] = writer.WritesPerS();
+    std::vector<double> queries, writes, two_readers, mixed;
+    for (int turn = 0; turn < kTurns; ++turn) {
+      queries.push_back(RunFor(&load, 1, 0, kStretch).QueriesPerS());
+      writes.push_back(RunFor(&load, 0, 1, kStretch).WritesPerS());
+      two_readers.push_back(RunFor(&load, 2, 0, kStretch).QueriesPerS() / queries.back());
+      const Tally both = RunFor(&load, 1, 1, kStretch);
+      mixed.push_back(both.QueriesPerS() / queries.back() + both.WritesPerS() / writes.back());
+    }
+    state.counters["two_readers_speedup"] = Median(two_readers);
+    state.counters["reader_and_writer_speedup"] = Median(mixed);
+    state.counters["queries_per_s"] = Median(queries);
+    state.counters["writes_per_s"] = Median(writes);
   }
 }
 BENCHMARK(SecondCore)->Iterations(1)->Unit(benchmark::kMillisecond);

@@ -1,16 +1,16 @@
-// How fast payloads become events, per wire format: items are blocks of 16 tokens, bytes are of the
-// payload. The walk of msgpack-cxx is what a decoder on its streaming visitor could reach at best:
-// it reads every value and keeps nothing (docs/decisions/0004-a-cursor-of-our-own.md).
+// How fast payloads become events, per wire format: blocks of 16 tokens, 1,024 a payload. The walk
+// of msgpack-cxx is what a decoder on its streaming visitor could reach at best: it reads every
+// value and keeps nothing (docs/decisions/0004-a-cursor-of-our-own.md).
 #define MSGPACK_NO_BOOST
 #include <benchmark/benchmark.h>
 
-#include <array>
 #include <msgpack.hpp>
 #include <random>
 #include <string>
 
 #include "indexer/base/check.h"
 #include "indexer/event/decoder.h"
+#include "test/benchmark/support/sampler.h"
 #include "test/support/wire_builder.h"
 
 namespace kvroute {
@@ -22,8 +22,6 @@ constexpr uint32_t kBlockSize = 16;
 constexpr int kBlocksPerBatch = 1024;
 
 enum Format : int { kVllmPositional, kVllmMap, kVllmBytes, kSglangMap };
-constexpr std::array<const char*, 4> kFormatNames = {"vllm_positional", "vllm_map", "vllm_bytes",
-                                                     "sglang_map"};
 
 // Token ids as text has them: common ones are small. A tenth below 128, most in two bytes, some
 // above 65,535.
@@ -75,41 +73,57 @@ std::string Payload(Format format, int blocks_per_event) {
   return Batch(events);
 }
 
-void Report(benchmark::State& state, const std::string& payload) {
-  state.SetItemsProcessed(state.iterations() * kBlocksPerBatch);
-  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(payload.size()));
-  state.SetLabel(kFormatNames[static_cast<size_t>(state.range(0))]);
+// Percentiles are of whole payloads of kBlocksPerBatch blocks.
+void Report(benchmark::State& state, Sampler* sampler, const std::string& payload) {
+  sampler->Report(&state);
+  const double seconds = sampler->MeanNs() * 1e-9;
+  state.counters["blocks_per_s"] = kBlocksPerBatch / seconds;
+  state.counters["decoded_bytes_per_s"] = static_cast<double>(payload.size()) / seconds;
 }
 
-void BM_Decode(benchmark::State& state) {
-  const std::string payload =
-      Payload(static_cast<Format>(state.range(0)), static_cast<int>(state.range(1)));
+void Decode(benchmark::State& state, Format format) {
+  const std::string payload = Payload(format, static_cast<int>(state.range(0)));
   Decoder decoder;
   DecodedBatch batch;
-  for (auto _ : state) {
+  for (int warm_up = 0; warm_up < 2; ++warm_up) {
     KVROUTE_CHECK(decoder.Decode(payload, &batch) == DecodeReason::kOk);
+  }
+  Sampler sampler;
+  for (auto _ : state) {
+    sampler.Time([&] { KVROUTE_CHECK(decoder.Decode(payload, &batch) == DecodeReason::kOk); });
     benchmark::DoNotOptimize(batch.events.data());
   }
   KVROUTE_CHECK(batch.skipped.empty());
-  Report(state, payload);
+  Report(state, &sampler, payload);
 }
 
-void BM_MsgpackCxxWalk(benchmark::State& state) {
-  const std::string payload =
-      Payload(static_cast<Format>(state.range(0)), static_cast<int>(state.range(1)));
+void MsgpackCxxWalk(benchmark::State& state, Format format) {
+  const std::string payload = Payload(format, static_cast<int>(state.range(0)));
+  Sampler sampler;
   for (auto _ : state) {
-    msgpack::null_visitor visitor;
-    KVROUTE_CHECK(msgpack::parse(payload.data(), payload.size(), visitor));
-    benchmark::ClobberMemory();
+    sampler.Time([&] {
+      msgpack::null_visitor visitor;
+      KVROUTE_CHECK(msgpack::parse(payload.data(), payload.size(), visitor));
+      benchmark::ClobberMemory();
+    });
   }
-  Report(state, payload);
+  Report(state, &sampler, payload);
 }
 
-void Formats(benchmark::internal::Benchmark* benchmark) {
-  benchmark->ArgsProduct({{kVllmPositional, kVllmMap, kVllmBytes, kSglangMap}, {1, 64}});
+void Sizes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgName("blocks_per_event")->Arg(1)->Arg(64);
 }
-BENCHMARK(BM_Decode)->Apply(Formats);
-BENCHMARK(BM_MsgpackCxxWalk)->Apply(Formats);
+BENCHMARK_CAPTURE(Decode, vllm_positional, kVllmPositional)->Apply(Sizes);
+BENCHMARK_CAPTURE(Decode, vllm_map, kVllmMap)->Apply(Sizes);
+BENCHMARK_CAPTURE(Decode, vllm_bytes, kVllmBytes)->Apply(Sizes);
+BENCHMARK_CAPTURE(Decode, sglang_map, kSglangMap)->Apply(Sizes);
+BENCHMARK_CAPTURE(MsgpackCxxWalk, vllm_positional, kVllmPositional)->Apply(Sizes);
+BENCHMARK_CAPTURE(MsgpackCxxWalk, vllm_map, kVllmMap)->Apply(Sizes);
+BENCHMARK_CAPTURE(MsgpackCxxWalk, vllm_bytes, kVllmBytes)->Apply(Sizes);
+BENCHMARK_CAPTURE(MsgpackCxxWalk, sglang_map, kSglangMap)->Apply(Sizes);
+
+void DecodeFloor(benchmark::State& state) { MeasureFloor(state); }
+BENCHMARK(DecodeFloor);
 
 }  // namespace
 }  // namespace kvroute

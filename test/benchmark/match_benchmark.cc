@@ -1,112 +1,114 @@
-// Questions to the index: RoutingDecision's lookup, LargePrefix, the gate cell of the fleet
-// profile.
+// Questions to the index, hashes given: matches by prompt length, holders and number of prompts;
+// misses; LargePrefix, from tokens. The flat yardstick beside each.
 #include <benchmark/benchmark.h>
 
-#include <memory>
-#include <string>
 #include <vector>
 
-#include "test/benchmark/support/chains.h"
-#include "test/benchmark/support/fleet_profile.h"
-#include "test/benchmark/support/sampler.h"
+#include "test/benchmark/flat_index.h"
+#include "test/benchmark/support/cached.h"
+#include "test/benchmark/support/held_chains.h"
+#include "tools/workload/random.h"
 
 namespace kvroute {
 namespace {
 
-// `chains` different prompts of `blocks` blocks, each held whole by the same `holders` streams.
-struct HeldChains {
-  HeldChains(size_t chain_count, size_t blocks, size_t holders) {
-    const std::vector<StreamId> streams = OpenStreams(&index, holders);
-    for (size_t i = 0; i < chain_count; ++i) chains.push_back(MakeChain(i + 1, blocks));
-    for (const StreamId stream : streams) {
-      for (const BlockChain& chain : chains) StoreChain(&index, stream, chain);
-    }
-  }
-  PrefixIndex index;
-  std::vector<BlockChain> chains;
-};
-
-void AskInTurn(benchmark::State& state, const PrefixIndex& index,
-               const std::vector<BlockChain>& chains) {
-  MatchResult result;
-  for (const BlockChain& chain : chains) index.Match(chain.prefixes, &result);
-  Sampler sampler;
-  size_t next = 0;
-  for (auto _ : state) {
-    const BlockChain& chain = chains[next++ % chains.size()];
-    sampler.Time([&] { index.Match(chain.prefixes, &result); });
-    benchmark::DoNotOptimize(result.matches.data());
-  }
-  sampler.Report(&state);
-  state.counters["matches"] = static_cast<double>(result.matches.size());
+template <typename Index>
+void AskHeld(benchmark::State& state) {
+  const auto& held = Cached<HeldChains<Index>>(static_cast<size_t>(state.range(2)),
+                                               static_cast<size_t>(state.range(0)),
+                                               static_cast<size_t>(state.range(1)));
+  AskInTurn(state, held.index, PromptsOf(held.chains));
 }
 
-void Match(benchmark::State& state) {
-  const HeldChains held(static_cast<size_t>(state.range(2)), static_cast<size_t>(state.range(0)),
-                        static_cast<size_t>(state.range(1)));
-  AskInTurn(state, held.index, held.chains);
+void HeldCases(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"blocks", "holders", "chains"})
+      ->Args({512, 64, 1})
+      ->Args({512, 64, 64})
+      ->Args({78, 64, 64})
+      ->Args({512, 1, 1})
+      ->Args({78, 1, 1})
+      ->Args({78, 1, 1024});
 }
-BENCHMARK(Match)
-    ->ArgNames({"blocks", "holders", "chains"})
-    ->Args({512, 64, 1})
-    ->Args({512, 64, 64})
-    ->Args({78, 64, 64})
-    ->Args({512, 1, 1})
-    ->Args({78, 1, 1})
-    ->Args({78, 1, 1024});
+
+void Match(benchmark::State& state) { AskHeld<PrefixIndex>(state); }
+BENCHMARK(Match)->Apply(HeldCases);
+void MatchFlat(benchmark::State& state) { AskHeld<FlatIndex>(state); }
+BENCHMARK(MatchFlat)->Apply(HeldCases);
 
 // Prompts nobody holds, asked of an index that holds others.
-void MatchMiss(benchmark::State& state) {
-  const HeldChains held(64, 128, 8);
+template <typename Index>
+void AskStrangers(benchmark::State& state) {
+  const auto& held = Cached<HeldChains<Index>>(size_t{64}, size_t{128}, size_t{8});
   std::vector<BlockChain> strangers;
   for (int64_t i = 0; i < state.range(0); ++i) {
     strangers.push_back(MakeChain(1'000'000 + static_cast<uint64_t>(i), 128));
   }
-  AskInTurn(state, held.index, strangers);
+  AskInTurn(state, held.index, PromptsOf(strangers));
 }
+void MatchMiss(benchmark::State& state) { AskStrangers<PrefixIndex>(state); }
 BENCHMARK(MatchMiss)->ArgName("prompts")->Arg(1)->Arg(1024);
+void MatchMissFlat(benchmark::State& state) { AskStrangers<FlatIndex>(state); }
+BENCHMARK(MatchMissFlat)->ArgName("prompts")->Arg(1)->Arg(1024);
 
 void MatchFloor(benchmark::State& state) { MeasureFloor(state); }
 BENCHMARK(MatchFloor);
 
-// A prompt as tokens: hashed, then matched on 8 holders.
-void LargePrefix(benchmark::State& state) {
-  constexpr uint32_t kBlockTokens = 16;
-  const auto token_count = static_cast<size_t>(state.range(0));
-  std::vector<TokenId> tokens(token_count);
-  SeededRandom random(3);
-  for (TokenId& token : tokens) token = static_cast<TokenId>(random.Below(128'000));
-  const NamespaceSeed seed = MakeNamespaceSeed("", "");
+// One prompt of so many tokens, held whole by eight streams.
+struct LongPrompt {
+  static constexpr uint32_t kBlockTokens = 16;
 
-  BlockChain chain;
-  for (size_t i = 0; i + kBlockTokens <= token_count; i += kBlockTokens) {
-    chain.locals.push_back(HashBlock(absl::MakeConstSpan(tokens).subspan(i, kBlockTokens), seed));
+  explicit LongPrompt(size_t token_count) : seed(MakeNamespaceSeed("", "")) {
+    SeededRandom random(3);
+    for (size_t i = 0; i < token_count; ++i) {
+      tokens.push_back(static_cast<TokenId>(random.Below(128'000)));
+    }
+    BlockChain chain;
+    for (size_t i = 0; i + kBlockTokens <= token_count; i += kBlockTokens) {
+      const auto block = absl::MakeConstSpan(tokens).subspan(i, kBlockTokens);
+      chain.locals.push_back(HashBlock(block, seed));
+    }
+    ChainLocals(chain.locals, &chain.prefixes);
+    for (const PrefixHash prefix : chain.prefixes) chain.engine_hashes.emplace_back(prefix.value());
+    const std::vector<StreamId> streams = OpenStreams(&index, 8);
+    const uint64_t empty = index.Stats().bytes;
+    for (const StreamId stream : streams) StoreChain(&index, stream, chain);
+    grown_bytes = index.Stats().bytes - empty;
   }
-  ChainLocals(chain.locals, &chain.prefixes);
-  for (const PrefixHash prefix : chain.prefixes) chain.engine_hashes.emplace_back(prefix.value());
-  PrefixIndex index;
-  for (const StreamId stream : OpenStreams(&index, 8)) StoreChain(&index, stream, chain);
 
+  NamespaceSeed seed;
+  std::vector<TokenId> tokens;
+  PrefixIndex index;
+  uint64_t grown_bytes = 0;
+};
+
+// Tokens to matches, and the hashing alone. `prompt_bytes` is what a query works on: its tokens,
+// its hashes and the answer; `index_grown_bytes` what storing the prompt took.
+void LargePrefix(benchmark::State& state) {
+  const auto& prompt = Cached<LongPrompt>(static_cast<size_t>(state.range(0)));
   Sampler sampler;
   Sampler hashing;
-  std::vector<PrefixHash> prompt;
+  std::vector<PrefixHash> hashes;
   MatchResult result;
+  const auto hash = [&] {
+    hashes.clear();
+    HashPrompt(prompt.tokens, LongPrompt::kBlockTokens, prompt.seed, &hashes);
+  };
+  hash();
+  prompt.index.Match(hashes, &result);
   for (auto _ : state) {
-    const auto hash = [&] {
-      prompt.clear();
-      HashPrompt(tokens, kBlockTokens, seed, &prompt);
-    };
     sampler.Time([&] {
       hash();
-      index.Match(prompt, &result);
+      prompt.index.Match(hashes, &result);
     });
     hashing.Time(hash);
     benchmark::DoNotOptimize(result.matches.data());
   }
   sampler.Report(&state);
-  state.counters["hash_p50_ns"] = hashing.Quantile(0.5);
-  state.counters["index_bytes_per_block"] =
-      static_cast<double>(index.Stats().bytes) / static_cast<double>(chain.size());
+  hashing.Report(&state, "hash_");
+  state.counters["prompt_bytes"] = static_cast<double>(
+      prompt.tokens.size() * sizeof(TokenId) + hashes.capacity() * sizeof(PrefixHash) +
+      result.matches.capacity() * sizeof(StreamMatch));
+  state.counters["index_grown_bytes"] = static_cast<double>(prompt.grown_bytes);
 }
 BENCHMARK(LargePrefix)
     ->ArgName("tokens")
@@ -115,92 +117,6 @@ BENCHMARK(LargePrefix)
     ->Arg(8'192)
     ->Arg(20'000)
     ->Arg(50'000);
-
-// The pinned fleet profile with its mix of queries, and its gate cell: depth 78, 64 holders, on top
-// of it.
-const FleetState& Fleet(int64_t holdings) {
-  static int64_t built = 0;
-  static std::unique_ptr<FleetState> fleet;
-  if (built != holdings) {
-    fleet.reset();
-    FleetProfile profile;
-    profile.target_holdings = static_cast<uint64_t>(holdings);
-    fleet = std::make_unique<FleetState>(profile);
-    built = holdings;
-  }
-  return *fleet;
-}
-
-void FleetMix(benchmark::State& state) {
-  const FleetState& fleet = Fleet(state.range(0));
-  MatchResult result;
-  for (const auto& prompt : fleet.queries()) fleet.index()->Match(prompt, &result);
-  Sampler sampler;
-  size_t next = 0;
-  for (auto _ : state) {
-    const std::vector<PrefixHash>& prompt = fleet.queries()[next++ % fleet.queries().size()];
-    sampler.Time([&] { fleet.index()->Match(prompt, &result); });
-    benchmark::DoNotOptimize(result.matches.data());
-  }
-  sampler.Report(&state);
-  const PrefixIndexStats stats = fleet.index()->Stats();
-  state.counters["bytes_per_holding"] =
-      static_cast<double>(stats.bytes) / static_cast<double>(stats.holdings);
-}
-
-void FleetGateCell(benchmark::State& state) {
-  const FleetState& fleet = Fleet(state.range(0));
-  std::vector<BlockChain> chains;
-  for (uint64_t i = 0; i < 64; ++i) chains.push_back(MakeChain(5'000'000 + i, 78));
-  for (size_t i = 0; i < 64; ++i) {
-    for (const BlockChain& chain : chains) StoreChain(fleet.index(), fleet.streams()[i], chain);
-  }
-  AskInTurn(state, *fleet.index(), chains);
-  for (size_t i = 0; i < 64; ++i) {
-    for (const BlockChain& chain : chains) {
-      fleet.index()->Remove(fleet.streams()[i], chain.engine_hashes, Tier::kGpu);
-    }
-  }
-}
-BENCHMARK(FleetMix)->ArgName("holdings")->Arg(200'000);
-BENCHMARK(FleetGateCell)->ArgName("holdings")->Arg(200'000);
-BENCHMARK(FleetMix)->Name("FleetMix/full")->ArgName("holdings")->Arg(10'000'000);
-BENCHMARK(FleetGateCell)->Name("FleetGateCell/full")->ArgName("holdings")->Arg(10'000'000);
-
-// One long-lived set of holdings spread over more and more streams.
-void Scale(benchmark::State& state) {
-  const auto stream_count = static_cast<size_t>(state.range(0));
-  const auto holdings = static_cast<size_t>(state.range(1));
-  constexpr size_t kChainBlocks = 128;
-  PrefixIndex index;
-  const std::vector<StreamId> streams = OpenStreams(&index, stream_count);
-  std::vector<BlockChain> chains;
-  Sampler store;
-  for (size_t i = 0; i * kChainBlocks < holdings; ++i) {
-    BlockChain chain = MakeChain(i, kChainBlocks);
-    store.Time([&] { StoreChain(&index, streams[i % stream_count], chain); });
-    if (chains.size() < 20'000) chains.push_back(std::move(chain));
-  }
-  AskInTurn(state, index, chains);
-  state.counters["store_ns_per_block"] = store.MeanNs() / static_cast<double>(kChainBlocks);
-  const PrefixIndexStats stats = index.Stats();
-  state.counters["bytes_per_holding"] =
-      static_cast<double>(stats.bytes) / static_cast<double>(stats.holdings);
-}
-BENCHMARK(Scale)
-    ->ArgNames({"streams", "holdings"})
-    ->Args({1, 100'000})
-    ->Args({100, 100'000})
-    ->Args({10'000, 100'000});
-BENCHMARK(Scale)
-    ->Name("Scale/full")
-    ->ArgNames({"streams", "holdings"})
-    ->Args({1, 1'000'000})
-    ->Args({100, 10'000'000})
-    ->Args({1'000, 10'000'000})
-    ->Args({10'000, 10'000'000})
-    ->Args({1'000, 100'000'000});
-BENCHMARK(Scale)->Name("Scale/huge")->ArgNames({"streams", "holdings"})->Args({1'000, 300'000'000});
 
 }  // namespace
 }  // namespace kvroute

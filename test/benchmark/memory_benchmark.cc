@@ -1,44 +1,68 @@
-// MemoryUsage: bytes per item at rest and after churn. Each case fills an index in a child process,
-// so that what is measured is that case's memory alone.
+// MemoryUsage: bytes per item at rest and after churn. Each case fills an index in a child process
+// that has made and dropped a small one before, so that what is measured is that case's index: not
+// the harness, not code that is paged in, not what another case left behind.
 #include <benchmark/benchmark.h>
+#include <malloc.h>
 
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "test/benchmark/support/chains.h"
 #include "test/benchmark/support/process_memory.h"
 #include "tools/replay/replay_report.h"
+#include "tools/workload/random.h"
 
 namespace kvroute {
 namespace {
 
 constexpr size_t kChainBlocks = 100;
 
-double PerItem(uint64_t after, uint64_t before, uint64_t items) {
-  const double grown = static_cast<double>(after) - static_cast<double>(before);
-  return items == 0 ? 0 : grown / static_cast<double>(items);
+double Difference(uint64_t after, uint64_t before) {
+  return static_cast<double>(after) - static_cast<double>(before);
+}
+
+void Fill(PrefixIndex* index, StreamId stream, uint64_t distinct) {
+  for (uint64_t i = 0; i * kChainBlocks < distinct; ++i) {
+    const uint64_t length = std::min<uint64_t>(kChainBlocks, distinct - i * kChainBlocks);
+    StoreChain(index, stream, MakeChain(i, length));
+  }
+}
+
+// In the child, before the first reading.
+void WarmUp() {
+  {
+    PrefixIndex index;
+    const StreamId stream = OpenStreams(&index, 1)[0];
+    Fill(&index, stream, 10'000);
+    index.Clear(stream);
+    index.WaitForScrub();
+  }
+  malloc_trim(0);
 }
 
 void MemoryUsage(benchmark::State& state) {
   const auto distinct = static_cast<uint64_t>(state.range(0));
   for (auto _ : state) {
     const ChildNumbers numbers = RunInChild([&](ChildNumbers* out) {
+      WarmUp();
       const uint64_t rss = ProcessRssBytes();
       const uint64_t heap = HeapBytes();
       PrefixIndex index;
       const StreamId stream = OpenStreams(&index, 1)[0];
-      for (uint64_t i = 0; i * kChainBlocks < distinct; ++i) {
-        StoreChain(&index, stream, MakeChain(i, kChainBlocks));
-      }
+      const double empty = Difference(ProcessRssBytes(), rss);
+      Fill(&index, stream, distinct);
       const PrefixIndexStats stats = index.Stats();
-      *out = {PerItem(ProcessRssBytes(), rss, stats.distinct_blocks),
-              PerItem(HeapBytes(), heap, stats.distinct_blocks),
-              PerItem(stats.bytes, 0, stats.distinct_blocks),
-              static_cast<double>(ProcessRssBytes() - rss)};
+      *out = {Difference(ProcessRssBytes(), rss), Difference(HeapBytes(), heap),
+              static_cast<double>(stats.bytes), static_cast<double>(stats.distinct_blocks), empty};
     });
-    state.counters["rss_bytes_per_block"] = numbers[0];
-    state.counters["heap_bytes_per_block"] = numbers[1];
-    state.counters["index_bytes_per_block"] = numbers[2];
-    state.counters["rss_bytes"] = numbers[3];
+    state.counters["rss_bytes"] = numbers[0];
+    state.counters["heap_bytes"] = numbers[1];
+    state.counters["index_bytes"] = numbers[2];
+    state.counters["rss_bytes_per_block"] = numbers[0] / numbers[3];
+    state.counters["heap_bytes_per_block"] = numbers[1] / numbers[3];
+    state.counters["index_bytes_per_block"] = numbers[2] / numbers[3];
+    state.counters["empty_rss_bytes"] = numbers[4];
   }
 }
 BENCHMARK(MemoryUsage)
@@ -56,67 +80,156 @@ BENCHMARK(MemoryUsage)
     ->Unit(benchmark::kMillisecond)
     ->Arg(10'000'000);
 
-// Each stream's pool of `blocks` replaced chain by chain, oldest first; cycle 0 fills it.
-void Churn(PrefixIndex* index, const std::vector<StreamId>& streams, uint64_t blocks,
-           uint64_t first_cycle, uint64_t end_cycle) {
-  const uint64_t chains = blocks / kChainBlocks;
-  for (uint64_t i = first_cycle * chains; i < end_cycle * chains; ++i) {
-    const BlockChain fresh = MakeChain(i, kChainBlocks);
-    const BlockChain stale = MakeChain(i - chains, i >= chains ? kChainBlocks : 0);
-    for (const StreamId stream : streams) {
-      index->Remove(stream, stale.engine_hashes, Tier::kGpu);
-      StoreChain(index, stream, fresh);
+// What engines' block pools do to an index: prompts of 4 to 512 blocks (log-uniform), stored in
+// events of up to 64 blocks; room is made by evicting a random prompt, wholly or only its tail.
+// Every stream does the same, so that every block has as many holders as there are streams.
+class Pool {
+ public:
+  // With `own_hashes` each stream names the blocks in a hash scheme of its own.
+  Pool(uint64_t blocks, size_t streams, bool own_hashes)
+      : blocks_(blocks), stream_count_(streams), own_hashes_(own_hashes) {
+    // Touched before memory is read for the first time: the harness's own.
+    held_.assign(blocks / 16, {});
+    held_.clear();
+  }
+
+  void Fill(PrefixIndex* index) {
+    streams_ = OpenStreams(index, stream_count_);
+    StoreOneTurnOver(index);
+  }
+  // Replaces as many blocks as the pool has.
+  void StoreOneTurnOver(PrefixIndex* index) {
+    for (uint64_t stored = 0; stored < blocks_;) {
+      const auto length = static_cast<uint32_t>(4 * std::pow(128, random_.Uniform()));
+      const Prompt prompt{next_seed_++, length};
+      while (held_blocks_ + length > blocks_) EvictSome(index);
+      const BlockChain chain = MakeChain(prompt.seed, length);
+      for (size_t s = 0; s < streams_.size(); ++s) Store(index, s, chain);
+      held_.push_back(prompt);
+      held_blocks_ += length;
+      stored += length;
     }
   }
-}
+
+ private:
+  struct Prompt {
+    uint64_t seed;
+    uint32_t length;
+  };
+
+  BlockChain NamedBy(size_t stream, BlockChain chain) const {
+    if (!own_hashes_) return chain;
+    for (EngineHash& hash : chain.engine_hashes) {
+      hash = EngineHash(hash.value() * (2 * stream + 1) + stream);
+    }
+    return chain;
+  }
+  void Store(PrefixIndex* index, size_t stream, const BlockChain& chain) const {
+    const BlockChain named = NamedBy(stream, chain);
+    for (size_t first = 0; first < named.size(); first += 64) {
+      StoreBlocks(index, streams_[stream], named, first, std::min(named.size(), first + 64));
+    }
+  }
+  void EvictSome(PrefixIndex* index) {
+    Prompt& prompt = held_[random_.Below(held_.size())];
+    const uint32_t kept = random_.Below(2) == 0 ? 0 : prompt.length / 2;
+    const BlockChain chain = MakeChain(prompt.seed, prompt.length);
+    for (size_t s = 0; s < streams_.size(); ++s) {
+      const BlockChain named = NamedBy(s, chain);
+      index->Remove(streams_[s], absl::MakeConstSpan(named.engine_hashes).subspan(kept),
+                    Tier::kGpu);
+    }
+    held_blocks_ -= prompt.length - kept;
+    prompt.length = kept;
+    if (kept > 0) return;
+    prompt = held_.back();
+    held_.pop_back();
+  }
+
+  const uint64_t blocks_;
+  const size_t stream_count_;
+  const bool own_hashes_;
+  SeededRandom random_{1};
+  std::vector<StreamId> streams_;
+  std::vector<Prompt> held_;
+  uint64_t held_blocks_ = 0;
+  uint64_t next_seed_ = 1;
+};
 
 struct ChurnMemory {
   double rss_bytes = 0;
   double holdings = 0;
-  double growth_ratio = 0;  // after ten replacements of everything, against after the first fill
+  double growth_ratio = 0;       // after ten turn-overs, against after the first fill
+  double late_growth_ratio = 0;  // after ten, against after five
 };
 
-ChurnMemory MeasureChurn(uint64_t blocks, size_t holders) {
+ChurnMemory MeasureChurn(uint64_t blocks, size_t holders, bool own_hashes) {
   const ChildNumbers numbers = RunInChild([&](ChildNumbers* out) {
-    const auto before = static_cast<double>(ProcessRssBytes());
+    WarmUp();
+    Pool pool(blocks, holders, own_hashes);
+    const uint64_t before = ProcessRssBytes();
     PrefixIndex index;
-    const std::vector<StreamId> streams = OpenStreams(&index, holders);
-    Churn(&index, streams, blocks, 0, 1);
-    const double first = static_cast<double>(ProcessRssBytes()) - before;
-    Churn(&index, streams, blocks, 1, 11);
-    const double last = static_cast<double>(ProcessRssBytes()) - before;
-    *out = {last, static_cast<double>(index.Stats().holdings), last / first};
+    pool.Fill(&index);
+    const double filled = Difference(ProcessRssBytes(), before);
+    for (int cycle = 0; cycle < 5; ++cycle) pool.StoreOneTurnOver(&index);
+    const double half_way = Difference(ProcessRssBytes(), before);
+    for (int cycle = 5; cycle < 10; ++cycle) pool.StoreOneTurnOver(&index);
+    const double last = Difference(ProcessRssBytes(), before);
+    *out = {last, static_cast<double>(index.Stats().holdings), last / filled, last / half_way};
   });
-  return {numbers[0], numbers[1], numbers[2]};
+  return {numbers[0], numbers[1], numbers[2], numbers[3]};
 }
 
-void MemoryAfterChurn(benchmark::State& state) {
+void ReportChurn(benchmark::State& state, bool own_hashes) {
   const auto blocks = static_cast<uint64_t>(state.range(0));
   const auto holders = static_cast<size_t>(state.range(1));
   for (auto _ : state) {
-    const ChurnMemory memory = MeasureChurn(blocks, holders);
+    const ChurnMemory memory = MeasureChurn(blocks, holders, own_hashes);
+    state.counters["holdings"] = memory.holdings;
+    state.counters["rss_bytes"] = memory.rss_bytes;
     state.counters["rss_bytes_per_holding"] = memory.rss_bytes / memory.holdings;
     state.counters["growth_ratio"] = memory.growth_ratio;
+    state.counters["late_growth_ratio"] = memory.late_growth_ratio;
     if (holders > 1) {
-      const ChurnMemory single = MeasureChurn(blocks, 1);
+      const ChurnMemory single = MeasureChurn(blocks, 1, own_hashes);
       state.counters["further_holder_rss_bytes"] =
           (memory.rss_bytes - single.rss_bytes) / (memory.holdings - single.holdings);
     }
   }
 }
-BENCHMARK(MemoryAfterChurn)
-    ->ArgNames({"blocks", "holders"})
-    ->Iterations(1)
-    ->Unit(benchmark::kMillisecond)
-    ->Args({100'000, 1})
-    ->Args({100'000, 8});
+void MemoryAfterChurn(benchmark::State& state) { ReportChurn(state, false); }
+void MemoryAfterChurnOwnHashes(benchmark::State& state) { ReportChurn(state, true); }
+
+void ChurnSizes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"blocks", "holders"})->Iterations(1)->Unit(benchmark::kMillisecond);
+}
+BENCHMARK(MemoryAfterChurn)->Apply(ChurnSizes)->Args({100'000, 1})->Args({100'000, 8});
 BENCHMARK(MemoryAfterChurn)
     ->Name("MemoryAfterChurn/full")
-    ->ArgNames({"blocks", "holders"})
-    ->Iterations(1)
-    ->Unit(benchmark::kMillisecond)
+    ->Apply(ChurnSizes)
     ->Args({2'000'000, 1})
     ->Args({2'000'000, 8});
+BENCHMARK(MemoryAfterChurnOwnHashes)
+    ->Name("MemoryAfterChurnOwnHashes/full")
+    ->Apply(ChurnSizes)
+    ->Args({100'000, 4});
+
+// The same harness around nothing: how far its own memory moves the process's between the two
+// readings.
+void MemoryFloor(benchmark::State& state) {
+  for (auto _ : state) {
+    const ChildNumbers numbers = RunInChild([&](ChildNumbers* out) {
+      WarmUp();
+      const uint64_t rss = ProcessRssBytes();
+      const uint64_t heap = HeapBytes();
+      for (uint64_t i = 0; i < 10'000; ++i) benchmark::DoNotOptimize(MakeChain(i, kChainBlocks));
+      *out = {Difference(ProcessRssBytes(), rss), Difference(HeapBytes(), heap)};
+    });
+    state.counters["rss_bytes"] = numbers[0];
+    state.counters["heap_bytes"] = numbers[1];
+  }
+}
+BENCHMARK(MemoryFloor)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace kvroute

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "indexer/base/check.h"
 #include "indexer/index/prefix_index.h"
 
 namespace kvroute {
@@ -24,12 +25,34 @@ BlockChain MakeChain(uint64_t seed, size_t length);
 // The first `shared` blocks of `base`, then `length` blocks of its own.
 BlockChain Extend(const BlockChain& base, size_t shared, uint64_t seed, size_t length);
 
-// Stores blocks [first, end) of the chain; the block before `first` must be held.
-StoreResult StoreBlocks(PrefixIndex* index, StreamId stream, const BlockChain& chain, size_t first,
-                        size_t end);
-StoreResult StoreChain(PrefixIndex* index, StreamId stream, const BlockChain& chain);
+// What follows is for PrefixIndex and for the flat yardstick.
 
-std::vector<StreamId> OpenStreams(PrefixIndex* index, size_t count);
+// Stores blocks [first, end) of the chain; the block before `first` must be held.
+template <typename Index>
+StoreResult StoreBlocks(Index* index, StreamId stream, const BlockChain& chain, size_t first,
+                        size_t end) {
+  StoreRequest request;
+  if (first > 0) request.parent = chain.engine_hashes[first - 1];
+  request.engine_hashes = absl::MakeConstSpan(chain.engine_hashes).subspan(first, end - first);
+  request.local_hashes = absl::MakeConstSpan(chain.locals).subspan(first, end - first);
+  return index->Store(stream, request);
+}
+
+template <typename Index>
+StoreResult StoreChain(Index* index, StreamId stream, const BlockChain& chain) {
+  return StoreBlocks(index, stream, chain, 0, chain.size());
+}
+
+template <typename Index>
+std::vector<StreamId> OpenStreams(Index* index, size_t count) {
+  std::vector<StreamId> streams;
+  for (size_t i = 0; i < count; ++i) {
+    const absl::StatusOr<StreamId> stream = index->Open(CopyMode::kCounted);
+    KVROUTE_CHECK(stream.ok());
+    streams.push_back(*stream);
+  }
+  return streams;
+}
 
 }  // namespace kvroute
 

@@ -2,10 +2,10 @@
 #define KVROUTE_TEST_BENCHMARK_SUPPORT_FLEET_PROFILE_H_
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "indexer/index/prefix_index.h"
+#include "test/benchmark/flat_index.h"
 #include "test/benchmark/support/chains.h"
 #include "tools/workload/random.h"
 
@@ -28,26 +28,38 @@ struct FleetProfile {
   uint64_t seed = 1;
 };
 
-// An index filled in that shape, and queries to ask it. The fill goes round the groups' holders, so
-// no stream's blocks lie together.
+// An index (PrefixIndex or FlatIndex) filled in that shape, and queries to ask it. The fill goes
+// round the groups' holders, so no stream's blocks lie together. Beside it the gate cell: 64
+// prompts of 78 blocks, each held whole by the same 64 of the holders.
+template <typename Index>
 class FleetState {
  public:
-  explicit FleetState(const FleetProfile& profile);
+  static constexpr size_t kGateBlocks = 78;
+  static constexpr size_t kGateHolders = 64;
 
-  PrefixIndex* index() const { return index_.get(); }
-  const std::vector<StreamId>& streams() const { return streams_; }
+  explicit FleetState(uint64_t target_holdings);
+
+  const Index& index() const { return index_; }
   const std::vector<std::vector<PrefixHash>>& queries() const { return queries_; }
+  const std::vector<std::vector<PrefixHash>>& gate_queries() const { return gate_queries_; }
 
  private:
-  void FillGroup(const FleetProfile& profile);
-  void StoreInBatches(const FleetProfile& profile, StreamId stream, const BlockChain& chain);
+  void FillGroup();
+  void FillGateCell();
+  void AddMisses();
+  void StoreInBatches(StreamId stream, const BlockChain& chain);
 
+  FleetProfile profile_;
   SeededRandom random_;
-  std::unique_ptr<PrefixIndex> index_;
+  Index index_;
   std::vector<StreamId> streams_;
   std::vector<std::vector<PrefixHash>> queries_;
+  std::vector<std::vector<PrefixHash>> gate_queries_;
   uint64_t holdings_ = 0;
 };
+
+extern template class FleetState<PrefixIndex>;
+extern template class FleetState<FlatIndex>;
 
 }  // namespace kvroute
 

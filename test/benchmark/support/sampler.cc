@@ -7,7 +7,7 @@
 
 namespace kvroute {
 
-Sampler::Sampler() { samples_ns_.reserve(1 << 16); }
+Sampler::Sampler() : short_(kShortTicks) { long_.reserve(1024); }
 
 const TickClock& Sampler::Clock() {
   static const TickClock clock;
@@ -16,37 +16,40 @@ const TickClock& Sampler::Clock() {
 
 uint64_t Sampler::Allocations() { return ThreadAllocations(); }
 
-void Sampler::Add(uint64_t ticks) {
-  total_ticks_ += ticks;
-  const auto ns = static_cast<float>(Clock().Nanos(ticks));
-  max_ns_ = std::max(max_ns_, ns);
-  if (count_++ % keep_every_ != 0) return;
-  if (samples_ns_.size() == kMaxSamples) {
-    for (size_t i = 0; i < kMaxSamples / 2; ++i) samples_ns_[i] = samples_ns_[2 * i];
-    samples_ns_.resize(kMaxSamples / 2);
-    keep_every_ *= 2;
-  }
-  samples_ns_.push_back(ns);
-  sorted_ = false;
+void Sampler::AddLong(uint64_t ticks) {
+  long_.push_back(ticks);
+  long_sorted_ = false;
 }
 
-void Sampler::AddNanos(double ns) { Add(Clock().Ticks(ns)); }
+void Sampler::AddNanos(double ns) { Add(Clock().Ticks(std::max(ns, 0.0))); }
 
 void Sampler::Merge(const Sampler& other) {
-  samples_ns_.insert(samples_ns_.end(), other.samples_ns_.begin(), other.samples_ns_.end());
+  for (size_t ticks = 0; ticks < kShortTicks; ++ticks) short_[ticks] += other.short_[ticks];
+  long_.insert(long_.end(), other.long_.begin(), other.long_.end());
+  long_sorted_ = false;
   count_ += other.count_;
   total_ticks_ += other.total_ticks_;
   allocations_ += other.allocations_;
-  max_ns_ = std::max(max_ns_, other.max_ns_);
-  sorted_ = false;
 }
 
 double Sampler::Quantile(double q) {
-  if (samples_ns_.empty()) return 0;
-  if (!sorted_) std::sort(samples_ns_.begin(), samples_ns_.end());
-  sorted_ = true;
-  const auto rank = static_cast<size_t>(std::ceil(q * static_cast<double>(samples_ns_.size())));
-  return static_cast<double>(samples_ns_[std::max<size_t>(rank, 1) - 1]);
+  if (count_ == 0) return 0;
+  auto rank = std::max<uint64_t>(
+      1, static_cast<uint64_t>(std::ceil(q * static_cast<double>(count_))));  // from 1
+  for (uint64_t ticks = 0; ticks < kShortTicks; ++ticks) {
+    if (rank <= short_[ticks]) return Clock().Nanos(ticks);
+    rank -= short_[ticks];
+  }
+  if (!long_sorted_) std::sort(long_.begin(), long_.end());
+  long_sorted_ = true;
+  return Clock().Nanos(long_[std::min<uint64_t>(rank, long_.size()) - 1]);
+}
+
+double Sampler::MaxNs() const {
+  if (!long_.empty()) return Clock().Nanos(*std::max_element(long_.begin(), long_.end()));
+  uint64_t ticks = kShortTicks - 1;
+  while (ticks > 0 && short_[ticks] == 0) --ticks;
+  return Clock().Nanos(ticks);
 }
 
 double Sampler::MeanNs() const {
@@ -54,14 +57,15 @@ double Sampler::MeanNs() const {
 }
 
 void Sampler::Report(benchmark::State* state, const std::string& prefix) {
+  if (count_ == 0) return;
   state->counters[prefix + "mean_ns"] = MeanNs();
   state->counters[prefix + "p50_ns"] = Quantile(0.5);
   state->counters[prefix + "p90_ns"] = Quantile(0.9);
   state->counters[prefix + "p99_ns"] = Quantile(0.99);
   state->counters[prefix + "p999_ns"] = Quantile(0.999);
-  state->counters[prefix + "max_ns"] = static_cast<double>(max_ns_);
+  state->counters[prefix + "max_ns"] = MaxNs();
   state->counters[prefix + "allocs_per_op"] =
-      count_ == 0 ? 0 : static_cast<double>(allocations_) / static_cast<double>(count_);
+      static_cast<double>(allocations_) / static_cast<double>(count_);
 }
 
 void MeasureFloor(benchmark::State& state) {
