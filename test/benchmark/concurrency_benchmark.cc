@@ -53,22 +53,35 @@ class Load {
   std::vector<StreamId> writer_streams_;
 };
 
-struct Switches {
-  static Switches Now() {
+// Of the whole process so far.
+struct Usage {
+  static Usage Now() {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
-    return {static_cast<double>(usage.ru_nvcsw), static_cast<double>(usage.ru_nivcsw)};
+    const auto seconds = [](const timeval& time) {
+      return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+    };
+    return {static_cast<double>(usage.ru_nvcsw), static_cast<double>(usage.ru_nivcsw),
+            seconds(usage.ru_utime) + seconds(usage.ru_stime)};
   }
   double waited = 0;     // a thread gave its core up: it waited for a lock
   double preempted = 0;  // its core was taken away
+  double processor_s = 0;
 };
 
 struct Tally {
   Sampler queries;
   Sampler writes;  // a store and a removal each
   double elapsed_s = 0;
-  Switches switches;
+  Usage usage;
+  double cores_s = 0;  // processor time it could have had
 
+  void AddUsage(const Tally& other) {
+    usage.processor_s += other.usage.processor_s;
+    cores_s += other.cores_s;
+  }
+  // 1: nothing else ran on the cores; less: the figures say more about the machine.
+  double CpuShare() const { return usage.processor_s / cores_s; }
   double QueriesPerS() const { return static_cast<double>(queries.count()) / elapsed_s; }
   double WritesPerS() const { return static_cast<double>(writes.count()) / elapsed_s; }
 };
@@ -97,15 +110,18 @@ Tally RunFor(Load* load, size_t readers, size_t writers, std::chrono::nanosecond
       });
     }
     begun.arrive_and_wait();
-    const Switches before = Switches::Now();
+    const Usage before = Usage::Now();
     const auto start = std::chrono::steady_clock::now();
     std::this_thread::sleep_for(stretch);  // the length of the measurement, not a condition
     stop.store(true);
     threads.clear();
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    const Switches after = Switches::Now();
+    const Usage after = Usage::Now();
     total.elapsed_s = elapsed.count();
-    total.switches = {after.waited - before.waited, after.preempted - before.preempted};
+    total.usage = {after.waited - before.waited, after.preempted - before.preempted,
+                   after.processor_s - before.processor_s};
+    total.cores_s = total.elapsed_s * static_cast<double>(std::min<size_t>(
+                                          readers + writers, std::thread::hardware_concurrency()));
   }
   for (const Tally& tally : tallies) {
     total.queries.Merge(tally.queries);
@@ -131,8 +147,9 @@ void Concurrency(benchmark::State& state) {
     tally.queries.Report(&state, "query_");
     tally.writes.Report(&state, "write_");
     const auto operations = static_cast<double>(tally.queries.count() + tally.writes.count());
-    state.counters["waits_per_million_ops"] = 1e6 * tally.switches.waited / operations;
-    state.counters["preemptions_per_million_ops"] = 1e6 * tally.switches.preempted / operations;
+    state.counters["cpu_share"] = tally.CpuShare();
+    state.counters["waits_per_million_ops"] = 1e6 * tally.usage.waited / operations;
+    state.counters["preemptions_per_million_ops"] = 1e6 * tally.usage.preempted / operations;
   }
 }
 BENCHMARK(Concurrency)
@@ -162,9 +179,12 @@ void QueriesBesideWriter(benchmark::State& state) {
       busy.queries.Merge(beside.queries);
       busy.writes.Merge(beside.writes);
       busy.elapsed_s += beside.elapsed_s;
+      busy.AddUsage(alone);
+      busy.AddUsage(beside);
     }
     idle.queries.Report(&state, "idle_");
     busy.queries.Report(&state, "busy_");
+    state.counters["cpu_share"] = busy.CpuShare();
     state.counters["p99_ratio"] = Median(ratios);
     state.counters["writes_per_s"] = busy.WritesPerS();
   }
@@ -176,14 +196,21 @@ BENCHMARK(QueriesBesideWriter)->Iterations(1)->Unit(benchmark::kMillisecond);
 void SecondCore(benchmark::State& state) {
   Load load(1);
   for (auto _ : state) {
+    Tally all;
+    const auto run = [&](size_t readers, size_t writers) {
+      Tally tally = RunFor(&load, readers, writers, kStretch);
+      all.AddUsage(tally);
+      return tally;
+    };
     std::vector<double> queries, writes, two_readers, mixed;
     for (int turn = 0; turn < kTurns; ++turn) {
-      queries.push_back(RunFor(&load, 1, 0, kStretch).QueriesPerS());
-      writes.push_back(RunFor(&load, 0, 1, kStretch).WritesPerS());
-      two_readers.push_back(RunFor(&load, 2, 0, kStretch).QueriesPerS() / queries.back());
-      const Tally both = RunFor(&load, 1, 1, kStretch);
+      queries.push_back(run(1, 0).QueriesPerS());
+      writes.push_back(run(0, 1).WritesPerS());
+      two_readers.push_back(run(2, 0).QueriesPerS() / queries.back());
+      const Tally both = run(1, 1);
       mixed.push_back(both.QueriesPerS() / queries.back() + both.WritesPerS() / writes.back());
     }
+    state.counters["cpu_share"] = all.CpuShare();
     state.counters["two_readers_speedup"] = Median(two_readers);
     state.counters["reader_and_writer_speedup"] = Median(mixed);
     state.counters["queries_per_s"] = Median(queries);

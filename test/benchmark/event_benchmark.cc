@@ -119,7 +119,9 @@ void DriveLanes(benchmark::State& state, size_t lanes, const std::vector<WireEve
     state.counters["events_per_s"] = total / elapsed;
     state.counters["blocks_per_s"] = total * kThroughputBlocks / elapsed;
     state.counters["error_rate"] = static_cast<double>(failed.load()) / total;
-    state.counters["cores_used"] = (ProcessorSeconds() - processor) / elapsed;
+    const double cores_used = (ProcessorSeconds() - processor) / elapsed;
+    state.counters["cores_used"] = cores_used;
+    state.counters["cpu_share"] = cores_used / static_cast<double>(lanes);
   }
 }
 

@@ -19,13 +19,15 @@ def _parser():
     parser.add_argument("--json", help="write the report there")
     parser.add_argument("--metrics", metavar="URL", help="judge a live server by its /metrics instead")
     parser.add_argument("--seconds", type=float, default=10, help="between the two scrapes")
+    parser.add_argument("run", nargs="*", metavar="COMMAND", help="runs it between the two scrapes instead (after --)")
     for what, p50, p90, p99 in (("event", 0.5, 1, 2), ("routing", 0.25, 0.5, 1)):
         for name, default in (("p50", p50), ("p90", p90), ("p99", p99)):
             parser.add_argument(f"--{what}-{name}-ms", type=float, default=default)
-    parser.add_argument("--events-per-s", type=float, default=8000)
+    parser.add_argument("--events-per-s", type=float, default=8000, help="0: not judged")
     parser.add_argument("--error-percent", type=float, default=0.5)
     parser.add_argument("--memory-percent", type=float, default=80)
-    parser.add_argument("--memory-limit-bytes", type=float, default=0, help="0: not judged")
+    parser.add_argument("--memory-limit-bytes", type=float, default=0, 
+                        help="default: what this machine allows, when the server is on it; else not judged")
     return parser
 
 
@@ -34,11 +36,11 @@ def _limits(options):
         return {q: getattr(options, f"{what}_p{q * 100:.0f}_ms") for q in (0.5, 0.9, 0.99)}
     return live_metrics.Limits(quantiles("event"), quantiles("routing"), options.events_per_s,
                                options.error_percent, options.memory_percent,
-                               options.memory_limit_bytes)
+                               options.memory_limit_bytes or live_metrics.local_memory_limit(options.metrics))
 
 
 def _live(options):
-    checks = live_metrics.watch(options.metrics, options.seconds, _limits(options))
+    checks = live_metrics.watch(options.metrics, options.seconds, options.run, _limits(options))
     failed = any(not check.passed for check in checks)
     return failed, live_metrics.render(checks), {"failed": failed,
                                                  "checks": [check.to_json() for check in checks]}

@@ -1,4 +1,5 @@
-"""`perf script` on standard input, a flame graph as SVG on standard output."""
+"""A flame graph as SVG on standard output, of `perf script` on standard input or, with --folded, of lines `a;b;c COUNT`
+(what `heaptrack_print -F` writes: the counts are bytes or calls)."""
 
 import html
 import re
@@ -10,17 +11,25 @@ _PALETTE = ("#e4572e", "#f08a4b", "#f3a712", "#d98032", "#c8553d")
 
 
 def read_stacks(lines):
-    """Yields each sample's functions, outermost first."""
+    """Yields each sample's functions, outermost first, and 1."""
     frames = []
     for line in lines:
         match = _FRAME.match(line)
         if match:
             frames.append(match.group(1))
         elif not line.strip() and frames:
-            yield frames[::-1]
+            yield frames[::-1], 1
             frames = []
     if frames:
-        yield frames[::-1]
+        yield frames[::-1], 1
+
+
+def read_folded(lines):
+    """Yields each stack's functions, outermost first, and its count."""
+    for line in lines:
+        stack, _, count = line.strip().rpartition(" ")
+        if stack and count.isdigit() and int(count) > 0:
+            yield [frame for frame in stack.split(";") if frame], int(count)
 
 
 class Node:
@@ -29,14 +38,14 @@ class Node:
         self.children = {}
 
 
-def build(stacks):
+def build(weighted_stacks):
     root = Node()
-    for stack in stacks:
+    for stack, weight in weighted_stacks:
         node = root
-        node.samples += 1
+        node.samples += weight
         for name in stack:
             node = node.children.setdefault(name, Node())
-            node.samples += 1
+            node.samples += weight
     return root
 
 
@@ -71,4 +80,5 @@ def render(root):
 
 if __name__ == "__main__":
     sys.setrecursionlimit(10_000)
-    print(render(build(read_stacks(sys.stdin))))
+    read = read_folded if "--folded" in sys.argv[1:] else read_stacks
+    print(render(build(read(sys.stdin))))

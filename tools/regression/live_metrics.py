@@ -2,9 +2,13 @@
 
 import dataclasses
 import math
+import os
 import re
+import subprocess
+import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from tools.regression.results import UnusableInput
@@ -98,31 +102,46 @@ def _at_most(what, value, limit):
     return Check(what, value, limit, value <= limit)
 
 
-def judge(before, after, elapsed_s, limits):
-    """Checks of everything that was observed between the scrapes; UnusableInput when nothing was."""
-    checks = []
-    for what, name, bounds, labels in (
-            ("event", "kvroute_apply_duration_seconds", limits.event_ms, {}),
-            ("routing", "kvroute_request_duration_seconds", limits.routing_ms, {"method": "Route"})):
+# Both answer the same question; a gateway uses one or the other.
+_ROUTING = ("Route", "Score")
+_COUNTERS = ("kvroute_events_total", "kvroute_events_skipped_total", "kvroute_batches_rejected_total",
+             "kvroute_requests_total")
+
+
+def _grown(before, after):
+    grown = {name: total(after, name) - total(before, name) for name in _COUNTERS}
+    for name, value in grown.items():
+        if value < 0:
+            raise UnusableInput(f"{name} fell between the two scrapes: the server restarted")
+    return grown
+
+
+def _latencies(before, after, limits):
+    histograms = [("event", "kvroute_apply_duration_seconds", limits.event_ms, {})]
+    histograms += [(f"routing ({method})", "kvroute_request_duration_seconds", limits.routing_ms, {"method": method})
+                   for method in _ROUTING]
+    for what, name, bounds, labels in histograms:
         for q, limit in sorted(bounds.items()):
             seconds = quantile(before, after, name, q, **labels)
             if seconds is not None:
-                checks.append(_at_most(f"{what} p{q * 100:g} ms", seconds * 1e3, limit))
-    grown = {name: total(after, name) - total(before, name)
-             for name in ("kvroute_events_total", "kvroute_events_skipped_total",
-                          "kvroute_batches_rejected_total", "kvroute_requests_total")}
-    if grown["kvroute_events_total"] > 0:
-        rate = grown["kvroute_events_total"] / elapsed_s
-        checks.append(Check("events per s", rate, limits.events_per_s, rate >= limits.events_per_s))
+                yield _at_most(f"{what} p{q * 100:g} ms", seconds * 1e3, limit)
+
+
+def judge(before, after, elapsed_s, limits):
+    """Checks of everything that was observed between the scrapes; UnusableInput when nothing was."""
+    grown = _grown(before, after)
+    checks = list(_latencies(before, after, limits))
     if not checks:
         raise UnusableInput("neither events nor routing calls between the two scrapes: nothing to judge")
+    if limits.events_per_s > 0:  # none at all is too few
+        rate = grown["kvroute_events_total"] / elapsed_s
+        checks.append(Check("events per s", rate, limits.events_per_s, rate >= limits.events_per_s))
     failed_calls = (total_except(after, "kvroute_requests_total", "code", _SERVER_FAULTS_EXCLUDED) -
                     total_except(before, "kvroute_requests_total", "code", _SERVER_FAULTS_EXCLUDED))
     errors = (grown["kvroute_events_skipped_total"] + grown["kvroute_batches_rejected_total"] +
               failed_calls)
-    handled = (grown["kvroute_events_total"] + grown["kvroute_events_skipped_total"] +
-               grown["kvroute_batches_rejected_total"] + grown["kvroute_requests_total"])
-    checks.append(_at_most("errors %", 100 * errors / handled, limits.error_percent))
+    handled = sum(grown.values())
+    checks.append(_at_most("errors %", 100 * errors / handled if handled else 0.0, limits.error_percent))
     if limits.memory_limit_bytes > 0:
         resident = total(after, "process_resident_memory_bytes")
         checks.append(_at_most("memory % of its limit", 100 * resident / limits.memory_limit_bytes,
@@ -130,9 +149,27 @@ def judge(before, after, elapsed_s, limits):
     return checks
 
 
-def watch(url, seconds, limits):
+def local_memory_limit(url):
+    """What this machine or container allows, when the server is on it; else 0."""
+    if urllib.parse.urlsplit(url).hostname not in ("localhost", "127.0.0.1", "::1"):
+        return 0
+    try:
+        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
+            return float(file.read())
+    except (OSError, ValueError):  # no cgroup, or "max"
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def watch(url, seconds, command, limits):
+    """Judges what happens while `command` runs, or for so many seconds without one."""
     before, start = scrape(url), time.monotonic()
-    time.sleep(seconds)
+    if command:
+        try:
+            subprocess.run(command, check=True, stdout=sys.stderr)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise UnusableInput(f"the run between the scrapes failed: {error}") from error
+    else:
+        time.sleep(seconds)
     return judge(before, scrape(url), time.monotonic() - start, limits)
 
 

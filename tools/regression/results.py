@@ -22,16 +22,31 @@ def _add(samples, name, value):
         samples.setdefault(name, []).append(float(value))
 
 
+def benchmark_name(run_name):
+    return run_name.replace("/iterations:1", "")
+
+
+def _loops_on_one_thread(entry):
+    """Whether its processor time is all it needed of its wall time."""
+    return "/iterations:1" not in entry["run_name"] and "/real_time" not in entry["run_name"] and \
+        entry.get("real_time", 0) > 0
+
+
 def from_google_benchmark(document):
-    """Samples of one --benchmark_out file: `<benchmark>:<counter>`, and `:cpu_time_ns` where it has no times of its own."""
+    """Samples of one --benchmark_out file: `<benchmark>:<counter>`, and `:cpu_time_ns` where it has no times of its own.
+
+    `:cpu_share` is processor time over wall time: well below 1, something else had the core meanwhile.
+    """
     samples = {}
     for entry in document.get("benchmarks", []):
         if entry.get("run_type") == "aggregate" or entry.get("error_occurred"):
             continue
-        name = entry["run_name"].replace("/iterations:1", "")
+        name = benchmark_name(entry["run_name"])
         counters = {key: value for key, value in entry.items() if key not in _NOT_METRICS}
         for key, value in counters.items():
             _add(samples, f"{name}:{key}", value)
+        if "cpu_share" not in counters and _loops_on_one_thread(entry):
+            _add(samples, f"{name}:cpu_share", entry["cpu_time"] / entry["real_time"])
         if not counters:
             scale = _NANOSECONDS[entry.get("time_unit", "ns")]
             _add(samples, f"{name}:cpu_time_ns", entry["cpu_time"] * scale)
@@ -50,6 +65,9 @@ def from_replay(document, name):
         _add(samples, f"{name}:block_ops_per_s", run["block_ops_per_s"])
         _add(samples, f"{name}:requested_block_ops_per_s", run["requested_block_ops_per_s"])
         _add(samples, f"{name}:rss_bytes_per_holding", run["memory"]["rss_bytes_per_holding"])
+        _add(samples, f"{name}:rss_bytes", run["memory"]["rss_growth_bytes"])
+        if "cpu_share" in run:
+            _add(samples, f"{name}:cpu_share", run["cpu_share"])
     return samples
 
 

@@ -4,7 +4,7 @@ import random
 import tempfile
 import unittest
 
-from tools.regression import check, compare
+from tools.regression import check, compare, metrics
 from tools.regression.results import UnusableInput
 from tools.regression.statistics_tests import mann_whitney_p
 
@@ -26,7 +26,7 @@ def measure(rng, factors=None, repetitions=9):
     samples = {}
     for metric, value in BASE.items():
         value *= (factors or {}).get(metric, 1.0)
-        higher = compare.direction_of(metric) is compare.Direction.HIGHER_IS_BETTER
+        higher = metrics.direction_of(metric) is metrics.Direction.HIGHER_IS_BETTER
         values = []
         for _ in range(repetitions):
             noise = rng.lognormvariate(0, 0.02)
@@ -95,12 +95,53 @@ class CompareTest(unittest.TestCase):
         self.assertNotIn("Match/blocks:512:max_ns", judged)
         self.assertNotIn("MatchFloor:p50_ns", judged)
 
+    def spared(self, metric, baseline, current, **others):
+        before, after = {metric: baseline}, {metric: current}
+        for counter, (old, new) in others.items():
+            name = metric.rsplit(":", 1)[0] + ":" + counter
+            before[name], after[name] = [old] * len(baseline), [new] * len(current)
+        return compare.compare_metric(metric, before, after, 0.1).spared
+
+    def test_what_is_as_good_at_its_best_is_noise(self):
+        quiet, noisy = [100, 101, 102, 103, 104], [102, 118, 120, 125, 131]
+        self.assertEqual(self.spared("A:p50_ns", quiet, noisy), "as good at its best")
+        self.assertEqual(self.spared("A:p50_ns", quiet, [112, 118, 120, 125, 131]), "")
+
+    def test_what_cannot_be_told_apart_is_spared(self):
+        memory = [6e6] * 5
+        self.assertIn("told apart", self.spared("A:rss_bytes", memory, [8e6] * 5))
+        self.assertEqual(self.spared("A:rss_bytes", [60e6] * 5, [67.2e6] * 5), "")
+        self.assertIn("told apart", self.spared("A:rss_bytes_per_holding", [60] * 5, [80] * 5, rss_bytes=(6e6, 8e6)))
+        self.assertEqual(self.spared("A:rss_bytes_per_holding", [30] * 5, [33.6] * 5, rss_bytes=(60e6, 67e6)), "")
+        self.assertIn("told apart", self.spared("A:recovery_ms", [0] * 5, [4] * 5))
+
+    def test_a_shared_machine_spoils_tails_and_not_medians(self):
+        slow = [x * 1.5 for x in (1000, 1001, 1002, 1003, 1004)]
+        fast = [1000, 1001, 1002, 1003, 1004]
+        self.assertIn("shared", self.spared("A:p99_ns", fast, slow, cpu_share=(1, 0.8)))
+        self.assertIn("shared", self.spared("A:p99_ns", fast, slow, foreign_cores=(0, 0.9)))
+        self.assertEqual(self.spared("A:p99_ns", fast, slow, cpu_share=(1, 0.98), foreign_cores=(0, 0.1)), "")
+        self.assertEqual(self.spared("A:p50_ns", fast, slow, cpu_share=(1, 0.5), foreign_cores=(0, 0.9)), "")
+
+    def test_rates_are_compared_by_processor_time(self):
+        def compared(share):
+            before = {"A:events_per_s": [1e6] * 5, "A:cpu_share": [1.0] * 5}
+            after = {"A:events_per_s": [0.7e6] * 5, "A:cpu_share": [share] * 5}
+            return compare.compare_metric("A:events_per_s", before, after, 0.1)
+        self.assertFalse(compared(0.7).fails)
+        self.assertAlmostEqual(compared(0.7).worse, 0)
+        self.assertTrue(compared(1.0).fails)
+
     def test_every_kind_of_metric_has_the_right_direction(self):
-        lower = ("X:p99_ns", "X:store_ns_per_block", "X:recovery_ms", "X:index_bytes_per_block", "X:error_rate")
+        lower = ("X:p99_ns", "X:store_ns_per_block", "X:recovery_ms", "X:index_bytes_per_block", "X:error_rate",
+                 "X:further_holder_rss_bytes", "X:growth_ratio")
         higher = ("X:events_per_s", "SecondCore:two_readers_speedup", "RouteUnary:echo_share")
-        self.assertEqual({compare.direction_of(m) for m in lower}, {compare.Direction.LOWER_IS_BETTER})
-        self.assertEqual({compare.direction_of(m) for m in higher}, {compare.Direction.HIGHER_IS_BETTER})
-        self.assertEqual(compare.direction_of("X:matches"), compare.Direction.NOT_JUDGED)
+        ignored = ("X:matches", "X:cpu_share", "MatchFlat/a:1:p50_ns", "Unary/sync_echo/threads:8:items_per_second",
+                   "replay/conversation/flat:block_ops_per_s", "Concurrency/in_flight:500:query_mean_ns")
+        for direction, names in ((metrics.Direction.LOWER_IS_BETTER, lower),
+                                 (metrics.Direction.HIGHER_IS_BETTER, higher),
+                                 (metrics.Direction.NOT_JUDGED, ignored)):
+            self.assertEqual({metrics.direction_of(name) for name in names}, {direction})
 
     def test_nothing_in_common_is_unusable(self):
         with self.assertRaises(UnusableInput):

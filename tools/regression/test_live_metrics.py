@@ -44,7 +44,7 @@ class JudgeTest(unittest.TestCase):
     def test_each_limit_is_found_broken(self):
         start = exposition()
         self.assertFalse(judge(start, exposition(events=9000, slow_events=200))["event p99 ms"].passed)
-        self.assertFalse(judge(start, exposition(events=9000, slow_routes=5, routes=90))["routing p99 ms"].passed)
+        self.assertFalse(judge(start, exposition(events=9000, slow_routes=5, routes=90))["routing (Route) p99 ms"].passed)
         self.assertFalse(judge(start, exposition(events=7000))["events per s"].passed)
         self.assertFalse(judge(start, exposition(events=9000, skipped=100))["errors %"].passed)
         self.assertFalse(judge(start, exposition(events=9000, failed=100))["errors %"].passed)
@@ -54,6 +54,17 @@ class JudgeTest(unittest.TestCase):
         samples = live_metrics.parse(exposition(events=50, slow_events=50))
         value = live_metrics.quantile({}, samples, "kvroute_apply_duration_seconds", 0.75)
         self.assertAlmostEqual(value, 0.0075)
+
+    def test_no_events_at_all_is_too_few(self):
+        self.assertFalse(judge(exposition(), exposition(routes=100))["events per s"].passed)
+
+    def test_a_restart_between_the_scrapes_cannot_be_judged(self):
+        with self.assertRaisesRegex(UnusableInput, "restarted"):
+            judge(exposition(events=500, routes=9), exposition(events=100, routes=50))
+
+    def test_the_memory_limit_of_another_machine_is_not_guessed(self):
+        self.assertEqual(live_metrics.local_memory_limit("http://kvroute.example:9108/metrics"), 0)
+        self.assertGreater(live_metrics.local_memory_limit("http://127.0.0.1:9108/metrics"), 1e8)
 
     def test_an_idle_server_cannot_be_judged(self):
         with self.assertRaises(UnusableInput):
@@ -79,14 +90,14 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 
 class CommandTest(unittest.TestCase):
-    def watch(self, pages):
+    def watch(self, pages, *command):
         Server.pages = list(pages)
         server = http.server.HTTPServer(("127.0.0.1", 0), Server)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
             return check.main(["--metrics", f"http://127.0.0.1:{server.server_port}/metrics", "--seconds", "0",
-                               "--events-per-s", "1"])
+                               "--events-per-s", "1", "--", *command])
         finally:
             server.shutdown()
             thread.join()
@@ -96,6 +107,8 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(self.watch([exposition(), exposition(events=100)]), 0)
         self.assertEqual(self.watch([exposition(), exposition(events=100, slow_events=50)]), 1)
         self.assertEqual(self.watch([exposition(), exposition()]), 2)
+        self.assertEqual(self.watch([exposition(), exposition(events=100)], "true"), 0)
+        self.assertEqual(self.watch([exposition(), exposition(events=100)], "false"), 2)
         self.assertEqual(self.watch(["no metrics at all"]), 2)
         self.assertEqual(check.main(["--metrics", "http://127.0.0.1:1/metrics", "--seconds", "0"]), 2)
 

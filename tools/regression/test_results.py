@@ -25,19 +25,20 @@ def times(operations=10):
 
 REPLAY = {"runs": [{"query": times(), "query_with_chaining": times(), "store": times(), "remove": times(),
                     "clear": times(0), "block_ops_per_s": 31e6, "requested_block_ops_per_s": 35e6,
-                    "memory": {"rss_bytes_per_holding": 28.0}}]}
+                    "cpu_share": 0.98, "memory": {"rss_bytes_per_holding": 28.0, "rss_growth_bytes": 28e6}}]}
 
 
 class ReadTest(unittest.TestCase):
     def test_google_benchmark(self):
         self.assertEqual(results.from_google_benchmark(GOOGLE), {
             "Match/blocks:8:p50_ns": [400.0, 420.0], "Match/blocks:8:allocs_per_op": [0.0, 0.0],
-            "Burst:cpu_time_ns": [2e6]})
+            "Match/blocks:8:cpu_share": [0.9375, 0.9375], "Burst:cpu_time_ns": [2e6]})
 
     def test_replay(self):
         samples = results.from_replay(REPLAY, "replay/conversation/runs")
         self.assertEqual(samples["replay/conversation/runs:block_ops_per_s"], [31e6])
         self.assertEqual(samples["replay/conversation/runs:store_ns_per_block"], [0.5])
+        self.assertEqual(samples["replay/conversation/runs:cpu_share"], [0.98])
         self.assertNotIn("replay/conversation/runs:clear_p50_ns", samples)
 
 

@@ -65,6 +65,13 @@ match 1 100.1: 1 cycles:
         self.assertIn("operator&lt;&lt; &lt;char&gt;: 1 of 2 samples, 50.0%", svg)
         self.assertEqual(svg.count("<rect"), 4)
 
+    def test_reads_weighted_stacks(self):
+        lines = ["main;Grow;operator new 300", "main;Fill 100", "no count", "main;Idle 0", ""]
+        root = flamegraph.build(flamegraph.read_folded(lines))
+        self.assertEqual(root.children["main"].samples, 400)
+        self.assertEqual(root.children["main"].children["Grow"].samples, 300)
+        self.assertNotIn("Idle", root.children["main"].children)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,6 +1,7 @@
 #include "tools/replay/closed_loop.h"
 
 #include <algorithm>
+#include <ctime>
 #include <vector>
 
 #include "tools/replay/replay_streams.h"
@@ -8,6 +9,12 @@
 
 namespace kvroute {
 namespace {
+
+double ThreadProcessorSeconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
 
 class ClosedLoop {
  public:
@@ -22,9 +29,12 @@ class ClosedLoop {
     const size_t first_timed = second_half_only ? corpus_.operations.size() / 2 : 0;
     for (size_t i = 0; i < first_timed; ++i) Apply(corpus_.operations[i]);
     Forget();
+    const double processor_s = ThreadProcessorSeconds();
     const uint64_t start = TickClock::Now();
     for (size_t i = first_timed; i < corpus_.operations.size(); ++i) Apply(corpus_.operations[i]);
-    run_.elapsed_s = clock_.Nanos(TickClock::Now() - start - untimed_ticks_) * 1e-9;
+    const uint64_t ticks = TickClock::Now() - start;
+    run_.elapsed_s = clock_.Nanos(ticks - untimed_ticks_) * 1e-9;
+    run_.cpu_share = (ThreadProcessorSeconds() - processor_s) / (clock_.Nanos(ticks) * 1e-9);
     return Summarise();
   }
 

@@ -68,6 +68,8 @@ nlohmann::json RunJson(const ReplayRun& run) {
     json["open"] = {{"window_s", run.open->window_s},
                     {"issue_span_s", run.open->issue_span_s},
                     {"kept_up", run.open->KeptUp(run.elapsed_s)}};
+  } else {
+    json["cpu_share"] = run.cpu_share;
   }
   return json;
 }

@@ -35,6 +35,9 @@ struct ReplayRun {
   OperationTimes remove;
   OperationTimes clear;
   double elapsed_s = 0;          // first operation issued to last completed
+  // Processor time over wall time of what was timed; well below 1, something else ran on the core
+  // meanwhile. Closed loop only.
+  double cpu_share = 0;
   uint64_t verified_blocks = 0;  // of the queries: up to the deepest match
   uint64_t checksum = 0;  // sum over queries and matches of blocks x (worker + 1); closed loop only
 

@@ -1,0 +1,90 @@
+"""What a metric's name says: its direction, how fine a difference it can show, and whether a shared core spoils it."""
+
+import enum
+import re
+import statistics
+
+
+class Direction(enum.Enum):
+    LOWER_IS_BETTER = "lower"
+    HIGHER_IS_BETTER = "higher"
+    NOT_JUDGED = "none"
+
+
+# First match decides. Not judged: the harness's own floor; yardsticks, whose speed is not ours; what a few interrupts
+# decide (maxima, the last permille); times of more threads than cores, which are the scheduler's, but for the median.
+_DIRECTIONS = [
+    (r"(Floor|Flat|MsgpackCxxWalk|_echo|^replay/\w+/(flat|none):)", Direction.NOT_JUDGED),
+    (r"(max_ns|max_running_ns|p999_ns|deepest_queue|cpu_share|cores_used|foreign_cores|_million_ops)$", Direction.NOT_JUDGED),
+    (r":idle_", Direction.NOT_JUDGED),
+    (r"^Concurrency/.*(mean|p90|p99)_ns$", Direction.NOT_JUDGED),
+    (r"^BurstLoad.*:(mean|p90|p99)_ns$", Direction.NOT_JUDGED),
+    (r"(_per_s|_per_second|speedup|hit_rate|correct_share|echo_share)$", Direction.HIGHER_IS_BETTER),
+    (r"(_ns|_ns_per_block|_ms|_bytes|bytes_per_[a-z]+|allocs_per_op|error_rate|failed"
+     r"|_ratio)$", Direction.LOWER_IS_BETTER),
+]
+# Differences up to these, in the metric's unit, are no differences.
+_RESOLUTIONS = [
+    (r"p99_ns$", 150),          # a cache miss: whose line it was that had to go is chance
+    (r"_ms$", 10),              # a time slice or two
+    (r"p99_ratio$", 0.3),
+    (r"rss_bytes$", 4 << 20),   # two huge pages
+]
+# What a core that was taken away now and then changes in proportion; and what it changes in no way that can be corrected.
+_MEAN_OR_RATE = re.compile(r"(mean_ns|ns_per_block|_per_s|_per_second)$")
+_TAIL = re.compile(r"(p90_ns|p99_ns|p99_ratio|speedup|_ms)$")
+_PER_ITEM = re.compile(r"(further_holder_)?rss_bytes(_per_[a-z]+)?$")
+# Benchmarks of which every time depends on what ran beside what.
+_SIDE_BY_SIDE = re.compile(r"^(Concurrency|QueriesBesideWriter|SecondCore)\b")
+
+
+def direction_of(metric):
+    for pattern, direction in _DIRECTIONS:
+        if re.search(pattern, metric):
+            return direction
+    return Direction.NOT_JUDGED
+
+
+def is_allocations(metric):
+    return metric.endswith("allocs_per_op")
+
+
+def _of_same_benchmark(metric, counter, samples):
+    values = samples.get(metric.rsplit(":", 1)[0] + ":" + counter)
+    return statistics.median(values) if values else None
+
+
+def resolution_of(metric, samples):
+    """`samples`: of the result that has the metric."""
+    if _PER_ITEM.search(metric) and not metric.endswith(":rss_bytes"):
+        total = _of_same_benchmark(metric, "rss_bytes", samples)
+        each = statistics.median(samples[metric])
+        return (4 << 20) * each / total if total and total > 0 else 0.0
+    for pattern, resolution in _RESOLUTIONS:
+        if re.search(pattern, metric):
+            return resolution
+    return 0.0
+
+
+def is_disturbed(metric, samples):
+    """Whether the machine did something else meanwhile that spoils this metric and cannot be corrected."""
+    share = _of_same_benchmark(metric, "cpu_share", samples)
+    foreign = _of_same_benchmark(metric, "foreign_cores", samples)
+    if _TAIL.search(metric):  # a busy sibling core is enough
+        return (share is not None and share < 0.9) or (foreign is not None and foreign > 0.25)
+    if share is None or is_allocations(metric):
+        return False
+    if _SIDE_BY_SIDE.search(metric):
+        return share < 0.9
+    return share < 0.85 and _MEAN_OR_RATE.search(metric) is not None
+
+
+def values_of(metric, samples):
+    """To be compared: means and rates by processor time instead of wall time, where that is known."""
+    values = samples[metric]
+    shares = samples.get(metric.rsplit(":", 1)[0] + ":cpu_share")
+    if not (shares and len(shares) == len(values) and _MEAN_OR_RATE.search(metric)):
+        return values
+    if direction_of(metric) is Direction.HIGHER_IS_BETTER:
+        return [value / max(share, 0.01) for value, share in zip(values, shares)]
+    return [value * share for value, share in zip(values, shares)]

@@ -1,0 +1,115 @@
+"""scripts/prove-gate: shows on real measurements that check-regression catches what it must and lets pass what it must.
+
+A/A: the same build measured again and again; no comparison with the first measurement may fail. Planted: 12 % worse in
+latency, throughput or memory, put into a copy of a measurement; each must fail, and nothing else may.
+"""
+
+import argparse
+import copy
+import os
+import re
+import sys
+
+from tools.regression import bench, compare, metrics
+from tools.regression.metrics import Direction
+from tools.regression.results import UnusableInput, load
+
+PLANTED = 0.12
+THRESHOLD = 0.1
+# Short, and something of every family.
+SHORT = ("^(Match/blocks:512/holders:64/chains:64|Match/blocks:78/holders:1/chains:1024|MatchMiss/prompts:1$"
+         "|LargePrefix/tokens:8192|FleetMix/holdings|EventProcessingLatency/blocks:(1|8|64)$"
+         "|EventThroughput/workers:16/lanes:1/|MemoryUsage/distinct:1000000/|Decode/vllm_map/blocks_per_event:64"
+         "|Concurrency/in_flight:10/|replay/runs)")
+KINDS = {"latency": r":\w*p50_ns$", "throughput": r"_per_s$", "memory": r"bytes(_per_[a-z]+)?$"}
+
+
+def plant(document, chosen):
+    """A copy in which the chosen metrics are 12 % worse."""
+    worse = copy.deepcopy(document)
+    for metric in chosen:
+        higher = metrics.direction_of(metric) is Direction.HIGHER_IS_BETTER
+        factor = 1 - PLANTED if higher else 1 + PLANTED
+        worse["samples"][metric] = [value * factor for value in worse["samples"][metric]]
+    return worse
+
+
+def judged(document, kind):
+    return [metric for metric, values in document["samples"].items()
+            if re.search(KINDS[kind], metric) and metrics.direction_of(metric) is not Direction.NOT_JUDGED
+            and sorted(values)[len(values) // 2] > 0]
+
+
+def prove_planted(documents):
+    """(kind, planted, caught, spared: why, false alarms) of every kind, over all documents."""
+    for kind in KINDS:
+        planted, caught, spared, false_alarms = 0, 0, {}, 0
+        for document in documents:
+            chosen = judged(document, kind)
+            report = compare.compare(document, plant(document, chosen), THRESHOLD)
+            rows = {row.metric: row for row in report.comparisons}
+            planted += len(chosen)
+            caught += sum(rows[metric].fails for metric in chosen)
+            for metric in chosen:
+                if rows[metric].spared:
+                    spared.setdefault(rows[metric].spared, set()).add(metric)
+            false_alarms += sum(row.metric not in chosen for row in report.failures)
+        yield kind, planted, caught, spared, false_alarms
+
+
+def prove_same_code(documents):
+    """[failures] of each comparison with the first."""
+    return [compare.compare(documents[0], other, THRESHOLD).failures for other in documents[1:]]
+
+
+def _measure(options):
+    os.makedirs(options.results, exist_ok=True)
+    for run in range(options.runs + 1):
+        out = os.path.join(options.results, f"run-{run:02d}.json")
+        if os.path.exists(out):
+            continue
+        status = bench.main(["--build", options.build, "--quick", "--filter", options.filter, "--min-time",
+                             str(options.min_time), "--repetitions", str(options.repetitions), "--out", out])
+        if status != 0:
+            raise UnusableInput(f"the measurement {out} failed")
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="prove-gate", description=__doc__)
+    parser.add_argument("--build", default=os.path.join(bench.SOURCE, "build", "release"))
+    parser.add_argument("--results", default=os.path.join(bench.SOURCE, "out", "prove-gate"),
+                        help="folder of the measurements; those that are there already are used")
+    parser.add_argument("--runs", type=int, default=20, help="comparisons of the same build")
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--min-time", type=float, default=0.05)
+    parser.add_argument("--filter", default=SHORT)
+    return parser
+
+
+def main(arguments=None):
+    options = _parser().parse_args(arguments)
+    try:
+        _measure(options)
+        names = sorted(name for name in os.listdir(options.results) if name.endswith(".json"))
+        documents = [load(os.path.join(options.results, name)) for name in names[:options.runs + 1]]
+        same_code = prove_same_code(documents)
+    except (UnusableInput, OSError) as error:
+        print(f"prove-gate: {error}", file=sys.stderr)
+        return 2
+    proven = True
+    for run, failures in enumerate(same_code, 1):
+        for row in failures:
+            print(f"A/A run {run}: {row.metric} {row.worse:+.1%} FAILS though nothing changed")
+    passed = sum(not failures for failures in same_code)
+    print(f"A/A: {passed} of {len(same_code)} comparisons of the same build pass")
+    proven &= passed == len(same_code)
+    for kind, planted, caught, spared, false_alarms in prove_planted(documents):
+        print(f"planted {PLANTED:.0%} in {kind}: {caught} of {planted} caught, {false_alarms} false alarms")
+        for reason, chosen in sorted(spared.items()):
+            print(f"  spared, {reason}: {', '.join(sorted(chosen))}")
+        proven &= caught > 0 and caught >= 0.95 * planted and false_alarms == 0
+    return 0 if proven else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

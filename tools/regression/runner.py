@@ -1,0 +1,211 @@
+"""Runs benchmark binaries and corpus replays and collects their samples.
+
+Repetitions are rounds: each runs everything once, every binary in a process of its own. So the samples of one benchmark
+are of several processes (each with its own memory layout) and spread over the whole measurement: a disturbance of some
+seconds meets one sample of each benchmark and not all samples of one.
+"""
+
+import dataclasses
+import glob
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+
+from tools.regression import results
+
+# The corpus that the figures to reach are stated for.
+CORPUS = ["--workers", "128", "--blocks-per-worker", "16384", "--block-size", "128", "--duplication", "20",
+          "--length-factor", "4", "--seed", "1"]
+SMALL_CORPUS = ["--workers", "16", "--blocks-per-worker", "2048", "--block-size", "128", "--length-factor", "2",
+                "--seed", "1", "--requests", "2000"]
+REPLAYED = ("runs", "flat", "none")
+# Binaries that need more than one core; the others are pinned to the last one.
+PARALLEL = re.compile(r"(concurrency|storm|event|route)_benchmark$")
+
+
+@dataclasses.dataclass
+class Part:
+    """A piece of everything that takes less than 140 s with five repetitions."""
+    binary: str   # regular expression on the binary's name; "" for replays
+    names: str    # regular expression on benchmark names, as --filter
+    seconds: int  # on the reference machine
+    what: str
+
+
+# A repetition that had less of its core than this is measured again, so many times a round; the least disturbed counts.
+UNDISTURBED = 0.9
+ATTEMPTS = 3
+
+PARTS = {
+    "match": Part("^match_", "", 60, "lookups, misses, large prefixes; the flat yardstick"),
+    "fleet": Part("^scale_", "^Fleet(Mix|GateCell)/|Floor", 60, "the pinned fleet profile and its gate cell"),
+    "fleet-flat": Part("^scale_", "^Fleet.*Flat", 90, "the same on the flat yardstick"),
+    "scale": Part("^scale_", "^Scale/(full|streams)", 90, "1 to 10,000 streams, 100 k to 10 M holdings"),
+    "huge": Part("^scale_", "/huge", 120, "100 M and 300 M holdings, 12 GB, once"),
+    "event": Part("^event_", "-^BurstLoad/full", 40, "wire bytes to visible, throughput, short bursts"),
+    "burst": Part("^event_", "^BurstLoad/full", 35, "10,000 events in 5 s and 100 times that"),
+    "concurrency": Part("^concurrency_", "", 40, "1 to 500 operations in flight, readers beside a writer"),
+    "storm": Part("^storm_", "", 30, "a worker cleared, 1,000 workers restarting"),
+    "memory": Part("^memory_", "-/full", 15, "bytes an item, small sizes"),
+    "memory-full": Part("^memory_", "/full", 120, "bytes an item up to 10 M; after churn"),
+    "decode": Part("^decode_", "", 30, "bytes to events, per format"),
+    "route": Part("^route_", "", 120, "routing decisions in process and over gRPC beside an echo"),
+    "replay-runs": Part("", "^replay/runs", 60, "the conversation corpus; makes it when it is not there"),
+    "replay-flat": Part("", "^replay/flat", 120, "the same on the flat yardstick"),
+    "replay-none": Part("", "^replay/none", 30, "the replay's own cost"),
+}
+
+
+def matches(pattern, name):
+    if pattern.startswith("-"):
+        return not re.search(pattern[1:], name)
+    return re.search(pattern, name) is not None
+
+
+def _children_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _busy_seconds():
+    """Of all cores of the machine together, since it started; 0 where it does not say."""
+    try:
+        with open("/proc/stat", encoding="ascii") as file:
+            user, nice, system = map(int, file.readline().split()[1:4])
+    except (OSError, ValueError):
+        return 0.0
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
+
+
+def share_of(samples):
+    """Of one benchmark's samples; 1 when it is not known."""
+    return next((values[-1] for metric, values in samples.items() if metric.endswith(":cpu_share")), 1.0)
+
+
+class Runner:
+    def __init__(self, options, source, scratch):
+        self._options = options
+        self._source = source
+        self._scratch = scratch
+        self._part = PARTS.get(options.part)
+        self._samples = {}
+
+    def run(self):
+        """{metric: [value of each repetition]} of everything selected."""
+        chosen = {binary: self.select(binary) for binary in self._binaries()}
+        replays = [kind for kind in REPLAYED if self._wanted("", f"replay/{kind}")]
+        corpus = self._corpus() if replays else None
+        for round_number in range(self._options.repetitions):
+            for binary, names in chosen.items():
+                due = [name for name in names if round_number < self._repetitions(name)]
+                if due:
+                    self._run_benchmarks(binary, due)
+            for kind in replays:
+                self._run_replay(kind, *corpus)
+        return self._samples
+
+    def select(self, binary):
+        listed = subprocess.run([binary, "--benchmark_list_tests=true"], check=True, capture_output=True, text=True)
+        return [name for name in listed.stdout.split("\n")
+                if name and self._wanted(os.path.basename(binary), name)]
+
+    def _wanted(self, binary, name):
+        if self._part:
+            return bool(self._part.binary) == bool(binary) and matches(self._part.binary, binary) and \
+                matches(self._part.names, name)
+        if "/huge" in name and "huge" not in self._options.filter:
+            return False
+        if "/full" in name and self._options.quick:
+            return False
+        return matches(self._options.filter, name)
+
+    def _repetitions(self, name):
+        if "/huge" in name:
+            return 1
+        if "/full" in name:
+            return min(self._options.full_repetitions, self._options.repetitions)
+        return self._options.repetitions
+
+    def _binaries(self):
+        found = sorted(glob.glob(os.path.join(self._options.build, "test", "benchmark", "*_benchmark")))
+        if not found:
+            raise results.UnusableInput(f"{self._options.build}: no benchmarks: build the release preset first")
+        return found
+
+    def _run_benchmarks(self, binary, names):
+        best = self._run_once(binary, names)
+        for _ in range(ATTEMPTS - 1):
+            again = [name for name in names if "/full" not in name and "/huge" not in name
+                     and share_of(best.get(results.benchmark_name(name), {})) < UNDISTURBED]
+            if not again:
+                break
+            for benchmark, samples in self._run_once(binary, again).items():
+                if share_of(samples) > share_of(best[benchmark]):
+                    best[benchmark] = samples
+        for samples in best.values():
+            self._add(samples)
+
+    def _run_once(self, binary, names):
+        """{benchmark: its samples}."""
+        out = os.path.join(self._scratch, os.path.basename(binary) + ".json")
+        exactly = "^(" + "|".join(re.escape(name) for name in names) + ")$"
+        foreign = self._execute([binary, f"--benchmark_filter={exactly}",
+                                 f"--benchmark_min_time={self._options.min_time}", f"--benchmark_out={out}",
+                                 "--benchmark_out_format=json"], PARALLEL.search(binary))
+        by_benchmark = {}
+        with open(out, encoding="utf-8") as file:
+            for metric, values in results.from_google_benchmark(json.load(file)).items():
+                by_benchmark.setdefault(metric.rsplit(":", 1)[0], {})[metric] = values
+        for benchmark, samples in by_benchmark.items():
+            samples[f"{benchmark}:foreign_cores"] = [foreign]
+        return by_benchmark
+
+    def _run_replay(self, kind, corpus, corpus_name):
+        out = os.path.join(self._scratch, f"replay-{kind}.json")
+        best = {}
+        for _ in range(ATTEMPTS):
+            foreign = self._execute([os.path.join(self._options.build, "kvroute"), "replay", "--corpus", corpus,
+                                     "--half", "--index", kind, "--json", out], parallel=False)
+            name = f"replay/{corpus_name}/{kind}"
+            with open(out, encoding="utf-8") as file:
+                samples = results.from_replay(json.load(file), name)
+            samples[f"{name}:foreign_cores"] = [foreign]
+            if not best or share_of(samples) > share_of(best):
+                best = samples
+            if share_of(best) >= UNDISTURBED or corpus_name == "conversation":  # that takes half a minute
+                break
+        self._add(best)
+
+    def _add(self, samples):
+        for metric, values in samples.items():
+            self._samples.setdefault(metric, []).extend(values)
+
+    def _corpus(self):
+        """The corpus file and its name; written once, the same bytes every time."""
+        shared = os.environ.get("KVROUTE_SHARED", os.path.join(self._source, "..", "shared"))
+        trace = self._options.trace or os.path.join(shared, "traces", "conversation_trace.jsonl")
+        name = "conversation" if os.path.exists(trace) and not self._options.quick else "generated"
+        path = os.path.join(self._options.build, f"corpus-{name}.bin")
+        if not os.path.exists(path):
+            chosen = ["--trace", trace] + CORPUS if name == "conversation" else SMALL_CORPUS
+            self._execute([os.path.join(self._options.build, "kvroute"), "corpus", "--out", path + ".new"] + chosen,
+                          parallel=True)
+            os.replace(path + ".new", path)
+        return path, name
+
+    @staticmethod
+    def _execute(command, parallel):
+        """Runs it; how many cores others used meanwhile."""
+        cores = sorted(os.sched_getaffinity(0))
+        chosen = cores if parallel else cores[-1:]
+        command = ["taskset", "-c", ",".join(map(str, chosen))] + command
+        shown = " ".join(command)
+        print("bench:", shown if len(shown) < 200 else shown[:200] + "...", file=sys.stderr, flush=True)
+        start, busy, own = time.monotonic(), _busy_seconds(), _children_seconds()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        elapsed = max(time.monotonic() - start, 1e-3)
+        return max(0.0, (_busy_seconds() - busy) - (_children_seconds() - own)) / elapsed

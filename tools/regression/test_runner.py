@@ -1,0 +1,149 @@
+import argparse
+import glob
+import os
+import subprocess
+import tempfile
+import textwrap
+import unittest
+
+from tools.regression import bench, prove, runner
+from tools.regression.results import load
+
+# Three benchmarks; each run of Slow takes a line of the file "shares" as the share of the core it had.
+FAKE = """\
+    #!/usr/bin/env python3
+    import json, os, re, sys
+    flags = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    folder = os.path.dirname(os.path.abspath(sys.argv[0]))
+    names = ["Fast/a:1", "Slow/a:1/iterations:1", "Big/full/a:1"]
+    if "--benchmark_list_tests" in flags:
+        print("\\n".join(names))
+        sys.exit()
+    chosen = [name for name in names if re.search(flags["--benchmark_filter"], name)]
+    with open(os.path.join(folder, "log"), "a") as log:
+        log.write(" ".join(chosen) + "\\n")
+    with open(os.path.join(folder, "shares")) as file:
+        shares = file.read().split()
+    rows = []
+    for name in chosen:
+        row = {"run_name": name, "run_type": "iteration", "real_time": 10, "cpu_time": 10, "p50_ns": 5.0}
+        if name.startswith("Slow"):
+            row["cpu_share"] = float(shares[0])
+            with open(os.path.join(folder, "shares"), "w") as file:
+                file.write(" ".join(shares[1:] or shares))
+        rows.append(row)
+    with open(flags["--benchmark_out"], "w") as out:
+        json.dump({"benchmarks": rows}, out)
+"""
+
+
+class RunnerTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.build = folder.name
+        self.folder = os.path.join(self.build, "test", "benchmark")
+        os.makedirs(self.folder)
+        path = os.path.join(self.folder, "fake_benchmark")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(textwrap.dedent(FAKE))
+        os.chmod(path, 0o755)
+        self.set_shares("1")
+
+    def set_shares(self, shares):
+        with open(os.path.join(self.folder, "shares"), "w", encoding="utf-8") as file:
+            file.write(shares)
+
+    def runs(self):
+        with open(os.path.join(self.folder, "log"), encoding="utf-8") as file:
+            return file.read().splitlines()
+
+    def bench(self, *arguments):
+        out = os.path.join(self.build, "out.json")
+        status = bench.main(["--build", self.build, "--out", out, "--filter=-replay", *arguments])
+        return status, load(out) if status == 0 else None
+
+    def test_each_repetition_is_a_process_and_what_is_full_has_fewer(self):
+        status, document = self.bench("--repetitions", "4", "--full-repetitions", "2")
+        self.assertEqual(status, 0)
+        self.assertEqual(len(self.runs()), 4)
+        self.assertEqual(len(document["samples"]["Fast/a:1:p50_ns"]), 4)
+        self.assertEqual(len(document["samples"]["Big/full/a:1:p50_ns"]), 2)
+        self.assertIn("commit", document["environment"])
+        self.assertEqual(document["runs"][0]["repetitions"], 4)
+
+    def test_a_disturbed_repetition_is_measured_again(self):
+        self.set_shares("0.5 0.7 0.95 1.0")
+        _, document = self.bench("--repetitions", "2")
+        self.assertEqual(document["samples"]["Slow/a:1:cpu_share"], [0.95, 1.0])
+        self.assertEqual(self.runs()[1:3], ["Slow/a:1/iterations:1"] * 2)
+
+    def test_the_least_disturbed_counts_when_it_never_gets_quiet(self):
+        self.set_shares("0.5 0.7 0.6")
+        _, document = self.bench("--repetitions", "1")
+        self.assertEqual(document["samples"]["Slow/a:1:cpu_share"], [0.7])
+        self.assertEqual(len(self.runs()), runner.ATTEMPTS)
+
+    def test_append_adds_and_replaces(self):
+        self.bench("--repetitions", "1", "--quick")
+        status, document = self.bench("--repetitions", "3", "--filter", "^Fast", "--append")
+        self.assertEqual(status, 0)
+        self.assertEqual(len(document["samples"]["Fast/a:1:p50_ns"]), 3)
+        self.assertEqual(len(document["samples"]["Slow/a:1:p50_ns"]), 1)
+        self.assertEqual(len(document["runs"]), 2)
+
+    def test_unusable_input_is_2(self):
+        self.assertEqual(self.bench("--filter", "nothing has this name")[0], 2)
+        self.assertEqual(self.bench("--repetitions", "0")[0], 2)
+        self.assertEqual(bench.main(["--build", self.build, "--part", "unknown"]), 2)
+        self.assertEqual(bench.main(["--build", "/nonexistent"]), 2)
+        self.assertEqual(bench.main(["--list-parts"]), 0)
+
+
+class PartsTest(unittest.TestCase):
+    def test_the_parts_together_are_everything_once(self):
+        build = os.environ.get("KVROUTE_BUILD", "")
+        binaries = glob.glob(os.path.join(build, "test", "benchmark", "*_benchmark"))
+        if not build or not binaries:
+            self.skipTest("no benchmarks in this build")
+        times = {}
+        for part in runner.PARTS:
+            options = argparse.Namespace(part=part, filter="", quick=False, build=build)
+            chooser = runner.Runner(options, bench.SOURCE, "")
+            for binary in binaries:
+                for name in chooser.select(binary):
+                    times.setdefault(name, []).append(part)
+        for binary in binaries:
+            listed = subprocess.run([binary, "--benchmark_list_tests=true"], check=True, capture_output=True, text=True)
+            for name in listed.stdout.split():
+                self.assertEqual(len(times.get(name, [])), 1, f"{name}: {times.get(name)}")
+        self.assertTrue(all(part.seconds < 140 for part in runner.PARTS.values()))
+
+
+class ProveTest(unittest.TestCase):
+    DOCUMENT = {"samples": {"A:p50_ns": [100.0, 101, 102, 103, 104], "A:events_per_s": [1e6] * 5,
+                            "A:rss_bytes": [1e8] * 5, "A:max_ns": [1e6] * 5}}
+
+    def test_plants_in_the_direction_that_is_worse(self):
+        worse = prove.plant(self.DOCUMENT, ["A:p50_ns", "A:events_per_s"])["samples"]
+        self.assertAlmostEqual(worse["A:p50_ns"][0], 112)
+        self.assertAlmostEqual(worse["A:events_per_s"][0], 0.88e6)
+        self.assertEqual(worse["A:rss_bytes"], self.DOCUMENT["samples"]["A:rss_bytes"])
+
+    def test_each_kind_is_planted_and_caught(self):
+        self.assertEqual(list(prove.prove_planted([self.DOCUMENT])),
+                         [("latency", 1, 1, {}, 0), ("throughput", 1, 1, {}, 0), ("memory", 1, 1, {}, 0)])
+
+    def test_a_gate_that_catches_nothing_is_not_proven(self):
+        blind = {"samples": {"A:p50_ns": [100.0, 10, 500, 30, 90]}}
+        kind, planted, caught, spared, _ = next(iter(prove.prove_planted([blind])))
+        self.assertEqual((kind, planted, caught), ("latency", 1, 0))
+        self.assertEqual(sum(map(len, spared.values())), 1)
+
+    def test_no_measurements_are_unusable(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertEqual(prove.main(["--results", folder, "--build", "/nonexistent"]), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
