@@ -65,6 +65,15 @@ TEST_F(IngestFaultsTest, RepliesLostInTheEnginesPipeAreAskedForAgain) {
   ExpectIndexEqualsEngine();
 }
 
+TEST_F(IngestFaultsTest, TheFirstRepliesOfTheFirstReplayAreAskedForAgainToo) {
+  StartEngine();
+  Publish(50);
+  publisher_->faults().drop_replies = 3;
+  Subscribe();
+  ExpectIndexEqualsEngine();
+  EXPECT_EQ(stream_->reason.load(), TrustReason::kReplayComplete);
+}
+
 TEST_F(IngestFaultsTest, ALostEndMarkerIsSurvived) {
   options_.replay_timeout = milliseconds(200);
   StartEngine();

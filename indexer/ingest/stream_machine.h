@@ -32,6 +32,7 @@ struct RunningReplay {
   bool ended = false;    // the end marker came
   bool spliced = false;  // a live batch was applied behind it
   bool trimmed = false;  // the engine no longer had its start
+  uint64_t first_reply = ~uint64_t{0};  // to the request before, where that began behind `from`
   ReplayPurpose purpose = ReplayPurpose::kCatchUp;
 };
 
@@ -64,6 +65,7 @@ class StreamMachine {
   // The number from which the engine is to be asked to replay, once for each request; a new one
   // replaces a running one.
   std::optional<uint64_t> TakeReplayRequest();
+  bool HasReplayRequest() const { return replay_request_.has_value(); }
   // Whether replies are still of interest.
   bool WantsReplay() const { return replay_.has_value(); }
 
@@ -76,7 +78,8 @@ class StreamMachine {
   void CountBad(DecodeReason rejected, const DecodedBatch& batch);
 
   void OnAhead(uint64_t seq, std::string_view payload);
-  void OnFirstReply(uint64_t seq);
+  bool OnFirstReply(uint64_t seq);
+  bool AskForStartAgain(uint64_t first_reply);
   void OnLastBatchUnknown();
   void Hold(uint64_t seq, std::string_view payload, bool suspect);
   bool FrontHasItsTurn() const;
@@ -84,6 +87,7 @@ class StreamMachine {
   bool StartReplay(uint64_t from, ReplayPurpose purpose = ReplayPurpose::kCatchUp);
   void Settle();
   void RetryOrFail(TrustReason reason);
+  void Retry(int attempts);
   void Fail(TrustReason reason);
   void Finish();
   void EndReplay(ReplayResult result);

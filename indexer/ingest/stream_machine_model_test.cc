@@ -140,9 +140,7 @@ class MachineModel {
     }
     const auto [seq, payload] = replies_->front();
     replies_->pop_front();
-    // A full pipe loses what comes later, not what comes first.
-    const bool first = buffer_.empty() || seq == buffer_.front().first;
-    if (!first && Chance(network_.drop_reply)) return;
+    if (Chance(network_.drop_reply)) return;
     machine_->OnReplayedBatch(seq, Chance(network_.damage_reply) ? Damaged(payload) : payload);
   }
 

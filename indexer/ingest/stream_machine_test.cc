@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <optional>
 
@@ -39,10 +40,15 @@ class StreamMachineTest : public testing::Test {
   void Live(uint64_t seq, size_t life = 0) { Machine().OnLiveBatch(seq, Batch(seq, life)); }
   // The engine answers the replay that was asked for with the batches up to `end`.
   void Reply(uint64_t end, size_t life = 0, bool says_end = true) {
+    ReplyFrom(0, end, life, says_end);
+  }
+  // The same, of what is left of those before `first`: nothing.
+  void ReplyFrom(uint64_t first, uint64_t end, size_t life = 0, bool says_end = true) {
     const auto from = Machine().TakeReplayRequest();
     ASSERT_TRUE(from.has_value());
-    for (uint64_t seq = *from; seq < end; ++seq) {
+    for (uint64_t seq = std::max(first, *from); seq < end; ++seq) {
       Machine().OnReplayedBatch(seq, Batch(seq, life));
+      if (Machine().HasReplayRequest()) return;  // what is still to come of this one is dropped
     }
     if (says_end) Machine().OnReplayEnd();
     while (Machine().Drain(100)) {
@@ -109,6 +115,47 @@ TEST_F(StreamMachineTest, ABatchWhoseNumberGoesOnEndsThatDoubtToo) {
   ASSERT_EQ(status_.trust.load(), Trust::kStale);
   Live(5);
   EXPECT_EQ(status_.trust.load(), Trust::kExact);
+}
+
+TEST_F(StreamMachineTest, AFirstReplayWhoseFirstRepliesWereLostIsAskedForAgain) {
+  Machine().OnConnected();
+  ReplyFrom(3, 10);
+  EXPECT_EQ(status_.trust.load(), Trust::kSyncing);
+  Reply(10);
+  EXPECT_EQ(status_.trust.load(), Trust::kExact) << TrustReasonName(status_.reason.load());
+  EXPECT_EQ(status_.next_seq.load(), 10u);
+  EXPECT_EQ(status_.replays.load(), 2u);
+}
+
+TEST_F(StreamMachineTest, AnEngineThatNoLongerHasItsStartIsAskedTwiceAndNoMore) {
+  Machine().OnConnected();
+  ReplyFrom(3, 10);
+  ReplyFrom(4, 12);  // its buffer has moved on meanwhile
+  EXPECT_EQ(status_.trust.load(), Trust::kDegraded);
+  EXPECT_EQ(status_.reason.load(), TrustReason::kReplayTrimmed);
+  EXPECT_EQ(status_.next_seq.load(), 12u);
+  EXPECT_EQ(status_.replays.load(), 2u);
+}
+
+TEST_F(StreamMachineTest, RepliesThatBeginEarlierEachTimeAreAskedForAsOftenAsAHole) {
+  options_.replay_attempts = 3;
+  Machine().OnConnected();
+  for (uint64_t first = 9; first > 6; --first) ReplyFrom(first, 10);
+  EXPECT_EQ(status_.reason.load(), TrustReason::kReplayTrimmed);
+  EXPECT_EQ(status_.replays.load(), 3u);
+}
+
+TEST_F(StreamMachineTest, AFreshStartWhoseFirstRepliesWereLostIsAskedForAgain) {
+  Machine().OnConnected();
+  for (int i = 0; i < options_.replay_attempts; ++i) {
+    ASSERT_TRUE(Machine().TakeReplayRequest().has_value());
+    Wait(options_.replay_timeout);  // nothing comes
+  }
+  ASSERT_EQ(status_.trust.load(), Trust::kDegraded);
+  Wait(options_.fresh_start_after);
+  ReplyFrom(3, 10);
+  Reply(10);
+  EXPECT_EQ(status_.trust.load(), Trust::kExact) << TrustReasonName(status_.reason.load());
 }
 
 TEST_F(StreamMachineTest, WhatMayNotBeHeldIsAskedForAgain) {

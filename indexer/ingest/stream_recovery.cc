@@ -70,8 +70,7 @@ std::optional<uint64_t> StreamMachine::TakeReplayRequest() {
 void StreamMachine::OnReplayedBatch(uint64_t seq, std::string_view payload) {
   if (!replay_) return;
   replay_->reply_deadline = clock_->Monotonic() + options_.replay_timeout;
-  if (!std::exchange(replay_->any_reply, true)) OnFirstReply(seq);
-  if (!replay_) return;
+  if (!std::exchange(replay_->any_reply, true) && !OnFirstReply(seq)) return;
   const PayloadDigest digest = DigestPayload(payload);
   switch (tracker_.AdmitReplayed(seq, digest)) {
     case Admission::kDuplicate:
@@ -91,20 +90,40 @@ void StreamMachine::OnReplayedBatch(uint64_t seq, std::string_view payload) {
   }
 }
 
-void StreamMachine::OnFirstReply(uint64_t seq) {
-  if (replay_->purpose == ReplayPurpose::kFreshStart) {
-    if (seq != 0) {  // the engine no longer has its start, and never will again
+// False when the reply is not to be used.
+bool StreamMachine::OnFirstReply(uint64_t seq) {
+  const bool fresh_start = replay_->purpose == ReplayPurpose::kFreshStart;
+  const bool from_start = fresh_start
+                              ? seq == 0
+                              : seq <= replay_->from || (verified_ && seq <= tracker_.next());
+  if (!from_start && AskForStartAgain(seq)) return false;
+  if (fresh_start) {
+    if (!from_start) {  // the engine no longer has its start, and never will again
       fresh_start_at_ = Nanos::max();
-      return EndReplay(ReplayResult::kTrimmed);
+      EndReplay(ReplayResult::kTrimmed);
+      return false;
     }
     replay_->purpose = ReplayPurpose::kCatchUp;
     StartOver();
     trust_.SetSyncing(TrustReason::kReplaying);
-    return;
+  } else if (!from_start) {
+    replay_->trimmed = true;
+    SkipTo(held_.empty() ? seq : std::min(seq, held_.front_seq()), TrustReason::kReplayTrimmed);
   }
-  if (seq <= replay_->from || (verified_ && seq <= tracker_.next())) return;
-  replay_->trimmed = true;
-  SkipTo(held_.empty() ? seq : std::min(seq, held_.front_seq()), TrustReason::kReplayTrimmed);
+  return true;
+}
+
+// Replies that begin too late are those of an engine that no longer has the start, or the first
+// were lost in its full pipe. What an engine no longer has it will not have later: replies that
+// begin no earlier than those to the request before settle it, so that an engine with a long buffer
+// is made to send it twice at most.
+bool StreamMachine::AskForStartAgain(uint64_t first_reply) {
+  if (replay_->attempts >= options_.replay_attempts || first_reply >= replay_->first_reply) {
+    return false;
+  }
+  Retry(replay_->attempts + 1);
+  replay_->first_reply = first_reply;
+  return true;
 }
 
 void StreamMachine::OnReplayEnd() {
@@ -155,9 +174,14 @@ void StreamMachine::Finish() {
 void StreamMachine::RetryOrFail(TrustReason reason) {
   const bool progressed = tracker_.next() > replay_->mark;
   if (!progressed && replay_->attempts >= options_.replay_attempts) return Fail(reason);
+  Retry(progressed ? 1 : replay_->attempts + 1);
+}
+
+// The same replay, asked for once more within its time limit.
+void StreamMachine::Retry(int attempts) {
   const RunningReplay before = *replay_;
   StartReplay(before.purpose == ReplayPurpose::kFreshStart ? 0 : OverlapStart(), before.purpose);
-  replay_->attempts = progressed ? 1 : before.attempts + 1;
+  replay_->attempts = attempts;
   replay_->deadline = before.deadline;
   replay_->trimmed = before.trimmed;
 }
