@@ -54,7 +54,7 @@ DecodeReason ReadRank(MsgpackCursor* cursor, DecodedBatch* batch) {
 std::string_view DecodeReasonName(DecodeReason reason) {
   constexpr std::array<std::string_view, kDecodeReasonCount> kNames = {
       "ok",           "envelope",    "timestamp",     "rank",         "too_large",
-      "not_an_event", "unknown_tag", "missing_field", "block_hashes", "parent",
+      "other_rank",   "not_an_event", "unknown_tag", "missing_field", "block_hashes", "parent",
       "token_ids",    "block_size",  "medium",        "group",        "field",
       "duplicate_key", "token_count", "self_parent"};
   return kNames[static_cast<size_t>(reason)];

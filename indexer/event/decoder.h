@@ -20,6 +20,7 @@ enum class DecodeReason : uint8_t {
   kTimestamp,
   kRank,
   kTooLarge,         // payload over limits::kMaxPayloadBytes
+  kOtherRank,        // decoded well, but names another data-parallel rank than its stream's: never said by the decoder
   // one event
   kNotAnEvent,       // neither array nor map, or its tag is missing or not a string
   kUnknownTag,       // an event type we do not know: skipped by design

@@ -40,6 +40,7 @@ enum class TrustReason : uint8_t {
   kDecodeErrors,       // events of this stream were skipped as malformed
   kPendingOverflow,    // stored events whose parent is unknown exceeded their bound
   kHashConflict,       // an engine hash was reused for other content
+  kRankMismatch,       // batches named another data-parallel rank and were left out
   kIdentityConflict,   // two publishers use this stream's identity: its numbers interleave
   kBlockSizeMismatch,  // the engine's block size is not the configured one
   kDisconnected,
@@ -60,6 +61,9 @@ struct CurveKeys {  // ZeroMQ CURVE, Z85 text of 40 characters each; all empty: 
 struct StreamConfig {
   std::string worker_id;
   uint32_t rank = 0;
+  // The data-parallel rank that its batches must name, if they name any. nullopt: whichever they name
+  // first, because a worker of one rank may be any rank of a deployment that is spread over workers.
+  std::optional<uint32_t> published_rank;
   EngineKind engine = EngineKind::kAuto;
   std::optional<CopyMode> copies;  // nullopt: by engine (SGLang a set, all others counted)
   uint32_t block_size_tokens = 0;  // 0: learned from the first event

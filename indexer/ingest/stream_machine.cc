@@ -12,7 +12,8 @@ StreamMachine::StreamMachine(StreamStatus* status, const IngestOptions& options,
       clock_(clock),
       applier_(status, options.max_pending_bytes, index, counters),
       trust_(status, clock),
-      held_(options.max_held_batches, options.max_held_bytes) {}
+      held_(options.max_held_batches, options.max_held_bytes),
+      published_rank_(status->config.published_rank) {}
 
 // The walk of an event, from the message to the index. Which batch may be applied is decided by its
 // number; what is in it is decided by the decoder and the applier; whoever reads the status
@@ -52,7 +53,7 @@ void StreamMachine::Apply(uint64_t seq, std::string_view payload, PayloadDigest 
                           Origin origin) {
   const Nanos started = clock_->Monotonic();
   DecodedBatch batch;
-  const DecodeReason rejected = decoder_->Decode(payload, &batch);
+  DecodeReason rejected = decoder_->Decode(payload, &batch);
   const bool bad = DecodesBadly(rejected, batch);
   // Bytes may have been damaged on their way: ask for them again, once, as long as there is an
   // exact state to save.
@@ -63,15 +64,38 @@ void StreamMachine::Apply(uint64_t seq, std::string_view payload, PayloadDigest 
     if (!replay_ || replay_->purpose != ReplayPurpose::kCatchUp) StartReplay(OverlapStart());
     return;
   }
+  if (!IsOfThisRank(batch)) {
+    rejected = DecodeReason::kOtherRank;
+    batch.events = {};
+    batch.skipped = {};
+  }
   CountBad(rejected, batch);
   AppliedBatch applied = applier_.Apply(batch);
-  if (rejected != DecodeReason::kOk) applied.fault = TrustReason::kDecodeErrors;
+  if (rejected != DecodeReason::kOk) {
+    applied.fault = rejected == DecodeReason::kOtherRank ? TrustReason::kRankMismatch
+                                                         : TrustReason::kDecodeErrors;
+  }
   tracker_.Advance(digest);
   held_.DropBelow(tracker_.next());
   Publish(payload.size(), batch.ts_seconds, started, origin);
   Learn(applied);
   if (replay_ && origin != Origin::kReplay) replay_->spliced = true;
   if (origin == Origin::kLive) Settle();
+}
+
+// What another rank holds must not be credited to this one. Mooncake store has no ranks and says 0.
+bool StreamMachine::IsOfThisRank(const DecodedBatch& batch) {
+  if (!batch.rank.has_value() || status_->config.engine == EngineKind::kMooncake) return true;
+  if (!published_rank_.has_value()) published_rank_ = batch.rank;
+  if (*published_rank_ == *batch.rank) return true;
+  if (const uint64_t lines = rank_limiter_.Admit(clock_->Monotonic())) {
+    spdlog::warn(
+        "stream {}/{}: batch {} names data-parallel rank {}, the stream's is {}: left out; is "
+        "event_endpoint \"{}\" that of this rank? ({} alike not shown)",
+        status_->config.worker_id, status_->config.rank, tracker_.next(), *batch.rank,
+        *published_rank_, status_->config.event_endpoint, lines - 1);
+  }
+  return false;
 }
 
 bool StreamMachine::DecodesBadly(DecodeReason rejected, const DecodedBatch& batch) const {

@@ -74,6 +74,7 @@ class StreamMachine {
   void Apply(uint64_t seq, std::string_view payload, PayloadDigest digest, Origin origin);
   void Learn(const AppliedBatch& applied);
   void Publish(size_t bytes, double ts_seconds, Nanos started, Origin origin);
+  bool IsOfThisRank(const DecodedBatch& batch);
   bool DecodesBadly(DecodeReason rejected, const DecodedBatch& batch) const;
   void CountBad(DecodeReason rejected, const DecodedBatch& batch);
 
@@ -116,6 +117,9 @@ class StreamMachine {
   SequenceTracker tracker_;
   HeldBatches held_;
   RestartGuard guard_;
+
+  std::optional<uint32_t> published_rank_;  // see StreamConfig
+  LogLimiter rank_limiter_;
 
   bool connected_ = false;
   bool verified_ = true;          // the publisher is known to be the one whose batches were applied

@@ -25,6 +25,7 @@ std::string_view TrustReasonName(TrustReason reason) {
                                                                       "decode_errors",
                                                                       "pending_overflow",
                                                                       "hash_conflict",
+                                                                      "rank_mismatch",
                                                                       "identity_conflict",
                                                                       "block_size_mismatch",
                                                                       "disconnected",

@@ -247,6 +247,7 @@ void StreamMachine::StartOver() {
   verified_ = true;
   adopt_number_ = false;
   probes_help_ = true;
+  published_rank_ = status_->config.published_rank;
   trust_.SetUnknown();
   StatusChanged();
 }

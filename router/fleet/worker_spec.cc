@@ -191,6 +191,7 @@ StreamConfig StreamConfigOf(const WorkerSpec& spec, uint32_t rank) {
   StreamConfig stream;
   stream.worker_id = spec.worker_id;
   stream.rank = rank;
+  if (spec.data_parallel_size > 1) stream.published_rank = rank;
   stream.engine = spec.engine;
   stream.copies = spec.copies;
   stream.block_size_tokens = spec.block_size_tokens;

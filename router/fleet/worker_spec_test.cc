@@ -132,6 +132,9 @@ TEST(WorkerSpecTest, RanksFollowThePortRuleUnlessOverridden) {
   EXPECT_EQ(StreamConfigOf(spec, 2).event_endpoint, "tcp://10.0.0.7:5559");
   EXPECT_EQ(StreamConfigOf(spec, 2).replay_endpoint, "tcp://10.0.0.7:5659");
   EXPECT_EQ(StreamConfigOf(spec, 2).rank, 2u);
+  EXPECT_EQ(StreamConfigOf(spec, 2).published_rank, 2u);
+  spec.data_parallel_size = 1;  // may be any rank of an engine that is spread over workers
+  EXPECT_EQ(StreamConfigOf(spec, 0).published_rank, std::nullopt);
 }
 
 TEST(WorkerSpecTest, EndpointsAreOffsetAsTheEnginesDo) {
