@@ -39,6 +39,8 @@ inline constexpr uint32_t kMaxOpenStreams = 256;
 
 // The fleet.
 inline constexpr size_t kMaxStreams = 16'384;
+inline constexpr size_t kMaxDiscoveredStreams = 4'096;  // of one listener: topics cost an engine nothing
+inline constexpr size_t kMaxRefusedTopics = 1'024;      // that a listener remembers
 inline constexpr size_t kMaxWorkerIdBytes = 256;
 inline constexpr size_t kMaxAddressBytes = 1'024;
 inline constexpr size_t kMaxModelBytes = 512;

@@ -52,13 +52,12 @@ class ZmqIngest final : public Ingest {
     for (const auto& lane : lanes_) lane->Remove(id);
   }
 
-  absl::Status AddListener(const ListenerConfig& config,
-                           std::function<void(const DiscoveredStream&)> on_discovered) override {
+  absl::Status AddListener(const ListenerConfig& config, OnDiscovered on_discovered) override {
     auto subscription = EventSubscription::Listen(&sockets_, options_, config);
     if (!subscription.ok()) return subscription.status();
     spdlog::info("listening for engines on {}", (*subscription)->BoundEndpoint());
     NextLane()->AddListener(
-        *std::move(subscription),
+        *std::move(subscription), config.max_discovered_streams,
         [this, config, on_discovered = std::move(on_discovered)](const std::string& topic) {
           return Discover(config, topic, on_discovered);
         });
@@ -89,23 +88,24 @@ class ZmqIngest final : public Ingest {
     return status;
   }
 
-  std::shared_ptr<StreamStatus> Discover(
-      const ListenerConfig& listener, const std::string& topic,
-      const std::function<void(const DiscoveredStream&)>& on_discovered) {
+  Listener::OpenedStream Discover(const ListenerConfig& listener, const std::string& topic,
+                                  const OnDiscovered& on_discovered) {
     const auto identity = ParseTopicIdentity(topic);
-    if (!identity.has_value()) return nullptr;
+    if (!identity.has_value()) return UnknownTopic::kNoIdentity;
     StreamConfig config;
     config.worker_id = absl::StrCat(identity->host, "@", identity->model);
     config.engine = listener.engine;
     config.topic = topic;
     if (listener.replay_port != 0) {
       config.replay_endpoint = absl::StrCat("tcp://", identity->pod, ":", listener.replay_port);
-      if (!CheckReplayEndpoint(config).ok()) return nullptr;
+      if (!CheckReplayEndpoint(config).ok()) return UnknownTopic::kNoIdentity;
     }
     auto status = Open(config);
-    if (!status.ok()) return nullptr;
-    on_discovered({topic, identity->host, identity->model, *status});
-    return *std::move(status);
+    if (!status.ok()) return UnknownTopic::kMaxStreams;
+    if (on_discovered({topic, identity->host, identity->model, *status})) return *std::move(status);
+    index_->Close((*status)->id);
+    open_streams_.fetch_sub(1, std::memory_order_relaxed);
+    return UnknownTopic::kNotWanted;
   }
 
   // The replay socket is made anew for every replay; whether it can be is said now.

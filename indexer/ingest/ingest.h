@@ -44,10 +44,11 @@ struct IngestOptions {
 // A SUB socket that engines connect to. The topic is the only identity: kv@<pod>[:port]@<model>;
 // numbers are per topic.
 struct ListenerConfig {
-  std::string endpoint;       // "tcp://*:5557"
+  std::string endpoint = "";  // "tcp://*:5557"
   std::string topic = "kv@";  // subscription prefix
   EngineKind engine = EngineKind::kAuto;
   uint32_t replay_port = 0;  // of every engine, at the address in its topic; 0: none
+  size_t max_discovered_streams = limits::kMaxDiscoveredStreams;  // topics followed at once
   // Z85: the socket is a CURVE server, whose engines must know its public key. Empty: plain.
   std::string curve_server_secret = "";
 };
@@ -85,9 +86,11 @@ class Ingest {
   // Unsubscribes and forgets everything the stream held. Unknown ids are ignored.
   virtual void RemoveStream(StreamId id) = 0;
 
-  // `on_discovered` runs on a lane thread, once for each new topic, and must not block.
-  virtual absl::Status AddListener(const ListenerConfig& config,
-                                   std::function<void(const DiscoveredStream&)> on_discovered) = 0;
+  // Runs on a lane thread, once for each new topic, and must not block. False: the stream is not
+  // wanted. It is closed, and offered again at the earliest after kRefusalHolds.
+  using OnDiscovered = std::function<bool(const DiscoveredStream&)>;
+  static constexpr std::chrono::seconds kRefusalHolds{10};
+  virtual absl::Status AddListener(const ListenerConfig& config, OnDiscovered on_discovered) = 0;
 
   // Of every lane: a large age is a lane that is stuck, whose streams no longer make progress.
   virtual std::vector<LaneAge> LaneAges() const = 0;

@@ -40,6 +40,16 @@ enum class BlockOutcome : uint8_t {
 inline constexpr int kBlockOutcomeCount = static_cast<int>(BlockOutcome::kCleared) + 1;
 std::string_view BlockOutcomeName(BlockOutcome outcome);
 
+// Why a message on a listener has no stream. Metric label values.
+enum class UnknownTopic : uint8_t {
+  kNoIdentity,     // not kv@<pod>@<model>, or its replay endpoint cannot be one
+  kListenerLimit,  // beyond the listener's max_discovered_streams
+  kMaxStreams,     // beyond max_streams
+  kNotWanted,      // its worker exists already
+};
+inline constexpr int kUnknownTopicCount = static_cast<int>(UnknownTopic::kNotWanted) + 1;
+std::string_view UnknownTopicName(UnknownTopic reason);
+
 enum class ReplayResult : uint8_t { kComplete, kTrimmed, kTimeout, kHole, kFailed };
 inline constexpr int kReplayResultCount = static_cast<int>(ReplayResult::kFailed) + 1;
 std::string_view ReplayResultName(ReplayResult result);
@@ -66,7 +76,7 @@ struct IngestCounters {
   Counter missing_batches{0};
   Counter restarts{0};
   std::array<Counter, kReplayResultCount> replays{};
-  Counter unknown_topics{0};       // on a listener: not kv@<pod>@<model>, or beyond max_streams
+  std::array<Counter, kUnknownTopicCount> unknown_topics{};  // messages
   LatencyHistogram apply_latency;  // one batch: received to visible
   LatencyHistogram publish_lag;    // one batch: the engine's time stamp to visible (wall clocks;
                                    // negative counts as 0)

@@ -178,6 +178,7 @@ TEST_F(IngestTest, ALaneThatIsStuckGrowsOld) {
                       [&](const DiscoveredStream&) {
                         entered = true;
                         while (!release) std::this_thread::yield();
+                        return true;
                       })
         .ok();
   }));
@@ -200,6 +201,9 @@ class ListenerTest : public IngestFixture {
   // Engines connect to `endpoint_`; what is discovered is counted and the last stream becomes the
   // fixture's.
   void Listen(const std::string& curve_server_secret = "") {
+    Listen(ListenerConfig{.curve_server_secret = curve_server_secret});
+  }
+  void Listen(ListenerConfig config) {
     StartIngest();
     // A port that was free a moment ago: the listener's own port is not told to its caller.
     auto probe = ZmqPublisher::Create(&sockets_, {.replay_endpoint = ""});
@@ -207,12 +211,12 @@ class ListenerTest : public IngestFixture {
     probe->reset();
     absl::Status status;
     ASSERT_TRUE(Until([&] {
-      status =
-          ingest_->AddListener({.endpoint = endpoint_, .curve_server_secret = curve_server_secret},
-                               [this](const DiscoveredStream& found) {
-                                 MutexLock lock(&mutex_);
-                                 discovered_.push_back(found);
-                               });
+      config.endpoint = endpoint_;
+      status = ingest_->AddListener(config, [this](const DiscoveredStream& found) {
+        MutexLock lock(&mutex_);
+        discovered_.push_back(found);
+        return wanted_;
+      });
       return status.ok();
     })) << status.message();
   }
@@ -222,7 +226,18 @@ class ListenerTest : public IngestFixture {
     return discovered_.size();
   }
 
+  uint64_t Unknown(UnknownTopic reason) const {
+    return counters_.unknown_topics[static_cast<size_t>(reason)].load();
+  }
+  std::unique_ptr<ZmqPublisher> Connect(const std::string& topic) {
+    return *ZmqPublisher::Create(&sockets_, {.event_endpoint = endpoint_,
+                                             .replay_endpoint = "",
+                                             .connect = true,
+                                             .topic = topic});
+  }
+
   std::string endpoint_;
+  bool wanted_ = true;
   Mutex mutex_;
   std::vector<DiscoveredStream> discovered_ ABSL_GUARDED_BY(mutex_);
 };
@@ -284,9 +299,58 @@ TEST_F(ListenerTest, ATopicThatIsNoIdentityIsCounted) {
       {.event_endpoint = endpoint_, .replay_endpoint = "", .connect = true, .topic = "kv@x"});
   EXPECT_TRUE(Until([&] {
     Publish(1);
-    return counters_.unknown_topics.load() > 0;
+    return Unknown(UnknownTopic::kNoIdentity) > 0;
   }));
   EXPECT_EQ(Discovered(), 0u);
+}
+
+TEST_F(ListenerTest, TopicsBeyondItsLimitAreLeftOutUntilAnotherGoes) {
+  Listen({.max_discovered_streams = 2});
+  std::vector<std::unique_ptr<ZmqPublisher>> engines;
+  for (const char* topic : {"kv@a@m", "kv@b@m", "kv@c@m", "kv@d@m"}) {
+    engines.push_back(Connect(topic));
+  }
+  const auto publish = [&] {
+    for (const auto& engine : engines) engine->Publish(engine_.Clear());
+  };
+  ASSERT_TRUE(Until([&] {
+    publish();
+    return Unknown(UnknownTopic::kListenerLimit) > 20;
+  }));
+  EXPECT_EQ(Discovered(), 2u);
+  EXPECT_EQ(index_.Stats().streams, 2u);
+  engines.resize(3);
+  ingest_->RemoveStream(stream_->id);  // it, or another, is discovered again
+  EXPECT_TRUE(Until([&] {
+    publish();
+    return Discovered() == 3;
+  }));
+  EXPECT_EQ(index_.Stats().streams, 2u);
+}
+
+TEST_F(ListenerTest, ATopicThatIsNotWantedKeepsNoStream) {
+  wanted_ = false;
+  Listen();
+  const auto engine = Connect("kv@a@m");
+  ASSERT_TRUE(Until([&] {
+    engine->Publish(engine_.Clear());
+    return Unknown(UnknownTopic::kNotWanted) > 20;
+  }));
+  EXPECT_EQ(Discovered(), 1u);  // for a while it is not even offered again
+  EXPECT_EQ(index_.Stats().streams, 0u);
+}
+
+TEST_F(ListenerTest, TopicsBeyondMaxStreamsAreCounted) {
+  options_.max_streams = 1;
+  Listen();
+  const auto a = Connect("kv@a@m");
+  const auto b = Connect("kv@b@m");
+  EXPECT_TRUE(Until([&] {
+    a->Publish(engine_.Clear());
+    b->Publish(engine_.Clear());
+    return Unknown(UnknownTopic::kMaxStreams) > 0;
+  }));
+  EXPECT_EQ(Discovered(), 1u);
 }
 
 TEST_F(ListenerTest, TwoEnginesOfOneIdentityAreAConflict) {

@@ -35,9 +35,9 @@ void Lane::Add(std::shared_ptr<StreamStatus> status,
   Post(AddCommand{std::move(status), std::move(subscription)});
 }
 
-void Lane::AddListener(std::unique_ptr<EventSubscription> subscription,
+void Lane::AddListener(std::unique_ptr<EventSubscription> subscription, size_t max_streams,
                        Listener::OpenStream open_stream) {
-  Post(ListenCommand{std::move(subscription), std::move(open_stream)});
+  Post(ListenCommand{std::move(subscription), max_streams, std::move(open_stream)});
 }
 
 void Lane::Remove(StreamId id) { Post(RemoveCommand{id}); }
@@ -87,6 +87,7 @@ void Lane::Execute(AddCommand command) {
 
 void Lane::Execute(ListenCommand command) {
   listeners_.push_back(std::make_unique<Listener>(context_, std::move(command.subscription),
+                                                  command.max_streams,
                                                   std::move(command.open_stream)));
 }
 

@@ -25,7 +25,7 @@ class Lane {
   ~Lane();  // ends the thread and closes the sockets
 
   void Add(std::shared_ptr<StreamStatus> status, std::unique_ptr<EventSubscription> subscription);
-  void AddListener(std::unique_ptr<EventSubscription> subscription,
+  void AddListener(std::unique_ptr<EventSubscription> subscription, size_t max_streams,
                    Listener::OpenStream open_stream);
   void Remove(StreamId id);
   LaneAge Age() const;
@@ -37,6 +37,7 @@ class Lane {
   };
   struct ListenCommand {
     std::unique_ptr<EventSubscription> subscription;
+    size_t max_streams;
     Listener::OpenStream open_stream;
   };
   struct RemoveCommand {

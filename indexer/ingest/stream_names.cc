@@ -46,6 +46,12 @@ std::string_view BlockOutcomeName(BlockOutcome outcome) {
   return kNames[static_cast<size_t>(outcome)];
 }
 
+std::string_view UnknownTopicName(UnknownTopic reason) {
+  constexpr std::array<std::string_view, kUnknownTopicCount> kNames = {
+      "no_identity", "listener_limit", "max_streams", "not_wanted"};
+  return kNames[static_cast<size_t>(reason)];
+}
+
 std::string_view ReplayResultName(ReplayResult result) {
   constexpr std::array<std::string_view, kReplayResultCount> kNames = {"complete", "trimmed",
                                                                        "timeout", "hole", "failed"};

@@ -142,8 +142,11 @@ void ConnectedStream::FollowConnection() {
 // ---- Listener ----
 
 Listener::Listener(const LaneContext& lane, std::unique_ptr<EventSubscription> subscription,
-                   OpenStream open_stream)
-    : lane_(lane), subscription_(std::move(subscription)), open_stream_(std::move(open_stream)) {
+                   size_t max_streams, OpenStream open_stream)
+    : lane_(lane),
+      subscription_(std::move(subscription)),
+      max_streams_(max_streams),
+      open_stream_(std::move(open_stream)) {
   lane_.poll_set->Watch(subscription_->event_fd(), this);
   lane_.poll_set->Watch(subscription_->monitor_fd(), this);
   lane_.poll_set->MarkReady(this);
@@ -177,15 +180,37 @@ bool Listener::ReceiveLive() {
 ReplayedStream* Listener::StreamOf(std::string_view topic) {
   const auto found = streams_.find(absl::string_view(topic.data(), topic.size()));
   if (found != streams_.end()) return found->second.get();
-  std::shared_ptr<StreamStatus> status = open_stream_(std::string(topic));
-  if (status == nullptr) {
-    Increment(&lane_.counters->unknown_topics);
+  std::string name(topic);
+  OpenedStream opened = Open(name);
+  if (const auto* reason = std::get_if<UnknownTopic>(&opened)) {
+    Increment(&lane_.counters->unknown_topics[static_cast<size_t>(*reason)]);
     return nullptr;
   }
-  auto& stream = streams_[std::string(topic)];
-  stream = std::make_unique<ReplayedStream>(lane_, std::move(status));
+  auto& stream = streams_[std::move(name)];
+  stream = std::make_unique<ReplayedStream>(
+      lane_, std::get<std::shared_ptr<StreamStatus>>(std::move(opened)));
   stream->machine().OnConnected();
   return stream.get();
+}
+
+Listener::OpenedStream Listener::Open(const std::string& topic) {
+  if (unwanted_.contains(topic)) return UnknownTopic::kNotWanted;
+  if (streams_.size() >= max_streams_) {
+    if (!std::exchange(said_full_, true)) {
+      spdlog::warn(
+          "listener {}: max_discovered_streams: {} topics are followed; \"{}\" and any other new "
+          "one is left out",
+          subscription_->BoundEndpoint(), max_streams_, topic);
+    }
+    return UnknownTopic::kListenerLimit;
+  }
+  if (unwanted_.size() >= limits::kMaxRefusedTopics) return UnknownTopic::kNotWanted;
+  OpenedStream opened = open_stream_(topic);
+  const auto* reason = std::get_if<UnknownTopic>(&opened);
+  if (reason != nullptr && *reason == UnknownTopic::kNotWanted) {
+    unwanted_.emplace(topic, lane_.clock->Monotonic() + Ingest::kRefusalHolds);
+  }
+  return opened;
 }
 
 void Listener::FollowConnections() {
@@ -211,10 +236,13 @@ void Listener::FollowConnections() {
 
 void Listener::Tick() {
   for (auto& [topic, stream] : streams_) stream->Tick();
+  const Nanos now = lane_.clock->Monotonic();
+  absl::erase_if(unwanted_, [now](const auto& entry) { return entry.second <= now; });
 }
 
 void Listener::Remove(StreamId id) {
   absl::erase_if(streams_, [id](const auto& entry) { return entry.second->id() == id; });
+  if (streams_.size() < max_streams_) said_full_ = false;
 }
 
 }  // namespace kvroute

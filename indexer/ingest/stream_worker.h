@@ -4,6 +4,8 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <string>
+#include <variant>
 
 #include "absl/container/flat_hash_map.h"
 #include "indexer/base/log.h"
@@ -81,13 +83,17 @@ class ConnectedStream final : public Pollable {
 // libzmq does not tell whose connection was lost: when any is, all streams of the listener are
 // taken as lost until they speak again or, where a replay is configured, their engine has confirmed
 // its last batch.
+//
+// Errors: a topic that gets no stream is counted with its reason, message by message; one that is
+// not wanted is remembered for a while, so that its batches cost no stream opened and closed each.
 class Listener final : public Pollable {
  public:
-  // Opens the stream of a topic; null when it cannot be.
-  using OpenStream = std::function<std::shared_ptr<StreamStatus>(const std::string& topic)>;
+  // Opens the stream of a topic, or says why it cannot be.
+  using OpenedStream = std::variant<std::shared_ptr<StreamStatus>, UnknownTopic>;
+  using OpenStream = std::function<OpenedStream(const std::string& topic)>;
 
   Listener(const LaneContext& lane, std::unique_ptr<EventSubscription> subscription,
-           OpenStream open_stream);
+           size_t max_streams, OpenStream open_stream);
   ~Listener() override;
 
   bool Work() override;
@@ -99,11 +105,15 @@ class Listener final : public Pollable {
   bool ReceiveLive();
   void FollowConnections();
   ReplayedStream* StreamOf(std::string_view topic);
+  OpenedStream Open(const std::string& topic);
 
   const LaneContext lane_;
   const std::unique_ptr<EventSubscription> subscription_;
+  const size_t max_streams_;
   const OpenStream open_stream_;
   absl::flat_hash_map<std::string, std::unique_ptr<ReplayedStream>> streams_;
+  absl::flat_hash_map<std::string, Nanos> unwanted_;  // topics, until when; kMaxRefusedTopics
+  bool said_full_ = false;
   Multipart message_;
   LogLimiter limiter_;
 };

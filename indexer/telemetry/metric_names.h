@@ -59,7 +59,7 @@ inline constexpr std::array<MetricDef, kMetricCount> kMetrics = {{
     {Metric::kMissingBatches, MetricKind::kCounter, "kvroute_missing_batches_total", "", "Sequence numbers skipped by those holes, before replay."},
     {Metric::kRestarts, MetricKind::kCounter, "kvroute_engine_restarts_total", "", "Streams whose sequence went down: the engine restarted."},
     {Metric::kReplays, MetricKind::kCounter, "kvroute_replays_total", "result", "Replays of an engine's past that ended, by result."},
-    {Metric::kUnknownTopics, MetricKind::kCounter, "kvroute_unknown_topics_total", "", "Messages on a listener that name no stream we can take."},
+    {Metric::kUnknownTopics, MetricKind::kCounter, "kvroute_unknown_topics_total", "reason", "Messages on a listener that name no stream we can take, by why."},
     {Metric::kApplyDuration, MetricKind::kHistogram, "kvroute_apply_duration_seconds", "", "One batch: received to visible for queries."},
     {Metric::kPublishLag, MetricKind::kHistogram, "kvroute_publish_lag_seconds", "", "One batch: the engine's time stamp to visible (two wall clocks)."},
 

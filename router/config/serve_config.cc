@@ -131,6 +131,9 @@ void VisitListener(FieldVisitor* v, ListenerFields* fields) {
   v->Choice({"engine", "Wire dialect of the engines."}, EngineNames(), &listener->engine);
   v->Number({"replay_port", "Of every engine's replay socket, at the host in its topic; 0: none."},
             "", 0, 65'535, &listener->replay_port);
+  v->Number({"max_discovered_streams",
+             "Topics followed at once; new ones beyond it are left out and counted."},
+            "streams", 1, limits::kMaxStreams, &listener->max_discovered_streams);
   v->Group({"curve", ""}, [&] {
     v->Text({"server_secret_key_file",
              "ZeroMQ CURVE, Z85 text; engines must know its public half. Empty: plain text."},

@@ -101,7 +101,7 @@ absl::Status Fleet::ApplyConfig(absl::Span<const WorkerSpec> specs) {
   return Change(workers);
 }
 
-void Fleet::AddDiscovered(const DiscoveredStream& discovered) {
+bool Fleet::AddDiscovered(const DiscoveredStream& discovered) {
   auto worker = std::make_shared<FleetWorker>();
   worker->source = WorkerSource::kDiscovered;
   worker->spec.worker_id = discovered.host;
@@ -128,6 +128,7 @@ void Fleet::AddDiscovered(const DiscoveredStream& discovered) {
     spdlog::warn("fleet: topic {} is not served: there is a worker {} already", discovered.topic,
                  worker->spec.worker_id);
   }
+  return added;
 }
 
 void Fleet::Refresh(std::shared_ptr<const FleetSnapshot>* view) const {

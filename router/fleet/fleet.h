@@ -53,8 +53,8 @@ class Fleet {
   absl::Status ApplyConfig(absl::Span<const WorkerSpec> specs);
 
   // A worker of its own for a stream first heard of on a listener. Does not block on the ingest (it
-  // runs on a lane).
-  void AddDiscovered(const DiscoveredStream& discovered);
+  // runs on a lane). False when there are such workers already: its stream is not wanted.
+  bool AddDiscovered(const DiscoveredStream& discovered);
 
   // Brings a reader's own view up to date: one atomic load when it is. A reader keeps one view a
   // thread.

@@ -209,10 +209,12 @@ TEST_F(FleetTest, TheApiCannotTouchConfiguredWorkers) {
 
 TEST_F(FleetTest, DiscoveredStreamsBecomeWorkers) {
   ASSERT_TRUE(
-      ingest_.AddListener({}, [&](const DiscoveredStream& d) { fleet_.AddDiscovered(d); }).ok());
+      ingest_.AddListener({}, [&](const DiscoveredStream& d) { return fleet_.AddDiscovered(d); })
+          .ok());
   ASSERT_TRUE(fleet_.Register(Spec("10.0.0.9:8000", 100)).ok());
   ingest_.Discover("10.0.0.7:8000", "m");
-  ingest_.Discover("10.0.0.9:8000", "m");
+  EXPECT_TRUE(ingest_.Discover("10.0.0.9:8000", "m"));
+  EXPECT_FALSE(ingest_.Discover("10.0.0.9:8000", "m"));  // under both of its names already
   EXPECT_THAT(Ids(), ElementsAre("10.0.0.7:8000/0", "10.0.0.9:8000/0", "10.0.0.9:8000@m/0"));
   const auto stream = fleet_.Snapshot()->targets[0].stream;
   EXPECT_EQ(fleet_.Snapshot()->targets[0].worker->source, WorkerSource::kDiscovered);

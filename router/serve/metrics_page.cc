@@ -147,7 +147,9 @@ void AddIngestMetrics(const IngestCounters& counters, Exposition* out) {
   out->Add(Metric::kGaps, Load(counters.gaps));
   out->Add(Metric::kMissingBatches, Load(counters.missing_batches));
   out->Add(Metric::kRestarts, Load(counters.restarts));
-  out->Add(Metric::kUnknownTopics, Load(counters.unknown_topics));
+  AddByReason(
+      Metric::kUnknownTopics, counters.unknown_topics,
+      [](size_t i) { return UnknownTopicName(static_cast<UnknownTopic>(i)); }, 0, out);
   out->AddHistogram(Metric::kApplyDuration, {}, counters.apply_latency.Read());
   out->AddHistogram(Metric::kPublishLag, {}, counters.publish_lag.Read());
 }

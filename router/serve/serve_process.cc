@@ -63,7 +63,7 @@ absl::Status ServeProcess::StartIngest() {
   for (size_t i = 0; i < config_.listeners.size(); ++i) {
     absl::Status status = ingest_->AddListener(
         config_.listeners[i].config,
-        [this](const DiscoveredStream& stream) { fleet_->AddDiscovered(stream); });
+        [this](const DiscoveredStream& stream) { return fleet_->AddDiscovered(stream); });
     if (!status.ok()) return At(fmt::format("listeners[{}]", i), status);
   }
   return absl::OkStatus();

@@ -39,8 +39,7 @@ class FakeIngest final : public Ingest {
     ++removed_;
   }
 
-  absl::Status AddListener(const ListenerConfig&,
-                           std::function<void(const DiscoveredStream&)> on_discovered) override {
+  absl::Status AddListener(const ListenerConfig&, OnDiscovered on_discovered) override {
     MutexLock lock(&mutex_);
     on_discovered_ = std::move(on_discovered);
     return absl::OkStatus();
@@ -55,10 +54,10 @@ class FakeIngest final : public Ingest {
     lane_ages_ = std::move(ages);
   }
 
-  // What a lane does when a topic is new.
-  void Discover(const std::string& host, const std::string& model) {
+  // What a lane does when a topic is new. False: the stream was not wanted.
+  bool Discover(const std::string& host, const std::string& model) {
     DiscoveredStream discovered{"kv@" + host + "@" + model, host, model, nullptr};
-    std::function<void(const DiscoveredStream&)> callback;
+    OnDiscovered callback;
     {
       MutexLock lock(&mutex_);
       StreamConfig config;
@@ -67,7 +66,7 @@ class FakeIngest final : public Ingest {
       discovered.status = *Open(config);
       callback = on_discovered_;
     }
-    callback(discovered);
+    return callback(discovered);
   }
 
   // Streams of this endpoint cannot be added; empty: all can.
@@ -114,7 +113,7 @@ class FakeIngest final : public Ingest {
   PrefixIndex* const index_;
   mutable Mutex mutex_;
   std::map<Key, std::shared_ptr<StreamStatus>> streams_ ABSL_GUARDED_BY(mutex_);
-  std::function<void(const DiscoveredStream&)> on_discovered_ ABSL_GUARDED_BY(mutex_);
+  OnDiscovered on_discovered_ ABSL_GUARDED_BY(mutex_);
   std::string failing_endpoint_ ABSL_GUARDED_BY(mutex_);
   std::vector<LaneAge> lane_ages_ ABSL_GUARDED_BY(mutex_);
   int added_ ABSL_GUARDED_BY(mutex_) = 0;
