@@ -80,6 +80,9 @@ struct Event {
   std::string_view spec_kind;           // kv_cache_spec_kind
   std::optional<uint32_t> sliding_window;
   absl::Span<const BlockExtraKeys> extra_keys;  // empty, or one per block hash
+  // Keys were published, but not one entry a block hash: which block has which cannot be told, and without them its
+  // tokens do not say which block it is.
+  bool extra_keys_misfit = false;
   std::string_view extra_keys_raw;      // the msgpack value as published, for people; empty when absent or nil
 };
 

@@ -59,7 +59,7 @@ std::optional<EngineHash> HashOfValue(const MsgpackValue& value);
 DecodeReason ReadBlockHashes(MsgpackCursor* cursor, EventArrays* arrays, Event* event);
 DecodeReason ReadTokenIds(MsgpackCursor* cursor, EventArrays* arrays, Event* event);
 
-// Sorts extra_keys_raw, which is whole, into extra_keys; forgets it when it is not one entry a block hash.
+// Sorts extra_keys_raw, which is whole, into extra_keys; forgets it, and says so, when it is not one entry a block hash.
 void SortExtraKeys(EventArrays* arrays, Event* event);
 
 }  // namespace kvroute

@@ -109,13 +109,15 @@ void SortExtraKeys(EventArrays* arrays, Event* event) {
   if (event->extra_keys_raw.empty()) return;
   MsgpackCursor cursor(event->extra_keys_raw);
   const uint64_t entries = cursor.Read().number;
-  if (entries != event->block_hashes.size()) {
-    event->extra_keys_raw = {};
-    return;
-  }
+  const bool fits = entries == event->block_hashes.size();
+  if (!fits) event->extra_keys_raw = {};
   if (cursor.remaining() == entries) {
     const std::string_view rest(reinterpret_cast<const char*>(cursor.position()), entries);
     if (std::all_of(rest.begin(), rest.end(), [](char byte) { return byte == '\xc0'; })) return;
+  }
+  if (!fits) {
+    event->extra_keys_misfit = true;
+    return;
   }
   BlockExtraKeys* const blocks = arrays->blocks.Allocate(entries);
   for (uint64_t i = 0; i < entries; ++i) blocks[i] = SortBlock(&cursor, event->lora_name, arrays);

@@ -66,11 +66,14 @@ TEST_F(ExtraKeys, NilsAreNoExtraKeys) {
 }
 
 TEST_F(ExtraKeys, AnotherNumberOfEntriesThanBlocksIsIgnored) {
-  for (const std::string& wrong : {Array({}), Array({kNil, kNil}), Array({kNil, Array({})})}) {
+  for (const std::string& wrong : {Array({}), Array({kNil, kNil}), Array({kNil, Str("salt")}),
+                                   Array({Array({Str("salt")}), kNil, kNil})}) {
     const Event& event = EventWith(wrong);
     EXPECT_THAT(event.extra_keys, IsEmpty());
     EXPECT_EQ(event.extra_keys_raw.data(), nullptr);
+    EXPECT_EQ(event.extra_keys_misfit, wrong.find("salt") != std::string::npos);
   }
+  EXPECT_FALSE(EventWith(Array({Array({Str("salt")})})).extra_keys_misfit);
 }
 
 TEST_F(ExtraKeys, AnUnknownShapeStillTellsBlocksApart) {

@@ -24,8 +24,9 @@ enum class EventOutcome : uint8_t {
   kUnplaceable,     // no tokens and no known block: cannot be matched to a prompt
   kUnknownTier,
   kBlockSize,  // not the stream's block size
+  kExtraKeys,  // its extra keys are not one entry a block: at most a copy of blocks held
 };
-inline constexpr int kEventOutcomeCount = static_cast<int>(EventOutcome::kBlockSize) + 1;
+inline constexpr int kEventOutcomeCount = static_cast<int>(EventOutcome::kExtraKeys) + 1;
 std::string_view EventOutcomeName(EventOutcome outcome);
 
 enum class BlockOutcome : uint8_t {

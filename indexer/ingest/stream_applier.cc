@@ -112,6 +112,12 @@ EventOutcome StreamApplier::ApplyStored(const Event& event, Tally* tally) {
 }
 
 EventOutcome StreamApplier::ApplyTokens(const Event& event, uint32_t block_size, Tally* tally) {
+  if (event.extra_keys_misfit) {
+    keyed_ = true;
+    Fault(TrustReason::kDecodeErrors);
+    ApplyCopies(event, tally);
+    return EventOutcome::kExtraKeys;
+  }
   // One short block is the partial tail of a prompt. No full block of a prompt can match it.
   const uint32_t known_size = status_->block_size_tokens.load(std::memory_order_relaxed);
   if (block_size < known_size && event.block_hashes.size() == 1) return EventOutcome::kBlockSize;

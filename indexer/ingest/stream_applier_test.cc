@@ -177,6 +177,23 @@ TEST_F(StreamApplierTest, BlocksWithAnImageAreNotThoseWithout) {
   EXPECT_EQ(Held(), 1u);
 }
 
+// Its blocks may be salted ones: taken for plain ones they would answer prompts they do not hold.
+TEST_F(StreamApplierTest, BlocksWhoseExtraKeysCannotBeToldApartMatchNothing) {
+  Event event = Stored(0, 2);
+  event.extra_keys_misfit = true;
+  EXPECT_EQ(Apply(event).fault, TrustReason::kDecodeErrors);
+  EXPECT_EQ(Held(), 0u);
+  EXPECT_EQ(Count(EventType::kStored, EventOutcome::kExtraKeys), 1u);
+  EXPECT_FALSE(index_.Holds(status_.id, hashes_[0]));
+  Apply(Stored(0, 2));
+  event.tier = Tier::kCpu;
+  Apply(event);  // a copy of blocks that are held all the same
+  Event removed = Removed(0);
+  removed.block_hashes = Hashes(0, 2);
+  Apply(removed);
+  EXPECT_EQ(Held(), 2u);
+}
+
 TEST_F(StreamApplierTest, BigramBlocksCoverTheNextToken) {
   status_.config.bigram = true;
   Event event = Stored(0, 2);

@@ -36,7 +36,7 @@ std::string_view TrustReasonName(TrustReason reason) {
 std::string_view EventOutcomeName(EventOutcome outcome) {
   constexpr std::array<std::string_view, kEventOutcomeCount> kNames = {
       "applied",     "pending",      "pending_dropped", "other_group",
-      "unplaceable", "unknown_tier", "block_size"};
+      "unplaceable", "unknown_tier", "block_size",      "extra_keys"};
   return kNames[static_cast<size_t>(outcome)];
 }
 
