@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "indexer/base/limits.h"
+#include "indexer/base/log.h"
 
 namespace kvroute {
 namespace {
@@ -34,8 +35,9 @@ StreamApplier::StreamApplier(StreamStatus* status, size_t max_pending_bytes, Pre
       index_(index),
       counters_(counters),
       mode_(CopyModeOf(status->config)),
-      pending_(mode_, max_pending_bytes) {
-  LearnBlockSize(status->config.block_size_tokens);
+      pending_(mode_, max_pending_bytes),
+      block_size_(status->config.block_size_tokens) {
+  status->block_size_tokens.store(block_size_.size(), std::memory_order_relaxed);
 }
 
 AppliedBatch StreamApplier::Apply(const DecodedBatch& batch) {
@@ -72,7 +74,9 @@ void StreamApplier::StartOver() {
   Clear();
   full_attention_groups_.clear();
   keyed_ = false;
-  status_->block_size_tokens.store(status_->config.block_size_tokens, std::memory_order_relaxed);
+  block_size_ = BlockSizeWatch(status_->config.block_size_tokens);
+  said_mismatch_ = false;
+  status_->block_size_tokens.store(block_size_.size(), std::memory_order_relaxed);
 }
 
 EventOutcome StreamApplier::ApplyEvent(const Event& event, Tally* tally) {
@@ -108,23 +112,24 @@ bool StreamApplier::IsOtherGroup(const Event& event) {
 EventOutcome StreamApplier::ApplyStored(const Event& event, Tally* tally) {
   if (event.block_hashes.empty()) return EventOutcome::kApplied;
   if (event.tokens_per_hash == 0) return ApplyCopies(event, tally);
-  return ApplyTokens(event, event.tokens_per_hash, tally);
-}
-
-EventOutcome StreamApplier::ApplyTokens(const Event& event, uint32_t block_size, Tally* tally) {
   if (event.extra_keys_misfit) {
     keyed_ = true;
     Fault(TrustReason::kDecodeErrors);
     ApplyCopies(event, tally);
     return EventOutcome::kExtraKeys;
   }
-  // One short block is the partial tail of a prompt. No full block of a prompt can match it.
-  const uint32_t known_size = status_->block_size_tokens.load(std::memory_order_relaxed);
-  if (block_size < known_size && event.block_hashes.size() == 1) return EventOutcome::kBlockSize;
-  if (!LearnBlockSize(block_size) || event.bigram != status_->config.bigram) {
+  return ApplyTokens(event, event.tokens_per_hash, tally);
+}
+
+EventOutcome StreamApplier::ApplyTokens(const Event& event, uint32_t block_size, Tally* tally) {
+  const auto verdict = block_size_.Judge(block_size, event.parent, event.block_hashes);
+  if (verdict == BlockSizeWatch::Verdict::kTail) return EventOutcome::kBlockSize;
+  if (verdict == BlockSizeWatch::Verdict::kMismatch || event.bigram != status_->config.bigram) {
+    SayMismatch(event);
     Fault(TrustReason::kBlockSizeMismatch);
     return EventOutcome::kBlockSize;
   }
+  status_->block_size_tokens.store(block_size, std::memory_order_relaxed);
   const BlockContents contents = contents_reader_.Read(event, block_size);
   keyed_ |= contents.salted || !contents.mix.empty();
   if (IsCopyWithoutKeys(event)) return ApplyCopies(event, tally);
@@ -150,10 +155,21 @@ bool StreamApplier::IsCopyWithoutKeys(const Event& event) const {
                                [this](EngineHash hash) { return index_->Holds(status_->id, hash); });
 }
 
-bool StreamApplier::LearnBlockSize(uint32_t block_size) {
-  const uint32_t known = status_->block_size_tokens.load(std::memory_order_relaxed);
-  if (known == 0) status_->block_size_tokens.store(block_size, std::memory_order_relaxed);
-  return known == 0 || known == block_size;
+// Once in a life of the engine: the trust and the counters go on saying it.
+void StreamApplier::SayMismatch(const Event& event) {
+  if (std::exchange(said_mismatch_, true)) return;
+  const StreamConfig& config = status_->config;
+  if (event.bigram != config.bigram) {
+    spdlog::error("stream {}/{}: bigram: the engine publishes tokens {}, it is configured {}; left out",
+                  config.worker_id, config.rank, event.bigram ? "in pairs" : "one by one",
+                  config.bigram);
+    return;
+  }
+  spdlog::error(
+      "stream {}/{}: block_size_tokens: the engine's blocks have {} tokens, {} {}: left out; make it "
+      "the engine's, or 0 to learn it",
+      config.worker_id, config.rank, event.tokens_per_hash, block_size_.size(),
+      config.block_size_tokens != 0 ? "is configured" : "was learned");
 }
 
 StoreStatus StreamApplier::StoreBlocks(std::optional<EngineHash> parent,

@@ -10,6 +10,7 @@
 #include "indexer/event/decoder.h"
 #include "indexer/index/prefix_index.h"
 #include "indexer/ingest/block_contents.h"
+#include "indexer/ingest/block_size_watch.h"
 #include "indexer/ingest/ingest_counters.h"
 #include "indexer/ingest/pending_events.h"
 #include "indexer/ingest/stream.h"
@@ -56,7 +57,7 @@ class StreamApplier {
 
   bool IsOtherGroup(const Event& event);
   bool IsCopyWithoutKeys(const Event& event) const;
-  bool LearnBlockSize(uint32_t block_size);
+  void SayMismatch(const Event& event);
   void Fault(TrustReason reason) {
     if (applied_.fault == TrustReason::kNone) applied_.fault = reason;
   }
@@ -73,6 +74,8 @@ class StreamApplier {
   IngestCounters* const counters_;
   const CopyMode mode_;
   PendingEvents pending_;
+  BlockSizeWatch block_size_;
+  bool said_mismatch_ = false;
   ContentsReader contents_reader_;
   absl::flat_hash_map<uint32_t, bool> full_attention_groups_;  // at most kMaxGroupsPerStream
   absl::flat_hash_map<EngineHash, NamespaceSeed> salted_;      // held blocks of salted prompts only

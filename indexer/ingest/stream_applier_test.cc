@@ -252,6 +252,35 @@ TEST_F(StreamApplierTest, ForeignBlockSizesAreLeftOut) {
   EXPECT_EQ(Count(EventType::kStored, EventOutcome::kBlockSize), 2u);
 }
 
+TEST_F(StreamApplierTest, ASizeLearnedFromAPartialTailGivesWayToAFullBlock) {
+  Event tail = Stored(9, 1);
+  tail.parent.reset();
+  tail.token_ids = tail.token_ids.subspan(0, 3);
+  tail.tokens_per_hash = 3;
+  Apply(tail);
+  EXPECT_EQ(status_.block_size_tokens.load(), 3u);
+  EXPECT_EQ(Apply(Stored(0, 2)).fault, TrustReason::kNone);
+  EXPECT_EQ(status_.block_size_tokens.load(), kBlock);
+  EXPECT_EQ(Held(), 2u);
+  EXPECT_EQ(Apply(tail).fault, TrustReason::kNone);
+  EXPECT_EQ(Count(EventType::kStored, EventOutcome::kBlockSize), 1u);
+}
+
+// With half the configured size, each block on its own: an engine that decodes.
+TEST_F(StreamApplierTest, ShortBlocksThatOthersContinueAreNoTails) {
+  status_.config.block_size_tokens = 2 * kBlock;
+  EXPECT_EQ(Apply(Stored(0, 1)).fault, TrustReason::kNone);
+  EXPECT_EQ(Apply(Stored(1, 1)).fault, TrustReason::kBlockSizeMismatch);
+}
+
+TEST_F(StreamApplierTest, ManyShortBlocksAndNeverAFullOneAreNoTails) {
+  status_.config.block_size_tokens = 2 * kBlock;
+  for (uint32_t i = 1; i < BlockSizeWatch::kTailsAlike; ++i) {
+    EXPECT_EQ(Apply(Stored(0, 1)).fault, TrustReason::kNone);
+  }
+  EXPECT_EQ(Apply(Stored(0, 1)).fault, TrustReason::kBlockSizeMismatch);
+}
+
 TEST_F(StreamApplierTest, AFaultBeforeAClearIsForgiven) {
   Event clear;
   clear.type = EventType::kCleared;
