@@ -1,6 +1,7 @@
 #ifndef KVROUTE_INDEXER_BASE_LIMITS_H_
 #define KVROUTE_INDEXER_BASE_LIMITS_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -36,6 +37,9 @@ inline constexpr int kMaxGrpcThreads = 512;
 inline constexpr size_t kMaxGrpcMemoryBytes = size_t{1} << 30;
 inline constexpr size_t kMaxGrpcMessageBytes = size_t{32} << 20;  // kMaxPromptTokens x 4 bytes, twice
 inline constexpr uint32_t kMaxOpenStreams = 256;
+
+// How long a lane may take no turn before /healthz says so: it takes one every 100 ms.
+inline constexpr std::chrono::seconds kLaneStallAfter{10};
 
 // The fleet.
 inline constexpr size_t kMaxStreams = 16'384;

@@ -2,7 +2,10 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <chrono>
 #include <iterator>
+
+#include "indexer/base/limits.h"
 
 namespace kvroute {
 
@@ -10,7 +13,7 @@ HttpResponse HealthOf(const std::vector<LaneAge>& lanes) {
   std::string stalled;
   for (const LaneAge& lane : lanes) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(lane.since_last_turn);
-    if (seconds < kLaneStallAfter) continue;
+    if (seconds < limits::kLaneStallAfter) continue;
     fmt::format_to(std::back_inserter(stalled), "{}: no progress for {} s\n", lane.name,
                    seconds.count());
   }

@@ -1,7 +1,6 @@
 #ifndef KVROUTE_ROUTER_SERVE_HEALTH_H_
 #define KVROUTE_ROUTER_SERVE_HEALTH_H_
 
-#include <chrono>
 #include <vector>
 
 #include "indexer/ingest/ingest.h"
@@ -9,10 +8,8 @@
 
 namespace kvroute {
 
-inline constexpr std::chrono::seconds kLaneStallAfter{10};
-
 // /healthz: 200 while every lane takes its turns; 503 naming the lanes that have taken none for
-// kLaneStallAfter. Only a restart helps then: a lane is never waiting for anything
+// limits::kLaneStallAfter. Only a restart helps then: a lane is never waiting for anything
 // outside the process.
 HttpResponse HealthOf(const std::vector<LaneAge>& lanes);
 

@@ -18,10 +18,25 @@ inline grpc::Status ToGrpc(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
 }
 
+// A call counts as running as long as this lives.
+class RunningCall {
+ public:
+  explicit RunningCall(RoutingStats* stats) : stats_(stats) {
+    stats_->running_calls.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~RunningCall() { stats_->running_calls.fetch_sub(1, std::memory_order_relaxed); }
+  RunningCall(const RunningCall&) = delete;
+  RunningCall& operator=(const RunningCall&) = delete;
+
+ private:
+  RoutingStats* const stats_;
+};
+
 // A call that waited for a thread until nobody wants its answer any more is not executed.
 template <typename Call>
 grpc::Status AnswerInTime(const grpc::ServerContext& context, RpcMethod method, RoutingStats* stats,
                           Call call) {
+  const RunningCall running(stats);
   if (context.deadline() > std::chrono::system_clock::now()) return ToGrpc(call());
   stats->CountRequest(method, absl::StatusCode::kDeadlineExceeded);
   return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,

@@ -1,5 +1,6 @@
 #include "router/service/server.h"
 
+#include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
@@ -7,6 +8,8 @@
 #include <grpcpp/server_builder.h>
 
 #include "indexer/base/error.h"
+#include "indexer/base/mutex.h"
+#include "indexer/base/named_thread.h"
 #include "router/service/fleet_service.h"
 #include "router/service/router_service.h"
 
@@ -15,13 +18,16 @@ namespace {
 
 constexpr int kMinPollers = 2;
 constexpr int kMaxPollers = 16;
+// No call for so long: the last answers are on their way, too.
+constexpr std::chrono::milliseconds kQuiet(100);
+constexpr std::chrono::milliseconds kLook(10);
 
 }  // namespace
 
 class GrpcServer::Impl {
  public:
   Impl(const GrpcServerOptions& options, QueryHandler* queries, Fleet* fleet, RoutingStats* stats)
-      : router_(queries, stats, options.max_open_streams), fleet_(fleet, stats) {}
+      : stats_(stats), router_(queries, stats, options.max_open_streams), fleet_(fleet, stats) {}
 
   // False when gRPC cannot listen; it does not say why.
   bool Listen(const GrpcServerOptions& options) {
@@ -53,11 +59,41 @@ class GrpcServer::Impl {
 
   void Shutdown(std::chrono::milliseconds grace) {
     if (server_ == nullptr) return;
-    server_->Shutdown(std::chrono::system_clock::now() + grace);
+    Ending ending;
+    NamedThread closer("grpc-shutdown", [this, grace, &ending] {
+      server_->Shutdown(std::chrono::system_clock::now() + grace);
+      MutexLock lock(&ending.mutex);
+      ending.done = true;
+      ending.changed.NotifyOne();
+    });
+    if (!EndsBeforeQuiet(&ending)) grpc_server_cancel_all_calls(server_->c_server());
+    closer.Join();
     server_->Wait();
   }
 
  private:
+  struct Ending {
+    Mutex mutex;
+    CondVar changed;
+    bool done ABSL_GUARDED_BY(mutex) = false;
+  };
+
+  // gRPC waits for every connection to go, and an idle client looks at its own every few seconds
+  // only. False when no call has run for a while and nothing is waited for but such connections.
+  bool EndsBeforeQuiet(Ending* ending) {
+    std::chrono::milliseconds quiet(0);
+    MutexLock lock(&ending->mutex);
+    while (!ending->done && quiet < kQuiet) {
+      ending->changed.WaitFor(&ending->mutex, kLook);
+      const bool busy = stats_->running_calls.load(std::memory_order_relaxed) +
+                            stats_->open_streams.load(std::memory_order_relaxed) >
+                        0;
+      quiet = busy ? std::chrono::milliseconds(0) : quiet + kLook;
+    }
+    return ending->done;
+  }
+
+  RoutingStats* const stats_;
   RouterService router_;
   FleetService fleet_;
   int port_ = 0;

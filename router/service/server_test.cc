@@ -5,7 +5,11 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/security/credentials.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -316,6 +320,49 @@ TEST_F(ServerTest, ReflectionListsTheServices) {
   EXPECT_THAT(response, HasSubstr("kvroute.v1.Router"));
   EXPECT_THAT(response, HasSubstr("kvroute.v1.Fleet"));
   EXPECT_THAT(response, HasSubstr("grpc.health.v1.Health"));
+}
+
+// An HTTP/2 connection whose client answers nothing, as one that is not being polled.
+int ConnectWithoutReading(int port) {
+  const int client = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  const std::string empty_settings("\0\0\0\4\0\0\0\0\0", 9);
+  const std::string hello = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + empty_settings;
+  EXPECT_EQ(write(client, hello.data(), hello.size()), static_cast<ssize_t>(hello.size()));
+  std::array<char, 9> frame{};  // the server's own settings: the connection is up
+  EXPECT_EQ(recv(client, frame.data(), frame.size(), MSG_WAITALL),
+            static_cast<ssize_t>(frame.size()));
+  return client;
+}
+
+TEST_F(ServerTest, ShutdownDoesNotWaitForIdleConnections) {
+  const int client = ConnectWithoutReading(server_->port());
+  const auto start = std::chrono::steady_clock::now();
+  server_->Shutdown(std::chrono::minutes(10));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  close(client);
+}
+
+TEST_F(ServerTest, ShutdownWaitsForAnOpenStreamThatEnds) {
+  AddWorker(Spec("a"));
+  grpc::ClientContext context;
+  auto stream = router_->RouteStream(&context);
+  v1::RouteStreamResponse response;
+  ASSERT_TRUE(stream->Write(Ask(5)));
+  ASSERT_TRUE(stream->Read(&response));
+  std::thread ender([&] { server_->Shutdown(std::chrono::minutes(10)); });
+  // Refused from now on, while the stream lives: the shutdown has begun.
+  std::string ignored;
+  while (CallRaw("/grpc.health.v1.Health/Check", "", &ignored).ok()) std::this_thread::yield();
+  EXPECT_TRUE(stream->Write(Ask(5)));
+  EXPECT_TRUE(stream->Read(&response));
+  EXPECT_TRUE(stream->WritesDone());
+  EXPECT_TRUE(stream->Finish().ok());
+  ender.join();
 }
 
 TEST_F(ServerTest, ShutdownEndsOpenStreams) {
