@@ -33,9 +33,8 @@ class IngestVectorsTest : public IngestFixture {
     Subscribe(config);
     ASSERT_TRUE(Until([&] {
       Send(0, std::string("\x93\x00\x90\xc0", 4));
-      return stream_->batches.load() > 0;
-    }));
-    ASSERT_EQ(stream_->trust.load(), Trust::kExact);
+      return stream_->trust.load() == Trust::kExact;
+    })) << State();
   }
   void Send(const std::vector<std::string>& frames) {
     for (size_t i = 0; i < frames.size(); ++i) {
@@ -82,7 +81,7 @@ TEST_F(IngestVectorsTest, MalformedMessagesAreCountedAndTheNextGoodBatchApplies)
   Send(1, good);
   ASSERT_TRUE(UntilNext(2)) << State();
   EXPECT_EQ(counters_.malformed_messages.load(), bad);
-  EXPECT_EQ(stream_->trust.load(), Trust::kExact);
+  EXPECT_TRUE(UntilTrust(Trust::kExact)) << State();
   EXPECT_EQ(stream_->gaps.load(), 0u);
   EXPECT_EQ(index_.Stats().holdings, 1u);
 }
@@ -114,6 +113,7 @@ TEST_F(IngestVectorsTest, MalformedPayloadsAreCountedByReasonAndTheNextGoodBatch
   EXPECT_EQ(sum(counters_.rejected_batches), rejected);
   EXPECT_GT(sum(stream_->skipped_events), 0u);
   EXPECT_EQ(stream_->rejected_batches[static_cast<size_t>(DecodeReason::kOk)].load(), 0u);
+  EXPECT_TRUE(UntilTrust(Trust::kExact)) << State();
   EXPECT_EQ(stream_->reason.load(), TrustReason::kClearedByEngine);
   EXPECT_EQ(index_.Stats().holdings, 1u);
 }
