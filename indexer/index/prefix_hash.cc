@@ -65,10 +65,17 @@ void HashPrompt(absl::Span<const TokenId> tokens, uint32_t block_size, Namespace
 }
 
 void ChainLocals(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* prefixes) {
-  prefixes->reserve(prefixes->size() + locals.size());
-  for (size_t i = 0; i < locals.size(); ++i) {
-    prefixes->push_back(i == 0 ? RootPrefix(locals[0]) : ChainPrefix(prefixes->back(), locals[i]));
-  }
+  if (locals.empty()) return;
+  prefixes->push_back(RootPrefix(locals[0]));
+  ChainLocals(prefixes->back(), locals.subspan(1), prefixes);
+}
+
+void ChainLocals(PrefixHash parent, absl::Span<const LocalHash> locals,
+                 std::vector<PrefixHash>* prefixes) {
+  const size_t before = prefixes->size();
+  prefixes->resize(before + locals.size());
+  PrefixHash* out = prefixes->data() + before;
+  for (const LocalHash local : locals) *out++ = parent = ChainPrefix(parent, local);
 }
 
 }  // namespace kvroute

@@ -50,6 +50,9 @@ void HashPrompt(absl::Span<const TokenId> tokens, uint32_t block_size, Namespace
                 std::vector<PrefixHash>* prefixes, bool bigram = false);
 // Appends the prefix hashes that a request's precomputed local hashes chain to.
 void ChainLocals(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* prefixes);
+// The same for blocks that follow `parent`.
+void ChainLocals(PrefixHash parent, absl::Span<const LocalHash> locals,
+                 std::vector<PrefixHash>* prefixes);
 
 }  // namespace kvroute
 

@@ -22,15 +22,15 @@ RunStore::Covered RunStore::CoveredAt(const Shard& shard, const Run& run, Slot s
                                       uint32_t offset) const {
   const uint32_t length = run.Length();
   const std::optional<HolderEntry> entry = holders_.Find(run, slot);
-  if (!entry.has_value()) return Covered{false, length};
+  if (!entry.has_value()) return Covered{false, 0, length};
   const uint32_t cutoff = entry->Cutoff(length);
-  if (offset < cutoff) return Covered{true, cutoff};
-  if (!entry->islands()) return Covered{false, length};
+  if (offset < cutoff) return Covered{true, 0, cutoff};
+  if (!entry->islands()) return Covered{false, 0, length};
   for (const Interval& island : shard.islands.at(IslandKey(arena_.Of(&run), slot))) {
-    if (offset < island.begin) return Covered{false, island.begin};
-    if (offset < island.end) return Covered{true, island.end};
+    if (offset < island.begin) return Covered{false, 0, island.begin};
+    if (offset < island.end) return Covered{true, island.begin, island.end};
   }
-  return Covered{false, length};
+  return Covered{false, 0, length};
 }
 
 RunStore::Intervals RunStore::CoverageOf(const Shard& shard, const Run& run,
@@ -208,7 +208,7 @@ bool RunStore::Settle(Shard& shard, Run* run) {
 
 void RunStore::Kill(Shard& shard, Run* run) {
   const uint32_t length = run->Length();
-  shard.heads.Erase(Hash(run->Prefix(0)).fragment(), PlaceOf(*run, 0));
+  HeadsOf(shard).Erase(Hash(run->Prefix(0)).fragment(), arena_.Of(run));
   {
     RunEdit edit(run);
     run->flags.store(Run::kDead, kRelease);
@@ -248,15 +248,16 @@ void RunStore::Scrub(absl::Span<const uint64_t> slots) {
     for (uint32_t bucket = 0;;) {
       EpochPin pin;
       MutexLock lock(&shard.mutex);
-      const uint32_t buckets = shard.heads.Buckets();
+      const uint32_t buckets = heads_[i].Buckets();
       if (buckets != walked) bucket = 0;
       walked = buckets;
       const uint32_t end = std::min(buckets, bucket + kBucketsALock);
       absl::InlinedVector<Run*, size_t{kBucketsALock} * 8> runs;
       for (; bucket < end; ++bucket) {
-        shard.heads.ForEachIn(bucket, [&](Place place) {
-          __builtin_prefetch(RunAt(place));
-          runs.push_back(RunAt(place));
+        heads_[i].ForEachIn(bucket, [&](Granule granule) {
+          Run* run = arena_.At<Run>(granule);
+          __builtin_prefetch(run);
+          runs.push_back(run);
         });
       }
       for (Run* run : runs) ScrubRun(shard, run, slots);

@@ -1,6 +1,7 @@
 #include "indexer/index/run_store.h"
 
 #include <algorithm>
+#include <array>
 
 #include "indexer/base/check.h"
 
@@ -19,9 +20,10 @@ constexpr uint32_t kMaxMovedBlocks = 64;
 RunStore::RunStore(uint64_t secret)
     : secret_(secret),
       shards_(std::make_unique<Shard[]>(kShards)),
+      heads_(std::make_unique<HeadTable[]>(kShards)),
       names_(std::make_unique<NameShard[]>(kShards)) {
   for (uint32_t i = 0; i < kShards; ++i) {
-    shards_[i].heads.Init(&arena_, &reclaimer_);
+    heads_[i].Init(&arena_, &reclaimer_);
     names_[i].names.Init(&arena_, &reclaimer_);
   }
 }
@@ -29,16 +31,17 @@ RunStore::RunStore(uint64_t secret)
 // The arena takes everything with it but what lies outside.
 RunStore::~RunStore() {
   for (uint32_t i = 0; i < kShards; ++i) {
-    for (uint32_t bucket = 0; bucket < shards_[i].heads.Buckets(); ++bucket) {
-      shards_[i].heads.ForEachIn(
-          bucket, [&](Place place) { delete RunAt(place)->tiers.load(std::memory_order_acquire); });
+    for (uint32_t bucket = 0; bucket < heads_[i].Buckets(); ++bucket) {
+      heads_[i].ForEachIn(bucket, [&](Granule run) {
+        delete arena_.At<Run>(run)->tiers.load(std::memory_order_acquire);
+      });
     }
   }
 }
 
 RunStore::Stretch RunStore::Store(const StoreArgs& args,
                                   std::vector<std::pair<uint64_t, Place>>* twins) {
-  const uint64_t first = args.prefixes[0];
+  const uint64_t first = args.prefixes[0].value();
   PrefetchHead(first);
   if (args.parent.run != 0) {
     Run* run = RunAt(args.parent);
@@ -61,9 +64,9 @@ RunStore::Stretch RunStore::Store(const StoreArgs& args,
   const TableHash hash = Hash(first);
   Shard& shard = shards_[hash.shard()];
   MutexLock lock(&shard.mutex);
-  const Place head = shard.heads.Find(
-      hash.fragment(), [&](Place place) { return RunAt(place)->Prefix(0) == first; });
-  if (head.run != 0) return Join(shard, RunAt(head), 0, args);
+  const Granule head = HeadsOf(shard).Find(
+      hash.fragment(), [&](Granule run) { return arena_.At<Run>(run)->Prefix(0) == first; });
+  if (head != 0) return Join(shard, arena_.At<Run>(head), 0, args);
   if (args.plain == 0) return Stretch{Outcome::kBlocked, Place{}, 1};
   return Create(shard, args, twins);
 }
@@ -72,7 +75,7 @@ RunStore::Stretch RunStore::Join(Shard& shard, Run* run, uint32_t offset, const 
   const uint32_t length = run->Length();
   const auto most = static_cast<uint32_t>(std::min<size_t>(args.prefixes.size(), length - offset));
   uint32_t count = 1;
-  while (count < most && run->Prefix(offset + count) == args.prefixes[count]) ++count;
+  while (count < most && run->Prefix(offset + count) == args.prefixes[count].value()) ++count;
 
   const Covered covered = CoveredAt(shard, *run, args.slot, offset);
   count = std::min(count, covered.until - offset);
@@ -81,7 +84,7 @@ RunStore::Stretch RunStore::Join(Shard& shard, Run* run, uint32_t offset, const 
 
   const uint32_t plain = std::min(count, args.plain);
   uint32_t named = 0;
-  while (named < plain && run->Engine(offset + named) == args.engines[named]) ++named;
+  while (named < plain && run->Engine(offset + named) == args.engines[named].value()) ++named;
   if (named == 0) return Stretch{Outcome::kForeign, place, 1};
   RunEdit edit(run);
   AddCoverage(shard, run, args.slot, offset, offset + named);
@@ -103,13 +106,13 @@ RunStore::Stretch RunStore::Create(Shard& shard, const StoreArgs& args,
   run->tiers.store(nullptr, kRelaxed);
   run->holders[0].store(HolderEntry(args.slot, HolderEntry::kAll, false).bits(), kRelaxed);
   for (uint32_t i = 0; i < count; ++i) {
-    run->prefix(i).store(args.prefixes[i], kRelaxed);
-    run->engine(i).store(args.engines[i], kRelaxed);
+    run->prefix(i).store(args.prefixes[i].value(), kRelaxed);
+    run->engine(i).store(args.engines[i].value(), kRelaxed);
   }
   if (args.tier != Tier::kGpu) SetTiers(run, args.slot, 0, count, args.tier);
   AddNames(*run, 0, count, twins);
-  const TableHash hash = Hash(args.prefixes[0]);
-  shard.heads.Insert(hash.fragment(), PlaceOf(*run, 0), [](Place) {});
+  const TableHash hash = Hash(args.prefixes[0].value());
+  HeadsOf(shard).Insert(hash.fragment(), arena_.Of(run));
   shard.blocks += count;
   return Stretch{Outcome::kAdded, PlaceOf(*run, 0), count};
 }
@@ -123,8 +126,8 @@ RunStore::Stretch RunStore::Append(Shard& shard, Run* run, const StoreArgs& args
   const uint32_t count = std::min(wanted, run->Capacity() - length);
   if (count == 0) return Stretch{Outcome::kAdded, Place{}, 0};
   for (uint32_t i = 0; i < count; ++i) {
-    run->prefix(length + i).store(args.prefixes[i], kRelease);
-    run->engine(length + i).store(args.engines[i], kRelease);
+    run->prefix(length + i).store(args.prefixes[i].value(), kRelease);
+    run->engine(length + i).store(args.engines[i].value(), kRelease);
   }
   AddNames(*run, length, length + count, twins);
   {
@@ -139,12 +142,20 @@ RunStore::Stretch RunStore::Append(Shard& shard, Run* run, const StoreArgs& args
 uint32_t RunStore::FreshCount(const StoreArgs& args, size_t most) const {
   const auto size =
       static_cast<uint32_t>(std::min<size_t>({args.prefixes.size(), args.plain, most}));
-  for (uint32_t i = 1; i < std::min(size, kPrefetchAhead); ++i) PrefetchHead(args.prefixes[i]);
+  std::array<TableHash, kPrefetchAhead> ahead;
+  const auto fetch = [&](uint32_t i) {
+    const TableHash hash = Hash(args.prefixes[i].value());
+    heads_[hash.shard()].Prefetch(hash.fragment());
+    ahead[i % kPrefetchAhead] = hash;
+  };
+  for (uint32_t i = 1; i < std::min(size, kPrefetchAhead); ++i) fetch(i);
   for (uint32_t i = 1; i < size; ++i) {
-    if (i + kPrefetchAhead <= size) PrefetchHead(args.prefixes[i + kPrefetchAhead - 1]);
-    const uint64_t prefix = args.prefixes[i];
-    const auto is_head = [prefix](const Run& head) { return head.Prefix(0) == prefix; };
-    if (FindHead(prefix, is_head) != nullptr) return i;
+    const TableHash hash = ahead[i % kPrefetchAhead];
+    if (i + kPrefetchAhead <= size) fetch(i + kPrefetchAhead - 1);
+    const uint64_t prefix = args.prefixes[i].value();
+    const Granule head = heads_[hash.shard()].Find(
+        hash.fragment(), [&](Granule run) { return arena_.At<Run>(run)->Prefix(0) == prefix; });
+    if (head != 0) return i;
   }
   return size;
 }
@@ -180,15 +191,11 @@ Run* RunStore::Relocate(Shard& shard, Run* old, uint32_t capacity) {
   for (uint32_t i = 0; i < length; ++i) {
     run->prefix(i).store(old->Prefix(i), kRelaxed);
     run->engine(i).store(old->Engine(i), kRelaxed);
-    PrefetchName(old->Engine(i));
   }
-  for (uint32_t i = 0; i < length; ++i) {
-    const TableHash hash = Hash(run->Engine(i));
-    NameShard& names = names_[hash.shard()];
-    SpinLockHolder lock(&names.lock);
-    names.names.Replace(hash.fragment(), PlaceOf(*old, i), PlaceOf(*run, i));
-  }
-  shard.heads.Replace(Hash(run->Prefix(0)).fragment(), PlaceOf(*old, 0), PlaceOf(*run, 0));
+  ForEachName(*run, 0, length, [&](NameTable* names, uint32_t fragment, uint32_t i) {
+    names->Replace(fragment, PlaceOf(*old, i), PlaceOf(*run, i));
+  });
+  HeadsOf(shard).Replace(Hash(run->Prefix(0)).fragment(), arena_.Of(old), arena_.Of(run));
   {
     RunEdit edit(old);
     old->flags.store(Run::kDead, kRelease);
@@ -197,41 +204,45 @@ Run* RunStore::Relocate(Shard& shard, Run* old, uint32_t capacity) {
   return run;
 }
 
+template <typename Use>
+void RunStore::ForEachName(const Run& run, uint32_t begin, uint32_t end, Use use) {
+  std::array<TableHash, kPrefetchAhead> ahead;
+  const auto fetch = [&](uint32_t i) {
+    const TableHash hash = Hash(run.Engine(i));
+    NamesOf(hash).Prefetch(hash.fragment());
+    ahead[i % kPrefetchAhead] = hash;
+  };
+  for (uint32_t i = begin; i < std::min(end, begin + kPrefetchAhead); ++i) fetch(i);
+  for (uint32_t i = begin; i < end; ++i) {
+    const TableHash hash = ahead[i % kPrefetchAhead];
+    if (i + kPrefetchAhead < end) fetch(i + kPrefetchAhead);
+    NameShard& shard = names_[hash.shard()];
+    SpinLockHolder lock(&shard.lock);
+    use(&shard.names, hash.fragment(), i);
+  }
+}
+
 void RunStore::AddNames(const Run& run, uint32_t begin, uint32_t end,
                         std::vector<std::pair<uint64_t, Place>>* twins) {
-  for (uint32_t i = begin; i < std::min(end, begin + kPrefetchAhead); ++i) {
-    PrefetchName(run.Engine(i));
-  }
-  for (uint32_t i = begin; i < end; ++i) {
-    if (i + kPrefetchAhead < end) PrefetchName(run.Engine(i + kPrefetchAhead));
-    const uint64_t engine = run.Engine(i);
-    const TableHash hash = Hash(engine);
-    NameShard& names = names_[hash.shard()];
-    SpinLockHolder lock(&names.lock);
-    names.names.Insert(hash.fragment(), PlaceOf(run, i), [&](Place other) {
+  ForEachName(run, begin, end, [&](NameTable* names, uint32_t fragment, uint32_t i) {
+    names->Insert(fragment, PlaceOf(run, i), [&](Place other) {
+      const uint64_t engine = run.Engine(i);
       if (RunAt(other)->Engine(other.offset) != engine) return;
       twins_seen_.store(true, kRelease);
       twins->emplace_back(engine, other);
     });
-  }
+  });
 }
 
 void RunStore::DropNames(const Run& run, uint32_t begin, uint32_t end) {
-  for (uint32_t i = begin; i < std::min(end, begin + kPrefetchAhead); ++i) {
-    PrefetchName(run.Engine(i));
-  }
-  for (uint32_t i = begin; i < end; ++i) {
-    if (i + kPrefetchAhead < end) PrefetchName(run.Engine(i + kPrefetchAhead));
-    const TableHash hash = Hash(run.Engine(i));
-    NameShard& names = names_[hash.shard()];
-    SpinLockHolder lock(&names.lock);
-    names.names.Erase(hash.fragment(), PlaceOf(run, i));
-  }
+  ForEachName(run, begin, end, [&](NameTable* names, uint32_t fragment, uint32_t i) {
+    names->Erase(fragment, PlaceOf(run, i));
+  });
 }
 
 Place RunStore::Locate(Slot slot, uint64_t engine, absl::FunctionRef<bool(Place)> accept) const {
   const TableHash hash = Hash(engine);
-  return NameTable(hash).Find(hash.fragment(), [&](Place place) {
+  return NamesOf(hash).Find(hash.fragment(), [&](Place place) {
     const Run& run = *RunAt(place);
     if (run.Engine(place.offset) != engine) return false;
     if (!accept(place)) return false;
@@ -244,7 +255,7 @@ Place RunStore::Locate(Slot slot, uint64_t engine, absl::FunctionRef<bool(Place)
 
 void RunStore::PrefetchRunOf(uint64_t engine) const {
   const TableHash hash = Hash(engine);
-  NameTable(hash).Find(hash.fragment(), [&](Place place) {
+  NamesOf(hash).Find(hash.fragment(), [&](Place place) {
     const Run* run = RunAt(place);
     __builtin_prefetch(run);
     __builtin_prefetch(arena_.At<std::byte>(place.run + 1 + place.offset / kGroupBlocks));
@@ -252,23 +263,40 @@ void RunStore::PrefetchRunOf(uint64_t engine) const {
   });
 }
 
-uint32_t RunStore::RemoveStretch(Slot slot, Place place, absl::Span<const uint64_t> engines,
+uint32_t RunStore::Remove(Slot slot, Place hint, absl::Span<const EngineHash> engines,
+                          absl::FunctionRef<bool(Place)> accept, Place* cursor) {
+  uint32_t removed = 0;
+  const auto remove_at = [&](Place place) {
+    if (RunAt(place)->Engine(place.offset) == engines[0].value() && accept(place)) {
+      removed = RemoveStretch(slot, place, engines, cursor);
+    }
+    return removed > 0;
+  };
+  if (hint.run != 0 && remove_at(hint)) return removed;
+  const TableHash hash = Hash(engines[0].value());
+  NamesOf(hash).Find(hash.fragment(), remove_at);
+  return removed;
+}
+
+uint32_t RunStore::RemoveStretch(Slot slot, Place place, absl::Span<const EngineHash> engines,
                                  Place* cursor) {
   Run* run = RunAt(place);
   Shard& shard = ShardOf(*run);
   MutexLock lock(&shard.mutex);
   uint32_t begin = place.offset;
   uint32_t end = begin + 1;
+  if (run->Dead() || begin >= run->Length() || run->Engine(begin) != engines[0].value()) return 0;
+  const Covered covered = CoveredAt(shard, *run, slot, begin);
+  if (!covered.covered) return 0;
   uint32_t count = 1;
-  if (engines.size() > 1 && begin > 0 && run->Engine(begin - 1) == engines[1]) {
-    while (count < engines.size() && begin > 0 && run->Engine(begin - 1) == engines[count] &&
-           CoveredAt(shard, *run, slot, begin - 1).covered) {
-      --begin;
-      ++count;
-    }
-  } else {
-    const uint32_t until = CoveredAt(shard, *run, slot, begin).until;
-    while (count < engines.size() && end < until && run->Engine(end) == engines[count]) {
+  while (count < engines.size() && begin > covered.begin &&
+         run->Engine(begin - 1) == engines[count].value()) {
+    --begin;
+    ++count;
+  }
+  if (count == 1) {
+    while (count < engines.size() && end < covered.until &&
+           run->Engine(end) == engines[count].value()) {
       ++end;
       ++count;
     }
@@ -279,9 +307,9 @@ uint32_t RunStore::RemoveStretch(Slot slot, Place place, absl::Span<const uint64
   }
   *cursor = Place{};
   if (Settle(shard, run)) return count;
-  if (begin > 0 && CoveredAt(shard, *run, slot, begin - 1).covered) {
+  if (begin > covered.begin) {
     *cursor = PlaceOf(*run, begin - 1);
-  } else if (end < run->Length() && CoveredAt(shard, *run, slot, end).covered) {
+  } else if (end < covered.until) {
     *cursor = PlaceOf(*run, end);
   }
   return count;
@@ -339,7 +367,7 @@ RunStore::Totals RunStore::Count() const {
   for (uint32_t i = 0; i < kShards; ++i) {
     const Shard& shard = shards_[i];
     MutexLock lock(&shard.mutex);
-    totals.runs += shard.heads.size();
+    totals.runs += heads_[i].size();
     totals.blocks += shard.blocks - UncoveredBlocks(shard);
     totals.bytes += shard.islands.capacity() * (sizeof(Intervals) + sizeof(uint64_t) + 1);
   }

@@ -13,10 +13,13 @@
 #include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
 #include "indexer/base/mutex.h"
+#include "indexer/event/event.h"
 #include "indexer/index/arena.h"
 #include "indexer/index/epoch.h"
+#include "indexer/index/head_table.h"
 #include "indexer/index/holders.h"
-#include "indexer/index/place_table.h"
+#include "indexer/index/name_table.h"
+#include "indexer/index/prefix_hash.h"
 #include "indexer/index/run.h"
 #include "indexer/index/spin_lock.h"
 
@@ -54,8 +57,8 @@ class RunStore {
     Tier tier;
     Place parent;  // place of the block before, or nowhere
     uint64_t parent_prefix;
-    absl::Span<const uint64_t> prefixes;
-    absl::Span<const uint64_t> engines;
+    absl::Span<const PrefixHash> prefixes;
+    absl::Span<const EngineHash> engines;
     uint32_t plain;  // leading blocks whose engine hash the slot holds nowhere
   };
 
@@ -70,14 +73,18 @@ class RunStore {
   // agrees; or nowhere.
   Place Locate(Slot slot, uint64_t engine, absl::FunctionRef<bool(Place)> accept) const;
   void PrefetchName(uint64_t engine) const {
-    NameTable(Hash(engine)).Prefetch(Hash(engine).fragment());
+    const TableHash hash = Hash(engine);
+    NamesOf(hash).Prefetch(hash.fragment());
   }
   void PrefetchRunOf(uint64_t engine) const;
 
-  // Removes as many of the leading `engines` as are neighbours in one run, starting at `place`
-  // (which the slot covers). Returns how many; `cursor` becomes a neighbour that the slot still
-  // covers, or nowhere.
-  uint32_t RemoveStretch(Slot slot, Place place, absl::Span<const uint64_t> engines, Place* cursor);
+  // Removes as many of the leading `engines` as are neighbours in one run and covered by the slot,
+  // starting where the slot covers a block that the run has under the first of these names, and
+  // accept(Place) agrees. `hint` is looked at before the names are; it may be nowhere. Returns how
+  // many, 0 if there is no such place; `cursor` becomes a neighbour that the slot still covers, or
+  // nowhere.
+  uint32_t Remove(Slot slot, Place hint, absl::Span<const EngineHash> engines,
+                  absl::FunctionRef<bool(Place)> accept, Place* cursor);
 
   // One block, for names that are not the run's. kGone: the place no longer holds that prefix hash.
   // `pin`: the run may not move from now on. `tier` is taken when the block was not covered before.
@@ -95,13 +102,13 @@ class RunStore {
   template <typename Accept>
   const Run* FindHead(uint64_t prefix, Accept accept) const {
     const TableHash hash = Hash(prefix);
-    const Place found = shards_[hash.shard()].heads.Find(
-        hash.fragment(), [&](Place place) { return accept(*RunAt(place)); });
-    return found.run == 0 ? nullptr : RunAt(found);
+    const Granule found = heads_[hash.shard()].Find(
+        hash.fragment(), [&](Granule run) { return accept(*arena_.At<Run>(run)); });
+    return found == 0 ? nullptr : arena_.At<Run>(found);
   }
   void PrefetchHead(uint64_t prefix) const {
     const TableHash hash = Hash(prefix);
-    shards_[hash.shard()].heads.Prefetch(hash.fragment());
+    heads_[hash.shard()].Prefetch(hash.fragment());
   }
   const DenseHolders* DenseAt(Granule granule) const { return arena_.At<DenseHolders>(granule); }
   Run* RunAt(Place place) const { return arena_.At<Run>(place.run); }
@@ -128,20 +135,22 @@ class RunStore {
   using Intervals = absl::InlinedVector<Interval, 4>;
   struct alignas(128) Shard {
     mutable Mutex mutex;
-    PlaceTable heads;  // written under the mutex
     // What holders cover behind their first hole, by run and slot.
     absl::flat_hash_map<uint64_t, Intervals> islands ABSL_GUARDED_BY(mutex);
     uint64_t blocks ABSL_GUARDED_BY(mutex) = 0;
   };
   struct alignas(64) NameShard {
     mutable SpinLock lock;
-    PlaceTable names;  // written under the lock
+    NameTable names;  // written under the lock
   };
 
   TableHash Hash(uint64_t key) const { return TableHash(key, secret_); }
   Shard& ShardOf(const Run& run) { return shards_[Hash(run.Prefix(0)).shard()]; }
   const Shard& ShardOf(const Run& run) const { return shards_[Hash(run.Prefix(0)).shard()]; }
-  const PlaceTable& NameTable(TableHash hash) const { return names_[hash.shard()].names; }
+  HeadTable& HeadsOf(const Shard& shard) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex) {
+    return heads_[static_cast<size_t>(&shard - shards_.get())];
+  }
+  const NameTable& NamesOf(TableHash hash) const { return names_[hash.shard()].names; }
   Place PlaceOf(const Run& run, uint32_t offset) const {
     return Place{arena_.Of(&run), static_cast<uint16_t>(offset)};
   }
@@ -166,10 +175,18 @@ class RunStore {
   void AddNames(const Run& run, uint32_t begin, uint32_t end,
                 std::vector<std::pair<uint64_t, Place>>* twins);
   void DropNames(const Run& run, uint32_t begin, uint32_t end);
+  // use(NameTable*, fragment, i) for the names of the run's blocks [begin, end), each under its
+  // shard's lock; their lines are fetched ahead.
+  template <typename Use>
+  void ForEachName(const Run& run, uint32_t begin, uint32_t end, Use use);
+  // Remove at a place. 0: it is not that.
+  uint32_t RemoveStretch(Slot slot, Place place, absl::Span<const EngineHash> engines,
+                         Place* cursor);
 
-  // Whether the slot covers `offset`, and up to where that stays so.
+  // Whether the slot covers `offset`, and from where (if it does) and up to where that is so.
   struct Covered {
     bool covered;
+    uint32_t begin;
     uint32_t until;
   };
   Covered CoveredAt(const Shard& shard, const Run& run, Slot slot, uint32_t offset) const
@@ -199,6 +216,8 @@ class RunStore {
   mutable Reclaimer reclaimer_{&arena_};
   const Holders holders_{&arena_, &reclaimer_};
   std::unique_ptr<Shard[]> shards_;
+  // Each written under its shard's mutex; apart from the mutexes, which readers have no use for.
+  std::unique_ptr<HeadTable[]> heads_;
   std::unique_ptr<NameShard[]> names_;
   std::atomic<bool> twins_seen_{false};
 };

@@ -32,27 +32,13 @@ Place StreamWriter::Find(uint64_t engine) const {
   return store_->Locate(slot_, engine, [this](Place place) { return OwnName(place); });
 }
 
-uint32_t StreamWriter::PlainCount(absl::Span<const uint64_t> engines) const {
-  if (store_->twins_seen()) return Find(engines[0]).run == 0 ? 1 : 0;
+uint32_t StreamWriter::PlainCount(absl::Span<const EngineHash> engines) const {
+  if (store_->twins_seen()) return Find(engines[0].value()).run == 0 ? 1 : 0;
   if (records_.empty()) return static_cast<uint32_t>(engines.size());
   uint32_t count = 0;
   const size_t most = std::min(engines.size(), kPlainLookahead);
-  while (count < most && !records_.contains(engines[count])) ++count;
+  while (count < most && !records_.contains(engines[count].value())) ++count;
   return count;
-}
-
-void StreamWriter::Chain(const StoreRequest& request, uint64_t parent_prefix) {
-  prefixes_.clear();
-  engines_.clear();
-  PrefixHash prefix(parent_prefix);
-  bool root = !request.parent.has_value();
-  for (size_t i = 0; i < request.local_hashes.size(); ++i) {
-    const LocalHash local = request.local_hashes[i];
-    prefix = root ? RootPrefix(local) : ChainPrefix(prefix, local);
-    root = false;
-    prefixes_.push_back(prefix.value());
-    engines_.push_back(request.engine_hashes[i].value());
-  }
 }
 
 StoreResult StreamWriter::Store(const StoreRequest& request) {
@@ -67,41 +53,46 @@ StoreResult StreamWriter::Store(const StoreRequest& request) {
     }
     last_prefix = store_->RunAt(last)->Prefix(last.offset);
   }
-  Chain(request, last_prefix);
+  prefixes_.clear();
+  if (request.parent.has_value()) {
+    ChainLocals(PrefixHash(last_prefix), request.local_hashes, &prefixes_);
+  } else {
+    ChainLocals(request.local_hashes, &prefixes_);
+  }
   for (size_t at = 0; at < prefixes_.size();) {
-    const absl::Span<const uint64_t> engines = absl::MakeConstSpan(engines_).subspan(at);
-    const RunStore::StoreArgs args{
-        slot_,   request.tier,       last, last_prefix, absl::MakeConstSpan(prefixes_).subspan(at),
-        engines, PlainCount(engines)};
+    const absl::Span<const EngineHash> engines = request.engine_hashes.subspan(at);
+    const absl::Span<const PrefixHash> prefixes = absl::MakeConstSpan(prefixes_).subspan(at);
+    const RunStore::StoreArgs args{slot_,    request.tier, last, last_prefix,
+                                   prefixes, engines,      PlainCount(engines)};
     twins_.clear();
     const RunStore::Stretch stretch = store_->Store(args, &twins_);
     uint32_t stored = 0;
     if (stretch.outcome == RunStore::Outcome::kBlocked) {
-      Forget(engines[0], Find(engines[0]));
+      Forget(engines[0].value(), Find(engines[0].value()));
       ++result.rebound;
     } else if (stretch.outcome == RunStore::Outcome::kAdded) {
       stored = stretch.count;
-      Added(stretch, at, request.tier, &result);
+      Added(stretch, engines, request.tier, &result);
     } else {
-      stored = StoreNamed(stretch, at, request.tier, &result);
+      stored = StoreNamed(stretch, prefixes, engines, request.tier, &result);
     }
     if (stored == 0) continue;
     at += stored;
     last = Place{stretch.place.run, static_cast<uint16_t>(stretch.place.offset + stored - 1)};
-    last_prefix = prefixes_[at - 1];
+    last_prefix = prefixes_[at - 1].value();
     cursor_ = last;  // at once: the run that the old one was in may just have moved
   }
   CountRecords();
   return result;
 }
 
-void StreamWriter::Added(const RunStore::Stretch& stretch, size_t at, Tier tier,
-                         StoreResult* result) {
+void StreamWriter::Added(const RunStore::Stretch& stretch, absl::Span<const EngineHash> engines,
+                         Tier tier, StoreResult* result) {
   result->added += stretch.count;
   AddHoldings(stretch.count);
   if (tier != Tier::kGpu) {
     for (uint32_t i = 0; i < stretch.count; ++i) {
-      records_[engines_[at + i]].copies[Index(tier)] = 1;
+      records_[engines[i].value()].copies[Index(tier)] = 1;
     }
   }
   // An engine hash that already had a place: if that was this stream's, earlier in this request or
@@ -121,19 +112,22 @@ void StreamWriter::Added(const RunStore::Stretch& stretch, size_t at, Tier tier,
   }
 }
 
-uint32_t StreamWriter::StoreNamed(const RunStore::Stretch& stretch, size_t at, Tier tier,
+uint32_t StreamWriter::StoreNamed(const RunStore::Stretch& stretch,
+                                  absl::Span<const PrefixHash> prefixes,
+                                  absl::Span<const EngineHash> engines, Tier tier,
                                   StoreResult* result) {
   const bool nothing_new = stretch.outcome == RunStore::Outcome::kHeld && mode_ == CopyMode::kSet &&
                            tier == Tier::kGpu && records_.empty() && aliased_.empty();
   const Run* run = store_->RunAt(stretch.place);
   for (uint32_t i = 0; i < stretch.count; ++i) {
     const Place place{stretch.place.run, static_cast<uint16_t>(stretch.place.offset + i)};
-    if (nothing_new && run->Engine(place.offset) == engines_[at + i]) {
+    const uint64_t engine = engines[i].value();
+    if (nothing_new && run->Engine(place.offset) == engine) {
       ++result->duplicate;
       continue;
     }
     const uint32_t rebound = result->rebound;
-    if (!StoreName(place, prefixes_[at + i], engines_[at + i], tier, result)) return i;
+    if (!StoreName(place, prefixes[i].value(), engine, tier, result)) return i;
     if (result->rebound != rebound)
       return i + 1;  // the rest of the stretch may be covered no longer
   }
@@ -220,45 +214,44 @@ PrefixIndex::AddCopiesResult StreamWriter::AddCopies(absl::Span<const EngineHash
 
 RemoveResult StreamWriter::Remove(absl::Span<const EngineHash> engine_hashes, Tier tier) {
   RemoveResult result;
-  engines_.clear();
-  for (const EngineHash engine_hash : engine_hashes) engines_.push_back(engine_hash.value());
-  const size_t size = engines_.size();
+  const auto own_name = [this](Place place) { return OwnName(place); };
+  const size_t size = engine_hashes.size();
   size_t named = 0;  // how far the names' and the runs' lines are on their way
   size_t run_lines = 0;
-  uint32_t last_stretch = 1;
+  uint32_t last_stretch = 0;
   for (size_t at = 0; at < size;) {
-    if (size > 1 && last_stretch == 1) {  // neighbours need no lookup
-      for (; named < std::min(size, at + kPrefetchAhead); ++named) {
-        store_->PrefetchName(engines_[named]);
+    if (last_stretch == 1) {  // else they are neighbours, who need no lookup
+      for (named = std::max(named, at); named < std::min(size, at + kPrefetchAhead); ++named) {
+        store_->PrefetchName(engine_hashes[named].value());
       }
       for (run_lines = std::max(run_lines, at); run_lines < std::min(size, at + kPrefetchAhead / 2);
            ++run_lines) {
-        store_->PrefetchRunOf(engines_[run_lines]);
+        store_->PrefetchRunOf(engine_hashes[run_lines].value());
       }
     }
-    const uint64_t engine = engines_[at];
+    const uint64_t engine = engine_hashes[at].value();
     if (!aliased_.empty() || tier != Tier::kGpu ||
         (!records_.empty() && records_.contains(engine))) {
       RemoveCopy(engine, tier, &result);
       ++at;
       continue;
     }
-    const Place place = Find(engine);
-    if (place.run == 0) {
+    size_t plain = size - at;
+    if (!records_.empty()) {
+      for (plain = 1; at + plain < size && !records_.contains(engine_hashes[at + plain].value());) {
+        ++plain;
+      }
+    }
+    last_stretch =
+        store_->Remove(slot_, cursor_, engine_hashes.subspan(at, plain), own_name, &cursor_);
+    if (last_stretch == 0) {
       ++result.unknown;
       ++at;
       continue;
     }
-    size_t plain = size - at;
-    if (!records_.empty()) {
-      for (plain = 1; at + plain < size && !records_.contains(engines_[at + plain]);) ++plain;
-    }
-    last_stretch = store_->RemoveStretch(
-        slot_, place, absl::MakeConstSpan(engines_).subspan(at, plain), &cursor_);
     result.removed += last_stretch;
     AddHoldings(-int64_t{last_stretch});
     at += last_stretch;
-    named = std::max(named, at);
   }
   CountRecords();
   return result;
@@ -356,7 +349,7 @@ void StreamWriter::Restart(Slot slot) {
 void StreamWriter::CountRecords() {
   record_bytes_.store(records_.capacity() * (sizeof(uint64_t) + sizeof(Record) + 1) +
                           aliased_.capacity() * (sizeof(uint64_t) + sizeof(PlaceNames) + 1) +
-                          (prefixes_.capacity() + engines_.capacity()) * sizeof(uint64_t),
+                          prefixes_.capacity() * sizeof(PrefixHash),
                       std::memory_order_relaxed);
 }
 

@@ -59,12 +59,13 @@ class StreamWriter {
   // Whether the run's own name for a place that the stream covers is one of the stream's names.
   bool OwnName(Place place) const;
   // Leading engine hashes that the stream holds nowhere.
-  uint32_t PlainCount(absl::Span<const uint64_t> engines) const;
-  void Chain(const StoreRequest& request, uint64_t parent_prefix);
-  void Added(const RunStore::Stretch& stretch, size_t at, Tier tier, StoreResult* result);
+  uint32_t PlainCount(absl::Span<const EngineHash> engines) const;
+  void Added(const RunStore::Stretch& stretch, absl::Span<const EngineHash> engines, Tier tier,
+             StoreResult* result);
   // How many of the stretch's blocks were stored under their names; fewer when the place has
   // vanished.
-  uint32_t StoreNamed(const RunStore::Stretch& stretch, size_t at, Tier tier, StoreResult* result);
+  uint32_t StoreNamed(const RunStore::Stretch& stretch, absl::Span<const PrefixHash> prefixes,
+                      absl::Span<const EngineHash> engines, Tier tier, StoreResult* result);
   bool StoreName(Place place, uint64_t prefix, uint64_t engine, Tier tier, StoreResult* result);
   // The usual holding needs no record.
   void Write(uint64_t engine, const Copies& copies, Place alias);
@@ -89,8 +90,7 @@ class StreamWriter {
   absl::flat_hash_map<uint64_t, PlaceNames> aliased_;
   std::atomic<uint64_t> holdings_{0};
   std::atomic<uint64_t> record_bytes_{0};
-  std::vector<uint64_t> prefixes_;  // of the request being stored, like the next two
-  std::vector<uint64_t> engines_;
+  std::vector<PrefixHash> prefixes_;  // of the request being stored, like the next
   std::vector<std::pair<uint64_t, Place>> twins_;
 };
 
