@@ -1,31 +1,19 @@
 #include "indexer/index/epoch.h"
 
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
-#include <limits>
 #include <thread>
 
 #include "indexer/base/check.h"
 #include "indexer/index/run.h"
 
 namespace kvroute {
+namespace epoch_internal {
 namespace {
-
-constexpr uint64_t kIdle = std::numeric_limits<uint64_t>::max();
-constexpr uint64_t kBatchWeight = 4'096;  // granules; an item counts as 64 at least
-
-// One thread's line. Never freed: a thread that ends leaves it to the next one.
-struct alignas(128) Participant {
-  std::atomic<uint64_t> pinned{kIdle};
-  std::atomic<bool> taken{true};
-  Participant* next = nullptr;
-};
-
-struct Domain {
-  alignas(128) std::atomic<uint64_t> epoch{1};
-  alignas(128) std::atomic<Participant*> participants{nullptr};
-};
-Domain domain;
 
 Participant* TakeParticipant() {
   for (Participant* p = domain.participants.load(std::memory_order_acquire); p != nullptr;
@@ -42,16 +30,52 @@ Participant* TakeParticipant() {
 
 struct ParticipantHandle {
   Participant* participant = TakeParticipant();
-  ~ParticipantHandle() { participant->taken.store(false); }
+  ~ParticipantHandle() {
+    mine = nullptr;
+    participant->taken.store(false);
+  }
 };
 
-Participant* Mine() {
-  thread_local Participant* mine = nullptr;
-  if (mine == nullptr) {
-    thread_local ParticipantHandle handle;
-    mine = handle.participant;
+// ThreadSanitizer knows fences of threads, not of the system.
+bool RegisterBarrier() {
+#ifdef __SANITIZE_THREAD__
+  return false;
+#else
+  return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+#endif
+}
+
+}  // namespace
+
+constinit Domain domain;
+constinit thread_local Participant* mine = nullptr;
+
+void Join() {
+  thread_local ParticipantHandle handle;
+  mine = handle.participant;
+}
+
+namespace {
+[[maybe_unused]] const bool registered = domain.barrier_free_pins = RegisterBarrier();
+}  // namespace
+
+}  // namespace epoch_internal
+
+namespace {
+
+using epoch_internal::domain;
+using epoch_internal::kIdle;
+using epoch_internal::Participant;
+
+constexpr uint64_t kBatchWeight = 8'192;  // granules; an item counts as 64 at least
+
+// After it, every thread has either made its pin visible or will see all that was unlinked before.
+void PassBarrierOnAllThreads() {
+  if (domain.barrier_free_pins) {
+    KVROUTE_CHECK(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0);
+  } else {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
   }
-  return mine;
 }
 
 uint64_t OldestPin() {
@@ -65,16 +89,9 @@ uint64_t OldestPin() {
 
 }  // namespace
 
-// Sequentially consistent, so that a reclaimer which finds the line idle has unlinked before
-// anything the reader will load.
-EpochPin::EpochPin() {
-  Mine()->pinned.store(domain.epoch.load(std::memory_order_acquire), std::memory_order_seq_cst);
-}
-
-EpochPin::~EpochPin() { Mine()->pinned.store(kIdle, std::memory_order_release); }
-
 void WaitForPins() {
   const uint64_t epoch = domain.epoch.fetch_add(1) + 1;
+  PassBarrierOnAllThreads();
   while (OldestPin() < epoch) std::this_thread::yield();
 }
 
@@ -101,6 +118,7 @@ void Reclaimer::Add(const Item& item) {
 }
 
 void Reclaimer::FreeSettled() {
+  PassBarrierOnAllThreads();
   const uint64_t oldest = OldestPin();
   const uint64_t now = domain.epoch.load();
   while (head_ != tail_) {

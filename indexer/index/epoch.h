@@ -1,7 +1,9 @@
 #ifndef KVROUTE_INDEXER_INDEX_EPOCH_H_
 #define KVROUTE_INDEXER_INDEX_EPOCH_H_
 
+#include <atomic>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "indexer/base/mutex.h"
@@ -11,12 +13,49 @@ namespace kvroute {
 
 class RunTiers;
 
+namespace epoch_internal {
+
+inline constexpr uint64_t kIdle = std::numeric_limits<uint64_t>::max();
+
+// One thread's line. Never freed: a thread that ends leaves it to the next one.
+struct alignas(128) Participant {
+  std::atomic<uint64_t> pinned{kIdle};
+  std::atomic<bool> taken{true};
+  Participant* next = nullptr;
+};
+
+struct alignas(128) Domain {
+  std::atomic<uint64_t> epoch{1};
+  // Whether reclaimers make every thread pass a barrier (membarrier), so that pins need none.
+  bool barrier_free_pins = false;
+  alignas(128) std::atomic<Participant*> participants{nullptr};
+};
+extern Domain domain;
+extern constinit thread_local Participant* mine;
+void Join();  // sets `mine`
+
+}  // namespace epoch_internal
+
 // While it lives, nothing that its thread could reach when it was made is reused. A reader writes
-// only a cache line of its own; the epoch itself is read. Not nested. About 7 ns.
+// only a cache line of its own; the epoch itself is read. Not nested. About 2 ns; 7 where the
+// system has no membarrier.
 class EpochPin {
  public:
-  EpochPin();
-  ~EpochPin();
+  EpochPin() {
+    using epoch_internal::domain;
+    if (epoch_internal::mine == nullptr) epoch_internal::Join();
+    std::atomic<uint64_t>& pinned = epoch_internal::mine->pinned;
+    pinned.store(domain.epoch.load(std::memory_order_acquire), std::memory_order_relaxed);
+    // A reclaimer that finds the line idle has unlinked before anything the reader will load.
+    if (domain.barrier_free_pins) {
+      std::atomic_signal_fence(std::memory_order_seq_cst);
+    } else {
+      std::atomic_thread_fence(std::memory_order_seq_cst);
+    }
+  }
+  ~EpochPin() {
+    epoch_internal::mine->pinned.store(epoch_internal::kIdle, std::memory_order_release);
+  }
   EpochPin(const EpochPin&) = delete;
   EpochPin& operator=(const EpochPin&) = delete;
 };

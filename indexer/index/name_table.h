@@ -131,6 +131,7 @@ Place NameTable::Find(uint32_t fragment, Accept accept) const {
     const uint32_t moves = moves_.load(std::memory_order_acquire);
     const BucketArray array = Array();
     const uint32_t second = Second(array, fragment);
+    __builtin_prefetch(array.Bucket(*arena_, second));
     if (scan(array.Bucket(*arena_, First(array, fragment))) ||
         scan(array.Bucket(*arena_, second))) {
       return found;

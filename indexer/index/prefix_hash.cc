@@ -57,11 +57,16 @@ size_t FullBlocks(size_t tokens, uint32_t block_size, bool bigram) {
 void HashPrompt(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
                 std::vector<PrefixHash>* prefixes, bool bigram) {
   const size_t blocks = FullBlocks(tokens.size(), block_size, bigram);
-  prefixes->reserve(prefixes->size() + blocks);
-  for (size_t i = 0; i < blocks; ++i) {
-    const LocalHash local = HashBlock(BlockWindow(tokens, block_size, i, bigram), seed);
-    prefixes->push_back(i == 0 ? RootPrefix(local) : ChainPrefix(prefixes->back(), local));
-  }
+  if (blocks == 0) return;
+  const auto local = [&](size_t i) {
+    return HashBlock(BlockWindow(tokens, block_size, i, bigram), seed);
+  };
+  const size_t before = prefixes->size();
+  prefixes->resize(before + blocks);
+  PrefixHash* out = prefixes->data() + before;
+  PrefixHash prefix = RootPrefix(local(0));
+  out[0] = prefix;
+  for (size_t i = 1; i < blocks; ++i) out[i] = prefix = ChainPrefix(prefix, local(i));
 }
 
 void ChainLocals(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* prefixes) {
