@@ -45,12 +45,13 @@ class EpochPin {
     using epoch_internal::domain;
     if (epoch_internal::mine == nullptr) epoch_internal::Join();
     std::atomic<uint64_t>& pinned = epoch_internal::mine->pinned;
-    pinned.store(domain.epoch.load(std::memory_order_acquire), std::memory_order_relaxed);
+    const uint64_t epoch = domain.epoch.load(std::memory_order_acquire);
     // A reclaimer that finds the line idle has unlinked before anything the reader will load.
     if (domain.barrier_free_pins) {
+      pinned.store(epoch, std::memory_order_relaxed);
       std::atomic_signal_fence(std::memory_order_seq_cst);
     } else {
-      std::atomic_thread_fence(std::memory_order_seq_cst);
+      pinned.store(epoch, std::memory_order_seq_cst);
     }
   }
   ~EpochPin() {
