@@ -74,9 +74,12 @@ struct Tally {
   Sampler writes;  // a store and a removal each
   double elapsed_s = 0;
   Usage usage;
+  SpeedProbe probe;    // of those added
   double cores_s = 0;  // processor time it could have had
 
   void AddUsage(const Tally& other) {
+    probe.Add(other.queries.probe());
+    probe.Add(other.writes.probe());
     usage.processor_s += other.usage.processor_s;
     cores_s += other.cores_s;
   }
@@ -185,6 +188,7 @@ void QueriesBesideWriter(benchmark::State& state) {
     idle.queries.Report(&state, "idle_");
     busy.queries.Report(&state, "busy_");
     state.counters["cpu_share"] = busy.CpuShare();
+    state.counters["probe_ns"] = busy.probe.MeanNs(Sampler::Clock());
     state.counters["p99_ratio"] = Median(ratios);
     state.counters["writes_per_s"] = busy.WritesPerS();
   }
@@ -211,6 +215,7 @@ void SecondCore(benchmark::State& state) {
       mixed.push_back(both.QueriesPerS() / queries.back() + both.WritesPerS() / writes.back());
     }
     state.counters["cpu_share"] = all.CpuShare();
+    state.counters["probe_ns"] = all.probe.MeanNs(Sampler::Clock());
     state.counters["two_readers_speedup"] = Median(two_readers);
     state.counters["reader_and_writer_speedup"] = Median(mixed);
     state.counters["queries_per_s"] = Median(queries);

@@ -99,6 +99,7 @@ void DriveLanes(benchmark::State& state, size_t lanes, const std::vector<WireEve
   constexpr size_t kEventsPerLane = 200'000;
   for (auto _ : state) {
     std::atomic<uint64_t> failed{0};
+    std::vector<SpeedProbe> probes(lanes);
     const double processor = ProcessorSeconds();
     const auto start = std::chrono::steady_clock::now();
     {
@@ -107,6 +108,7 @@ void DriveLanes(benchmark::State& state, size_t lanes, const std::vector<WireEve
         threads.emplace_back("lane-" + std::to_string(lane), [&, lane] {
           const size_t mine = (events.size() - lane + lanes - 1) / lanes;
           for (size_t i = 0; i < kEventsPerLane; ++i) {
+            if (i % 1024 == 0) probes[lane].Take();
             const size_t worker = lane + i % mine * lanes;
             if (!handle(worker, events[worker].Payload(i / mine))) failed.fetch_add(1);
           }
@@ -115,6 +117,9 @@ void DriveLanes(benchmark::State& state, size_t lanes, const std::vector<WireEve
     }
     const double elapsed =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    for (size_t lane = 1; lane < lanes; ++lane) probes[0].Add(probes[lane]);
+    benchmark::DoNotOptimize(probes[0].sink());
+    state.counters["probe_ns"] = probes[0].MeanNs(Sampler::Clock());
     const auto total = static_cast<double>(lanes * kEventsPerLane);
     state.counters["events_per_s"] = total / elapsed;
     state.counters["blocks_per_s"] = total * kThroughputBlocks / elapsed;

@@ -14,6 +14,8 @@ SIGNIFICANCE = 0.05
 # Noise from outside only ever makes a figure worse, and rarely all of them: what got slower is slower at its best too.
 # As a share of the threshold.
 BEST_SHARE = 0.8
+# Repetitions at full speed that either side must have.
+ENOUGH = 3
 # Below it an "allocation per operation" is a result buffer that grew once, not a path that allocates.
 _ALLOCATES = 0.01
 
@@ -79,7 +81,11 @@ def compare_metric(metric, before, after, threshold):
     direction = metrics.direction_of(metric)
     if direction is Direction.NOT_JUDGED:
         return None
-    baseline, current = metrics.values_of(metric, before), metrics.values_of(metric, after)
+    baseline = metrics.at_full_speed(metric, before, before, after)
+    current = metrics.at_full_speed(metric, after, before, after)
+    slow = min(len(baseline), len(current)) < min(ENOUGH, len(before[metric]), len(after[metric]))
+    if slow:
+        baseline, current = metrics.values_of(metric, before), metrics.values_of(metric, after)
     if metrics.is_allocations(metric) and statistics.median(baseline) < _ALLOCATES:
         return _compare_allocations(metric, baseline, current)
     old, new = statistics.median(baseline), statistics.median(current)
@@ -89,13 +95,15 @@ def compare_metric(metric, before, after, threshold):
     if worse < threshold - 1e-9:  # met when it is reached, up to the rounding of the division above
         return row
     best = _worse(direction, _best(direction, baseline), _best(direction, current))
-    if not _significant(baseline, current, p_value):
+    if slow:
+        row.spared = "the core was slower: measure again"
+    elif not _significant(baseline, current, p_value):
         row.spared = "not significant"
     elif best < threshold * BEST_SHARE:
         row.spared = "as good at its best"
     elif abs(new - old) <= metrics.resolution_of(metric, before):
         row.spared = "below what can be told apart"
-    elif metrics.is_disturbed(metric, before) or metrics.is_disturbed(metric, after):
+    elif worse < threshold * max(metrics.tolerance(metric, before), metrics.tolerance(metric, after)) - 1e-9:
         row.spared = "the machine was shared: measure again"
     row.fails = not row.spared
     return row

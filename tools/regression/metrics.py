@@ -1,6 +1,7 @@
 """What a metric's name says: its direction, how fine a difference it can show, and whether a shared core spoils it."""
 
 import enum
+import math
 import re
 import statistics
 
@@ -15,12 +16,12 @@ class Direction(enum.Enum):
 # decide (maxima, the last permille); times of more threads than cores, which are the scheduler's, but for the median.
 _DIRECTIONS = [
     (r"(Floor|Flat|MsgpackCxxWalk|_echo|^replay/\w+/(flat|none):)", Direction.NOT_JUDGED),
-    (r"(max_ns|max_running_ns|p999_ns|deepest_queue|cpu_share|cores_used|foreign_cores|_million_ops)$", Direction.NOT_JUDGED),
+    (r"(max_ns|max_running_ns|p999_ns|deepest_queue|cpu_share|cores_used|foreign_cores|probe_ns|_million_ops)$", Direction.NOT_JUDGED),
     (r":idle_", Direction.NOT_JUDGED),
     (r"^Concurrency/.*(mean|p90|p99)_ns$", Direction.NOT_JUDGED),
     (r"^BurstLoad.*:(mean|p90|p99)_ns$", Direction.NOT_JUDGED),
     (r"(_per_s|_per_second|speedup|hit_rate|correct_share|echo_share)$", Direction.HIGHER_IS_BETTER),
-    (r"(_ns|_ns_per_block|_ms|_bytes|bytes_per_[a-z]+|allocs_per_op|error_rate|failed"
+    (r"(_ns|_ns_per_block|_ms|_bytes|bytes_per_(?!s$|second$)[a-z]+|allocs_per_op|error_rate|failed"
      r"|_ratio)$", Direction.LOWER_IS_BETTER),
 ]
 # Differences up to these, in the metric's unit, are no differences.
@@ -33,6 +34,7 @@ _RESOLUTIONS = [
 # What a core that was taken away now and then changes in proportion; and what it changes in no way that can be corrected.
 _MEAN_OR_RATE = re.compile(r"(mean_ns|ns_per_block|_per_s|_per_second)$")
 _TAIL = re.compile(r"(p90_ns|p99_ns|p99_ratio|speedup|_ms)$")
+_MEMORY = re.compile(r"(bytes|bytes_per_(?!s$|second$)[a-z]+|growth_ratio)$")
 _PER_ITEM = re.compile(r"(further_holder_)?rss_bytes(_per_[a-z]+)?$")
 # Benchmarks of which every time depends on what ran beside what.
 _SIDE_BY_SIDE = re.compile(r"^(Concurrency|QueriesBesideWriter|SecondCore)\b")
@@ -66,25 +68,48 @@ def resolution_of(metric, samples):
     return 0.0
 
 
-def is_disturbed(metric, samples):
-    """Whether the machine did something else meanwhile that spoils this metric and cannot be corrected."""
+def tolerance(metric, samples):
+    """How many times the threshold a difference must be, given what else the machine did: 1 on a machine of its own."""
+    if _MEMORY.search(metric) or is_allocations(metric):
+        return 1
     share = _of_same_benchmark(metric, "cpu_share", samples)
     foreign = _of_same_benchmark(metric, "foreign_cores", samples)
-    if _TAIL.search(metric):  # a busy sibling core is enough
-        return (share is not None and share < 0.9) or (foreign is not None and foreign > 0.25)
-    if share is None or is_allocations(metric):
-        return False
+    share = 1.0 if share is None else share
+    foreign = 0.0 if foreign is None else foreign
+    if _TAIL.search(metric):  # a sibling core that is busy now and then is enough
+        return math.inf if share < 0.9 or foreign > 0.25 else 1
     if _SIDE_BY_SIDE.search(metric):
-        return share < 0.9
-    return share < 0.85 and _MEAN_OR_RATE.search(metric) is not None
+        return math.inf if share < 0.9 else 1
+    if _MEAN_OR_RATE.search(metric):
+        return math.inf if share < 0.85 or foreign > 0.5 else 1
+    return 2 if foreign > 0.5 else 1
+
+
+def _aligned(metric, counter, samples):
+    """The counter's value beside each value of the metric; None when it is not known."""
+    values = samples.get(metric.rsplit(":", 1)[0] + ":" + counter)
+    return values if values and len(values) == len(samples[metric]) else None
 
 
 def values_of(metric, samples):
     """To be compared: means and rates by processor time instead of wall time, where that is known."""
-    values = samples[metric]
-    shares = samples.get(metric.rsplit(":", 1)[0] + ":cpu_share")
-    if not (shares and len(shares) == len(values) and _MEAN_OR_RATE.search(metric)):
+    values, shares = samples[metric], _aligned(metric, "cpu_share", samples)
+    if shares is None or not _MEAN_OR_RATE.search(metric):
         return values
     if direction_of(metric) is Direction.HIGHER_IS_BETTER:
         return [value / max(share, 0.01) for value, share in zip(values, shares)]
     return [value * share for value, share in zip(values, shares)]
+
+
+# A core may be so much slower than at its best (probe_ns) for what was measured on it to count.
+SLOWER = 1.06
+
+
+def at_full_speed(metric, samples, *both):
+    """values_of those repetitions during which the core was as fast as in the best repetition of both results."""
+    values = values_of(metric, samples)
+    probes = _aligned(metric, "probe_ns", samples)
+    if probes is None or _MEMORY.search(metric) or is_allocations(metric):
+        return values
+    best = min(min(_aligned(metric, "probe_ns", each) or probes) for each in both)
+    return [value for value, probe in zip(values, probes) if probe <= best * SLOWER]

@@ -1,5 +1,6 @@
 """The generated part of docs/benchmarks.md."""
 
+import re
 import statistics
 
 from tools.regression import must_reach
@@ -7,9 +8,9 @@ from tools.regression.results import UnusableInput
 
 BEGIN = "<!-- results: written by scripts/bench --docs -->"
 END = "<!-- end of results -->"
-# Families that have a table of their own below the figures to reach: their key counters.
-_SHOWN = ("p50_ns", "p99_ns", "allocs_per_op", "events_per_s", "ops_per_s", "rss_bytes_per_holding",
-          "rss_bytes_per_block", "growth_ratio", "p99_ratio")
+_COLUMNS = ("mean_ns", "p50_ns", "p99_ns", "allocs_per_op")
+# Counters worth a line of their own are in the table of figures to reach; these are not shown at all.
+_HIDDEN = re.compile(r"(^|_)(mean|p90|p999|max)_ns$|cpu_share$|foreign_cores$|matches$|_allocs_per_op$|^idle_|^failed$")
 
 
 def _environment(document):
@@ -19,22 +20,37 @@ def _environment(document):
             f"{known['date']}. Medians of the repetitions.")
 
 
+def _commands(document):
+    runs = [f"{run['what']} ({run['repetitions']} repetitions, {run['seconds']} s, load {run['load_average']:.3g})"
+            for run in document.get("runs", [])]
+    return "Measured with `scripts/bench`: " + ", ".join(runs) + "." if runs else ""
+
+
+def _short(value):
+    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
+        if abs(value) >= limit:
+            return f"{value / (limit if unit != ' k' else 1e3):.4g}{unit}"
+    return f"{value:.4g}"
+
+
 def _all_benchmarks(samples):
     by_name = {}
     for metric, values in samples.items():
         name, counter = metric.rsplit(":", 1)
-        if counter in _SHOWN:
-            by_name.setdefault(name, {})[counter] = statistics.median(values)
-    lines = ["| benchmark | " + " | ".join(_SHOWN) + " |", "|---|" + "---|" * len(_SHOWN)]
+        by_name.setdefault(name, {})[counter] = statistics.median(values)
+    lines = ["| benchmark | mean ns | p50 ns | p99 ns | allocations | other figures |", "|---|---|---|---|---|---|"]
     for name in sorted(by_name):
-        cells = [f"{by_name[name][counter]:.4g}" if counter in by_name[name] else "" for counter in _SHOWN]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        counters = by_name[name]
+        cells = [f"{counters[column]:.4g}" if column in counters else "" for column in _COLUMNS]
+        others = [f"{counter} {_short(value)}" for counter, value in sorted(counters.items())
+                  if counter not in _COLUMNS and not _HIDDEN.search(counter)]
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {', '.join(others)} |")
     return "\n".join(lines)
 
 
 def render(document):
     samples = document["samples"]
-    return (f"{_environment(document)}\n\n{must_reach.render_markdown(samples)}\n\n"
+    return (f"{_environment(document)} {_commands(document)}\n\n{must_reach.render_markdown(samples)}\n\n"
             f"Every benchmark:\n\n{_all_benchmarks(samples)}")
 
 

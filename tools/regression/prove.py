@@ -21,7 +21,7 @@ SHORT = ("^(Match/blocks:512/holders:64/chains:64|Match/blocks:78/holders:1/chai
          "|LargePrefix/tokens:8192|FleetMix/holdings|EventProcessingLatency/blocks:(1|8|64)$"
          "|EventThroughput/workers:16/lanes:1/|MemoryUsage/distinct:1000000/|Decode/vllm_map/blocks_per_event:64"
          "|Concurrency/in_flight:10/|replay/runs)")
-KINDS = {"latency": r":\w*p50_ns$", "throughput": r"_per_s$", "memory": r"bytes(_per_[a-z]+)?$"}
+KINDS = {"latency": r":\w*p50_ns$", "throughput": r"_per_s$", "memory": r"bytes(_per_(?!s$)[a-z]+)?$"}
 
 
 def plant(document, chosen):

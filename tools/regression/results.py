@@ -66,8 +66,9 @@ def from_replay(document, name):
         _add(samples, f"{name}:requested_block_ops_per_s", run["requested_block_ops_per_s"])
         _add(samples, f"{name}:rss_bytes_per_holding", run["memory"]["rss_bytes_per_holding"])
         _add(samples, f"{name}:rss_bytes", run["memory"]["rss_growth_bytes"])
-        if "cpu_share" in run:
-            _add(samples, f"{name}:cpu_share", run["cpu_share"])
+        for key in ("cpu_share", "probe_ns"):
+            if key in run:
+                _add(samples, f"{name}:{key}", run[key])
     return samples
 
 

@@ -121,7 +121,21 @@ class CompareTest(unittest.TestCase):
         self.assertIn("shared", self.spared("A:p99_ns", fast, slow, cpu_share=(1, 0.8)))
         self.assertIn("shared", self.spared("A:p99_ns", fast, slow, foreign_cores=(0, 0.9)))
         self.assertEqual(self.spared("A:p99_ns", fast, slow, cpu_share=(1, 0.98), foreign_cores=(0, 0.1)), "")
+        self.assertIn("shared", self.spared("A:mean_ns", fast, slow, foreign_cores=(0, 0.9)))
         self.assertEqual(self.spared("A:p50_ns", fast, slow, cpu_share=(1, 0.5), foreign_cores=(0, 0.9)), "")
+        little = [x * 1.12 for x in fast]
+        self.assertIn("shared", self.spared("A:p50_ns", fast, little, foreign_cores=(0, 0.9)))
+        self.assertEqual(self.spared("A:p50_ns", fast, little, foreign_cores=(0, 0.1)), "")
+        self.assertEqual(self.spared("A:index_bytes", fast, little, foreign_cores=(0, 0.9)), "")
+
+    def test_only_repetitions_at_full_speed_are_compared(self):
+        def compared(current, probes):
+            before = {"A:p50_ns": [100, 101, 102, 103, 104], "A:probe_ns": [770.0] * 5}
+            return compare.compare_metric("A:p50_ns", before, {"A:p50_ns": current, "A:probe_ns": probes}, 0.1)
+        neighbour = [1400.0, 1390.0]
+        self.assertAlmostEqual(compared([180, 182, 100, 102, 104], neighbour + [771.0] * 3).worse, 0)
+        self.assertTrue(compared([180, 182, 112, 114, 116], neighbour + [771.0] * 3).fails)
+        self.assertIn("slower", compared([180, 182, 181, 102, 104], neighbour + [1400.0, 771.0, 771.0]).spared)
 
     def test_rates_are_compared_by_processor_time(self):
         def compared(share):

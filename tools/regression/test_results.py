@@ -58,6 +58,12 @@ class MustReachTest(unittest.TestCase):
         self.assertEqual(self.verdict(yardstick, {metric: [31e6], flat: [10e6]}), "pass")
         self.assertEqual(self.verdict(yardstick, {metric: [31e6], flat: [11e6]}), "FAIL")
 
+    def test_the_harness_is_taken_off(self):
+        samples = {"MatchMiss/prompts:1:p50_ns": [40.0], "MatchFloor:p50_ns": [16.0]}
+        row = next(row for row in must_reach.rows(samples) if row[0].startswith("miss"))
+        self.assertEqual(row[1:], (24.0, "<= 25 ns", "pass"))
+        self.assertIn("less 16 ns of the harness", row[0])
+
     def test_every_target_is_measured_by_a_benchmark_that_exists(self):
         source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         folder = os.path.join(source, "test", "benchmark")
@@ -76,7 +82,8 @@ class PageTest(unittest.TestCase):
     DOCUMENT = {
         "environment": {"cpu": "C", "cores": 2, "kernel": "6", "compiler": "g++", "flags": "-O3",
                         "commit": "0123456789abcdef", "modified": False, "date": "today"},
-        "samples": {"Match/blocks:8:p50_ns": [1.0, 2.0, 3.0]}}
+        "runs": [{"what": "match", "repetitions": 3, "seconds": 60, "load_average": 0.25}],
+        "samples": {"Match/blocks:8:p50_ns": [1.0, 2.0, 3.0], "Match/blocks:8:holdings": [2e6]}}
 
     def test_replaces_only_what_is_between_the_markers(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -89,7 +96,8 @@ class PageTest(unittest.TestCase):
                     text = file.read()
                 self.assertTrue(text.startswith("before\n") and text.endswith("\nafter\n"))
                 self.assertNotIn("old figures", text)
-                self.assertEqual(text.count("| Match/blocks:8 | 2 |"), 1)
+                self.assertEqual(text.count("| Match/blocks:8 |  | 2 |  |  | holdings 2 M |"), 1)
+                self.assertIn("match (3 repetitions, 60 s, load 0.25)", text)
             with open(path, "w", encoding="utf-8") as file:
                 file.write("no markers")
             with self.assertRaises(results.UnusableInput):

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tools/replay/replay_streams.h"
+#include "tools/replay/speed_probe.h"
 #include "tools/replay/tick_clock.h"
 
 namespace kvroute {
@@ -31,14 +32,20 @@ class ClosedLoop {
     Forget();
     const double processor_s = ThreadProcessorSeconds();
     const uint64_t start = TickClock::Now();
-    for (size_t i = first_timed; i < corpus_.operations.size(); ++i) Apply(corpus_.operations[i]);
+    for (size_t i = first_timed; i < corpus_.operations.size(); ++i) {
+      if (i % kProbeEvery == 0) TakeProbe();
+      Apply(corpus_.operations[i]);
+    }
     const uint64_t ticks = TickClock::Now() - start;
     run_.elapsed_s = clock_.Nanos(ticks - untimed_ticks_) * 1e-9;
+    run_.probe_ns = probe_.MeanNs(clock_);
     run_.cpu_share = (ThreadProcessorSeconds() - processor_s) / (clock_.Nanos(ticks) * 1e-9);
     return Summarise();
   }
 
  private:
+  static constexpr size_t kProbeEvery = 4096;  // operations: some milliseconds
+
   struct Samples {
     std::vector<float> ns;
     uint64_t blocks = 0;
@@ -70,6 +77,12 @@ class ClosedLoop {
     }
     untimed_ticks_ = 0;
     run_.verified_blocks = run_.checksum = 0;
+  }
+
+  void TakeProbe() {
+    const uint64_t start = TickClock::Now();
+    probe_.Take();
+    untimed_ticks_ += TickClock::Now() - start;
   }
 
   void Apply(const CorpusOperation& op) {
@@ -140,7 +153,8 @@ class ClosedLoop {
   std::vector<PrefixHash> prompt_;
   MatchResult result_;
   Samples query_, query_chaining_, store_, remove_, clear_;
-  uint64_t untimed_ticks_ = 0;  // spent on the checksum
+  uint64_t untimed_ticks_ = 0;  // spent on the checksum and on probes
+  SpeedProbe probe_;
   ReplayRun run_;
 };
 

@@ -70,6 +70,7 @@ nlohmann::json RunJson(const ReplayRun& run) {
                     {"kept_up", run.open->KeptUp(run.elapsed_s)}};
   } else {
     json["cpu_share"] = run.cpu_share;
+    json["probe_ns"] = run.probe_ns;
   }
   return json;
 }

@@ -38,6 +38,7 @@ struct ReplayRun {
   // Processor time over wall time of what was timed; well below 1, something else ran on the core
   // meanwhile. Closed loop only.
   double cpu_share = 0;
+  double probe_ns = 0;  // SpeedProbe, in the mean. Closed loop only.
   uint64_t verified_blocks = 0;  // of the queries: up to the deepest match
   uint64_t checksum = 0;  // sum over queries and matches of blocks x (worker + 1); closed loop only
 

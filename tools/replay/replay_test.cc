@@ -146,6 +146,7 @@ TEST(ReplayReportTest, JsonHasWhatTheBenchmarksRead) {
   ReplayRun run;
   run.elapsed_s = 2;
   run.cpu_share = 0.75;
+  run.probe_ns = 900;
   run.query.blocks = 100;
   run.verified_blocks = 40;
   run.store.blocks = 60;
@@ -155,6 +156,7 @@ TEST(ReplayReportTest, JsonHasWhatTheBenchmarksRead) {
   EXPECT_EQ(json["runs"][0]["block_ops_per_s"], 50);
   EXPECT_EQ(json["runs"][0]["requested_block_ops_per_s"], 80);
   EXPECT_EQ(json["runs"][0]["cpu_share"], 0.75);
+  EXPECT_EQ(json["runs"][0]["probe_ns"], 900);
   EXPECT_EQ(json["runs"][0]["checksum"], "18446744073709551615");
 }
 

@@ -7,7 +7,12 @@
 
 namespace kvroute {
 
-Sampler::Sampler() : short_(kShortTicks) { long_.reserve(1024); }
+Sampler::Sampler() : short_(kShortTicks) {
+  long_.reserve(1024);
+  probe_.Take();
+  probe_ = {};  // the first one pays for cold code
+  probe_.Take();
+}
 
 const TickClock& Sampler::Clock() {
   static const TickClock clock;
@@ -29,6 +34,7 @@ void Sampler::Merge(const Sampler& other) {
   long_sorted_ = false;
   count_ += other.count_;
   total_ticks_ += other.total_ticks_;
+  probe_.Add(other.probe_);
   allocations_ += other.allocations_;
 }
 
@@ -58,6 +64,8 @@ double Sampler::MeanNs() const {
 
 void Sampler::Report(benchmark::State* state, const std::string& prefix) {
   if (count_ == 0) return;
+  probe_.Take();
+  state->counters["probe_ns"] = probe_.MeanNs(Clock());
   state->counters[prefix + "mean_ns"] = MeanNs();
   state->counters[prefix + "p50_ns"] = Quantile(0.5);
   state->counters[prefix + "p90_ns"] = Quantile(0.9);

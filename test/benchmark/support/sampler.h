@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/replay/speed_probe.h"
 #include "tools/replay/tick_clock.h"
 
 namespace kvroute {
@@ -32,6 +33,7 @@ class Sampler {
     const uint64_t end = TickClock::Now();
     allocations_ += Allocations() - allocations;
     Add(end - start);
+    if (count_ % kProbeEvery == 0) probe_.Take();
   }
   void AddNanos(double ns);
   void Merge(const Sampler& other);
@@ -40,15 +42,17 @@ class Sampler {
   double Quantile(double q);  // in (0, 1]; nanoseconds
   double MeanNs() const;
   double MaxNs() const;
-  // Counters <prefix>mean_ns, p50_ns, p90_ns, p99_ns, p999_ns, max_ns and allocs_per_op. None
-  // without an operation.
+  const SpeedProbe& probe() const { return probe_; }
+  static const TickClock& Clock();
+  // Counters <prefix>mean_ns, p50_ns, p90_ns, p99_ns, p999_ns, max_ns and allocs_per_op, and
+  // probe_ns (see SpeedProbe). None without an operation.
   void Report(benchmark::State* state, const std::string& prefix = "");
 
  private:
   static constexpr uint64_t kShortTicks = 1 << 14;
+  static constexpr uint64_t kProbeEvery = 1 << 10;  // operations: at most 1 % of the time
 
   static uint64_t Allocations();
-  static const TickClock& Clock();
 
   void Add(uint64_t ticks) {
     ++count_;
@@ -64,6 +68,7 @@ class Sampler {
   std::vector<uint32_t> short_;  // by ticks: how many operations took that long
   std::vector<uint64_t> long_;   // ticks of each of the others
   bool long_sorted_ = true;
+  SpeedProbe probe_;
   uint64_t count_ = 0;
   uint64_t total_ticks_ = 0;
   uint64_t allocations_ = 0;
