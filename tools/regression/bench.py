@@ -22,6 +22,7 @@ def _parser():
     parser.add_argument("--list-parts", action="store_true")
     parser.add_argument("--repetitions", type=int, default=5, help="each in a process of its own")
     parser.add_argument("--full-repetitions", type=int, default=3, help="of what is named /full; /huge runs once")
+    parser.add_argument("--attempts", type=int, default=5, help="at most, for a repetition that was disturbed")
     parser.add_argument("--min-time", type=float, default=0.2, help="seconds a repetition of one benchmark")
     parser.add_argument("--quick", action="store_true", help="small sizes only, nothing that takes minutes")
     parser.add_argument("--trace", default="", help="Mooncake-format trace (default: the one in ../shared)")
@@ -32,8 +33,8 @@ def _parser():
 
 
 def _check(options):
-    if options.repetitions < 1 or options.full_repetitions < 1:
-        raise results.UnusableInput("--repetitions and --full-repetitions are at least 1")
+    if min(options.repetitions, options.full_repetitions, options.attempts) < 1:
+        raise results.UnusableInput("--repetitions, --full-repetitions and --attempts are at least 1")
     if options.part and options.filter:
         raise results.UnusableInput("give --part or --filter")
     if options.part and options.part not in runner.PARTS:

@@ -1,10 +1,14 @@
 """scripts/check-regression: compares two benchmark results, or watches a live server."""
 
 import argparse
+import contextlib
 import json
+import os
+import re
 import sys
+import tempfile
 
-from tools.regression import compare, live_metrics
+from tools.regression import bench, compare, live_metrics
 from tools.regression.results import UnusableInput, load
 
 
@@ -15,6 +19,8 @@ def _parser():
     parser.add_argument("--baseline", help="result of scripts/bench or scripts/establish-baseline")
     parser.add_argument("--current", help="result of scripts/bench to judge")
     parser.add_argument("--threshold", type=float, default=0.1, help="share worse that fails")
+    parser.add_argument("--confirm", action="store_true", help="measure what fails again here; it must fail twice")
+    parser.add_argument("--build", default="", help="of --confirm; default build/release")
     parser.add_argument("--all", action="store_true", help="show unchanged metrics too")
     parser.add_argument("--json", help="write the report there")
     parser.add_argument("--metrics", metavar="URL", help="judge a live server by its /metrics instead")
@@ -46,13 +52,38 @@ def _live(options):
                                                  "checks": [check.to_json() for check in checks]}
 
 
+def remeasure(failures, build):
+    """A new result of just the benchmarks that failed."""
+    names = sorted({"/".join(row.metric.rsplit(":", 1)[0].split("/")[:3]) if row.metric.startswith("replay/")
+                    else row.metric.rsplit(":", 1)[0] for row in failures})
+    exactly = "^(" + "|".join(
+        "replay/" + name.split("/")[2] if name.startswith("replay/") else re.escape(name) + "(/iterations:1)?(/|$)"
+        for name in names) + ")"
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "again.json")
+        quick = ["--quick"] if any(name.startswith("replay/generated") for name in names) else []
+        arguments = ["--filter", exactly, "--out", out, *quick] + (["--build", build] if build else [])
+        with contextlib.redirect_stdout(sys.stderr):
+            status = bench.main(arguments)
+        if status != 0:
+            raise UnusableInput("what failed could not be measured again")
+        return load(out)
+
+
 def _compare(options):
     if not (options.baseline and options.current):
         raise UnusableInput("give --baseline and --current, or --metrics")
     if not 0 < options.threshold < 10:
         raise UnusableInput(f"--threshold {options.threshold}: a share between 0 and 10")
-    report = compare.compare(load(options.baseline), load(options.current), options.threshold)
-    return bool(report.failures), compare.render(report, options.all), report.to_json()
+    baseline = load(options.baseline)
+    report = compare.compare(baseline, load(options.current), options.threshold)
+    text = compare.render(report, options.all)
+    if report.failures and options.confirm:
+        again = compare.confirm(report, baseline, remeasure(report.failures, options.build), options.threshold)
+        text += f"\nmeasured again: {len(again)} of {len(report.failures)} fail again"
+        report.confirmed = [row.metric for row in again]
+        return bool(again), text, report.to_json()
+    return bool(report.failures), text, report.to_json()
 
 
 def main(arguments=None):

@@ -114,6 +114,7 @@ class Report:
     comparisons: list
     only_in_baseline: list
     only_in_current: list
+    confirmed: list = None  # metrics that failed again when they were measured again; None: they were not
 
     @property
     def failures(self):
@@ -121,7 +122,8 @@ class Report:
 
     def to_json(self):
         return {
-            "failed": bool(self.failures),
+            "failed": bool(self.failures if self.confirmed is None else self.confirmed),
+            "confirmed": self.confirmed,
             "comparisons": [comparison.to_json() for comparison in self.comparisons],
             "only_in_baseline": self.only_in_baseline,
             "only_in_current": self.only_in_current,
@@ -138,6 +140,13 @@ def compare(baseline, current, threshold):
         raise UnusableInput("the two results have no metric in common that can be judged")
     comparisons.sort(key=lambda comparison: (not comparison.fails, -comparison.worse))
     return Report(comparisons, sorted(set(before) - set(after)), sorted(set(after) - set(before)))
+
+
+def confirm(report, baseline, again, threshold):
+    """The failures that fail again in a new measurement of them."""
+    rows = [compare_metric(row.metric, baseline["samples"], again["samples"], threshold)
+            for row in report.failures if row.metric in again["samples"]]
+    return [row for row in rows if row.fails]
 
 
 def render(report, everything=False):

@@ -37,10 +37,10 @@ class Part:
     what: str
 
 
-# A repetition that had less of its core than this, or a core slower than it can be (see SpeedProbe), is measured again, so
-# many times a round; the least disturbed counts.
+# A repetition that had less of its core than this, or a core slower than it can be (see SpeedProbe), is measured again, up to
+# --attempts times a round; the least disturbed counts. After so many seconds nothing is.
 UNDISTURBED = 0.9
-ATTEMPTS = 3
+RETRY_SECONDS = {"part": 80, "all": 600}
 
 PARTS = {
     "match": Part("^match_", "", 60, "lookups, misses, large prefixes; the flat yardstick"),
@@ -97,6 +97,7 @@ class Runner:
         self._part = PARTS.get(options.part)
         self._samples = {}
         self._best_probe = math.inf
+        self._last_retry = time.monotonic() + RETRY_SECONDS["part" if options.part else "all"]
 
     def run(self):
         """{metric: [value of each repetition]} of everything selected."""
@@ -142,7 +143,9 @@ class Runner:
 
     def _run_benchmarks(self, binary, names):
         best = self._run_once(binary, names)
-        for _ in range(ATTEMPTS - 1):
+        for _ in range(self._options.attempts - 1):
+            if time.monotonic() > self._last_retry:
+                break
             again = [name for name in names if "/full" not in name and "/huge" not in name
                      and self._disturbance(best.get(results.benchmark_name(name), {}), binary) > 0]
             if not again:
@@ -180,7 +183,7 @@ class Runner:
     def _run_replay(self, kind, corpus, corpus_name):
         out = os.path.join(self._scratch, f"replay-{kind}.json")
         best = {}
-        for _ in range(ATTEMPTS):
+        for _ in range(self._options.attempts):
             foreign = self._execute([os.path.join(self._options.build, "kvroute"), "replay", "--corpus", corpus,
                                      "--half", "--index", kind, "--json", out], parallel=False)
             name = f"replay/{corpus_name}/{kind}"
@@ -189,7 +192,8 @@ class Runner:
             samples[f"{name}:foreign_cores"] = [foreign]
             if not best or self._disturbance(samples, "") < self._disturbance(best, ""):
                 best = samples
-            if self._disturbance(best, "") == 0 or corpus_name == "conversation":  # that takes half a minute
+            late = time.monotonic() > self._last_retry or corpus_name == "conversation"  # that takes half a minute
+            if late or self._disturbance(best, "") == 0:
                 break
         self._add(best)
 

@@ -1,12 +1,13 @@
 import argparse
 import glob
+import json
 import os
 import subprocess
 import tempfile
 import textwrap
 import unittest
 
-from tools.regression import bench, prove, runner
+from tools.regression import bench, check, prove, runner
 from tools.regression.results import load
 
 # Three benchmarks; each run of Slow takes a line of the file "shares" as the share of the core it had.
@@ -80,9 +81,9 @@ class RunnerTest(unittest.TestCase):
 
     def test_the_least_disturbed_counts_when_it_never_gets_quiet(self):
         self.set_shares("0.5 0.7 0.6")
-        _, document = self.bench("--repetitions", "1")
+        _, document = self.bench("--repetitions", "1", "--attempts", "3")
         self.assertEqual(document["samples"]["Slow/a:1:cpu_share"], [0.7])
-        self.assertEqual(len(self.runs()), runner.ATTEMPTS)
+        self.assertEqual(len(self.runs()), 3)
 
     def test_append_adds_and_replaces(self):
         self.bench("--repetitions", "1", "--quick")
@@ -91,6 +92,23 @@ class RunnerTest(unittest.TestCase):
         self.assertEqual(len(document["samples"]["Fast/a:1:p50_ns"]), 3)
         self.assertEqual(len(document["samples"]["Slow/a:1:p50_ns"]), 1)
         self.assertEqual(len(document["runs"]), 2)
+
+    def test_confirm_measures_what_failed_again(self):
+        def written(name, samples):
+            path = os.path.join(self.build, name)
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump({"samples": samples}, file)
+            return path
+        current = written("current", {"Fast/a:1:p50_ns": [5.6] * 5, "Slow/a:1:p50_ns": [5.0] * 5})
+        report = os.path.join(self.build, "report")
+        for value, status in ((5.0, 0), (4.0, 1)):  # the benchmark says 5
+            baseline = written("baseline", {"Fast/a:1:p50_ns": [value] * 5, "Slow/a:1:p50_ns": [5.0] * 5})
+            self.assertEqual(check.main(["--baseline", baseline, "--current", current]), 1)
+            self.assertEqual(check.main(["--baseline", baseline, "--current", current, "--confirm", "--build", self.build,
+                                         "--json", report]), status)
+            with open(report, encoding="utf-8") as file:
+                self.assertEqual(json.load(file)["failed"], status == 1)
+        self.assertEqual(set(self.runs()), {"Fast/a:1"})
 
     def test_unusable_input_is_2(self):
         self.assertEqual(self.bench("--filter", "nothing has this name")[0], 2)
@@ -139,6 +157,13 @@ class ProveTest(unittest.TestCase):
         kind, planted, caught, spared, _ = next(iter(prove.prove_planted([blind])))
         self.assertEqual((kind, planted, caught), ("latency", 1, 0))
         self.assertEqual(sum(map(len, spared.values())), 1)
+
+    def test_what_fails_once_and_not_again_passes(self):
+        slow = prove.plant(self.DOCUMENT, ["A:p50_ns"])
+        (failures, again), = prove.prove_same_code([self.DOCUMENT, slow], lambda failures: self.DOCUMENT)
+        self.assertEqual(([row.metric for row in failures], again), (["A:p50_ns"], []))
+        (_, again), = prove.prove_same_code([self.DOCUMENT, slow], lambda failures: slow)
+        self.assertEqual([row.metric for row in again], ["A:p50_ns"])
 
     def test_no_measurements_are_unusable(self):
         with tempfile.TemporaryDirectory() as folder:
