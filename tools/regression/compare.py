@@ -14,8 +14,6 @@ SIGNIFICANCE = 0.05
 # Noise from outside only ever makes a figure worse, and rarely all of them: what got slower is slower at its best too.
 # As a share of the threshold.
 BEST_SHARE = 0.8
-# Repetitions at full speed that either side must have.
-ENOUGH = 3
 # Below it an "allocation per operation" is a result buffer that grew once, not a path that allocates.
 _ALLOCATES = 0.01
 
@@ -83,7 +81,7 @@ def compare_metric(metric, before, after, threshold):
         return None
     baseline = metrics.at_full_speed(metric, before, before, after)
     current = metrics.at_full_speed(metric, after, before, after)
-    slow = min(len(baseline), len(current)) < min(ENOUGH, len(before[metric]), len(after[metric]))
+    slow = min(len(baseline), len(current)) < min(metrics.enough(metric), len(before[metric]), len(after[metric]))
     if slow:
         baseline, current = metrics.values_of(metric, before), metrics.values_of(metric, after)
     if metrics.is_allocations(metric) and statistics.median(baseline) < _ALLOCATES:
