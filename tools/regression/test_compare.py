@@ -129,13 +129,15 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(self.spared("A:index_bytes", fast, little, foreign_cores=(0, 0.9)), "")
 
     def test_only_repetitions_at_full_speed_are_compared(self):
-        def compared(current, probes):
-            before = {"A:p50_ns": [100, 101, 102, 103, 104], "A:probe_ns": [770.0] * 5}
-            return compare.compare_metric("A:p50_ns", before, {"A:p50_ns": current, "A:probe_ns": probes}, 0.1)
+        def compared(current, probes, metric="A:mean_ns"):
+            before = {metric: [100, 101, 102, 103, 104], "A:probe_ns": [770.0] * 5}
+            return compare.compare_metric(metric, before, {metric: current, "A:probe_ns": probes}, 0.1)
         neighbour = [1400.0, 1390.0]
         self.assertAlmostEqual(compared([180, 182, 100, 102, 104], neighbour + [771.0] * 3).worse, 0)
         self.assertTrue(compared([180, 182, 112, 114, 116], neighbour + [771.0] * 3).fails)
-        self.assertIn("slower", compared([180, 182, 181, 102, 104], neighbour + [1400.0, 771.0, 771.0]).spared)
+        two_left = neighbour + [1400.0, 771.0, 771.0]
+        self.assertIn("slower", compared([180, 182, 181, 102, 104], two_left).spared)
+        self.assertTrue(compared([180, 182, 181, 114, 115], two_left, "A:p50_ns").fails)
 
     def test_rates_are_compared_by_processor_time(self):
         def compared(share):
