@@ -112,12 +112,20 @@ def enough(metric):
     return 1 if metric.endswith("p50_ns") and not _SIDE_BY_SIDE.search(metric) else 3
 
 
-def at_full_speed(metric, samples, *both):
-    """values_of those repetitions during which the core was as fast as in the best repetition of both results."""
-    values = values_of(metric, samples)
+def _at_full_speed(metric, values, samples, both):
     probes = _aligned(metric, "probe_ns", samples)
     if probes is None or _MEMORY.search(metric) or is_allocations(metric):
         return values
     best = min(min(_aligned(metric, "probe_ns", each) or probes) for each in both)
     slower = _SLOWER_FOR_TAILS if _TAIL.search(metric) else SLOWER
     return [value for value, probe in zip(values, probes) if probe <= best * slower]
+
+
+def at_full_speed(metric, samples, *both):
+    """values_of those repetitions during which the core was as fast as in the best repetition of both results."""
+    return _at_full_speed(metric, values_of(metric, samples), samples, both)
+
+
+def figure_of(metric, samples):
+    """To be shown: the median of the repetitions at full speed, as measured."""
+    return statistics.median(_at_full_speed(metric, samples[metric], samples, [samples]))

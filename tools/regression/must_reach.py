@@ -1,7 +1,8 @@
 """The figures the index must reach on the reference machine, and how each is read from the samples."""
 
 import dataclasses
-import statistics
+
+from tools.regression import metrics
 
 
 @dataclasses.dataclass
@@ -16,16 +17,16 @@ class Target:
     floor: str = ""        # what the harness itself takes, in a benchmark of nothing: taken off
 
     def floor_of(self, samples):
-        return statistics.median(samples[self.floor]) if self.floor in samples else 0.0
+        return metrics.figure_of(self.floor, samples) if self.floor in samples else 0.0
 
     def figure(self, samples):
         """None when it was not measured."""
         if self.metric not in samples:
             return None
-        value = (statistics.median(samples[self.metric]) - self.floor_of(samples)) * self.scale
+        value = (metrics.figure_of(self.metric, samples) - self.floor_of(samples)) * self.scale
         if not self.divide_by:
             return value
-        others = [statistics.median(samples[name]) for name in self.divide_by if name in samples]
+        others = [metrics.figure_of(name, samples) for name in self.divide_by if name in samples]
         return value / max(others) if others else None
 
     def reached(self, figure):

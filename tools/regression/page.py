@@ -1,23 +1,22 @@
 """The generated part of docs/benchmarks.md."""
 
 import re
-import statistics
 
-from tools.regression import must_reach
+from tools.regression import metrics, must_reach
 from tools.regression.results import UnusableInput
 
 BEGIN = "<!-- results: written by scripts/bench --docs -->"
 END = "<!-- end of results -->"
 _COLUMNS = ("mean_ns", "p50_ns", "p99_ns", "allocs_per_op")
 # Counters worth a line of their own are in the table of figures to reach; these are not shown at all.
-_HIDDEN = re.compile(r"(^|_)(mean|p90|p999|max)_ns$|cpu_share$|foreign_cores$|matches$|_allocs_per_op$|^idle_|^failed$")
+_HIDDEN = re.compile(r"(^|_)(mean|p90|p999|max)_ns$|cpu_share$|foreign_cores$|^probe_ns$|matches$|_allocs_per_op$|^idle_|^failed$")
 
 
 def _environment(document):
     known = document["environment"]
     return (f"{known['cpu']}, {known['cores']} cores, Linux {known['kernel']}; {known['compiler']}, "
             f"{known['flags']}; commit {known['commit'][:12]}{' with changes' if known['modified'] else ''}; "
-            f"{known['date']}. Medians of the repetitions.")
+            f"{known['date']}. Medians of the repetitions on a core at full speed (all, where it is not known).")
 
 
 def _commands(document):
@@ -35,9 +34,9 @@ def _short(value):
 
 def _all_benchmarks(samples):
     by_name = {}
-    for metric, values in samples.items():
+    for metric in samples:
         name, counter = metric.rsplit(":", 1)
-        by_name.setdefault(name, {})[counter] = statistics.median(values)
+        by_name.setdefault(name, {})[counter] = metrics.figure_of(metric, samples)
     lines = ["| benchmark | mean ns | p50 ns | p99 ns | allocations | other figures |", "|---|---|---|---|---|---|"]
     for name in sorted(by_name):
         counters = by_name[name]

@@ -64,6 +64,13 @@ class MustReachTest(unittest.TestCase):
         self.assertEqual(row[1:], (24.0, "<= 25 ns", "pass"))
         self.assertIn("less 16 ns of the harness", row[0])
 
+    def test_what_a_neighbour_slowed_down_is_not_shown(self):
+        samples = {"LargePrefix/tokens:8192:p50_ns": [6300.0, 3600, 6200, 3620, 6100],
+                   "LargePrefix/tokens:8192:probe_ns": [1100.0, 650, 1080, 655, 1000]}
+        self.assertEqual(self.verdict("8,192 tokens to matches, hashing included, p50", samples), "pass")
+        samples["LargePrefix/tokens:8192:probe_ns"] = [650.0] * 5
+        self.assertEqual(self.verdict("8,192 tokens to matches, hashing included, p50", samples), "FAIL")
+
     def test_every_target_is_measured_by_a_benchmark_that_exists(self):
         source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         folder = os.path.join(source, "test", "benchmark")
