@@ -14,6 +14,8 @@ SIGNIFICANCE = 0.05
 # Noise from outside only ever makes a figure worse, and rarely all of them: what got slower is slower at its best too.
 # As a share of the threshold.
 BEST_SHARE = 0.8
+# Why a figure is spared because nothing can be said about it.
+NOT_JUDGED = ("below what can be told apart", "the core was slower: measure again", "the machine was shared: measure again")
 # Below it an "allocation per operation" is a result buffer that grew once, not a path that allocates.
 _ALLOCATES = 0.01
 

@@ -40,26 +40,26 @@ class Part:
 # A repetition that had less of its core than this, or a core slower than it can be (see SpeedProbe), is measured again, up to
 # --attempts times a round; the least disturbed counts. After so many seconds nothing is.
 UNDISTURBED = 0.9
-RETRY_SECONDS = {"part": 80, "all": 600}
+RETRY_SECONDS = {"part": 60, "all": 600}
 
 PARTS = {
     "match": Part("^match_", "", 60, "lookups, misses, large prefixes; the flat yardstick"),
-    "fleet": Part("^scale_", "^Fleet(Mix|GateCell)/|Floor", 60, "the pinned fleet profile and its gate cell"),
-    "fleet-flat": Part("^scale_", "^Fleet.*Flat", 90, "the same on the flat yardstick"),
-    "scale": Part("^scale_", "^Scale/(full|streams)", 90, "1 to 10,000 streams, 100 k to 10 M holdings"),
+    "fleet": Part("^scale_", "^Fleet(Mix|GateCell)/|Floor", 20, "the pinned fleet profile and its gate cell"),
+    "fleet-flat": Part("^scale_", "^Fleet.*Flat", 70, "the same on the flat yardstick"),
+    "scale": Part("^scale_", "^Scale/(full|streams)", 80, "1 to 10,000 streams, 100 k to 10 M holdings"),
     "huge": Part("^scale_", "/huge", 120, "100 M and 300 M holdings, 12 GB, once"),
-    "event": Part("^event_", "-^BurstLoad/full", 40, "wire bytes to visible, throughput, short bursts"),
-    "ingest": Part("^ingest_", "", 60, "the same over real sockets"),
+    "event": Part("^event_", "-^BurstLoad/full", 35, "wire bytes to visible, throughput, short bursts"),
+    "ingest": Part("^ingest_", "", 55, "the same over real sockets"),
     "burst": Part("^event_", "^BurstLoad/full", 35, "10,000 events in 5 s and 100 times that"),
     "concurrency": Part("^concurrency_", "", 40, "1 to 500 operations in flight, readers beside a writer"),
-    "storm": Part("^storm_", "", 30, "a worker cleared, 1,000 workers restarting"),
-    "memory": Part("^memory_", "-/full", 15, "bytes an item, small sizes"),
-    "memory-full": Part("^memory_", "/full", 120, "bytes an item up to 10 M; after churn"),
-    "decode": Part("^decode_", "", 30, "bytes to events, per format"),
-    "route": Part("^route_", "", 120, "routing decisions in process and over gRPC beside an echo"),
-    "replay-runs": Part("", "^replay/runs", 60, "the conversation corpus; makes it when it is not there"),
-    "replay-flat": Part("", "^replay/flat", 120, "the same on the flat yardstick"),
-    "replay-none": Part("", "^replay/none", 30, "the replay's own cost"),
+    "storm": Part("^storm_", "", 15, "a worker cleared, 1,000 workers restarting"),
+    "memory": Part("^memory_", "-/full", 10, "bytes an item, small sizes"),
+    "memory-full": Part("^memory_", "/full", 85, "bytes an item up to 10 M; after churn"),
+    "decode": Part("^decode_", "", 40, "bytes to events, per format"),
+    "route": Part("^route_", "", 40, "routing decisions in process and over gRPC beside an echo"),
+    "replay-runs": Part("", "^replay/runs", 45, "the conversation corpus; makes it when it is not there"),
+    "replay-flat": Part("", "^replay/flat", 115, "the same on the flat yardstick"),
+    "replay-none": Part("", "^replay/none", 20, "the replay's own cost"),
 }
 
 

@@ -149,14 +149,21 @@ class ProveTest(unittest.TestCase):
         self.assertEqual(worse["A:rss_bytes"], self.DOCUMENT["samples"]["A:rss_bytes"])
 
     def test_each_kind_is_planted_and_caught(self):
-        self.assertEqual(list(prove.prove_planted([self.DOCUMENT])),
-                         [("latency", 1, 1, {}, 0), ("throughput", 1, 1, {}, 0), ("memory", 1, 1, {}, 0)])
+        for result in prove.prove_planted([self.DOCUMENT]):
+            self.assertEqual((result.planted, result.caught, result.false_alarms), (1, 1, 0), result.kind)
+            self.assertTrue(result.proven)
 
     def test_a_gate_that_catches_nothing_is_not_proven(self):
-        blind = {"samples": {"A:p50_ns": [100.0, 10, 500, 30, 90]}}
-        kind, planted, caught, spared, _ = next(iter(prove.prove_planted([blind])))
-        self.assertEqual((kind, planted, caught), ("latency", 1, 0))
-        self.assertEqual(sum(map(len, spared.values())), 1)
+        result = next(iter(prove.prove_planted([{"samples": {"A:p50_ns": [100.0, 10, 500, 30, 90]}}])))
+        self.assertEqual((result.planted, result.caught), (1, 0))
+        self.assertEqual(list(result.missed), ["not significant"])
+        self.assertFalse(result.proven)
+
+    def test_what_is_said_to_be_too_small_is_not_held_against_it(self):
+        document = {"samples": {"A:rss_bytes": [1e8] * 5, "B:rss_bytes": [1e6] * 5}}
+        result = list(prove.prove_planted([document]))[-1]
+        self.assertEqual((result.planted, result.caught, sum(map(len, result.not_judged.values()))), (2, 1, 1))
+        self.assertTrue(result.proven)
 
     def test_what_fails_once_and_not_again_passes(self):
         slow = prove.plant(self.DOCUMENT, ["A:p50_ns"])
