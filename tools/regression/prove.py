@@ -17,6 +17,7 @@ from tools.regression.metrics import Direction
 from tools.regression.results import UnusableInput, load
 
 PLANTED = 0.12
+CAUGHT = 0.8  # of what is judged, at least; on a machine without neighbours it is all
 THRESHOLD = 0.1
 # Short, and something of every family.
 SHORT = ("^(Match/blocks:512/holders:64/chains:64|Match/blocks:78/holders:1/chains:1024|MatchMiss/prompts:1$"
@@ -55,7 +56,7 @@ class Planted:
     @property
     def proven(self):
         judged_ones = self.planted - sum(map(len, self.not_judged.values()))
-        return 2 * self.caught >= self.planted > 0 and self.caught >= 0.95 * judged_ones and self.false_alarms == 0
+        return self.caught > 0 and self.caught >= CAUGHT * judged_ones and self.false_alarms == 0
 
 
 def prove_planted(documents):
