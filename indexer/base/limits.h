@@ -37,6 +37,9 @@ inline constexpr int kMaxGrpcThreads = 512;
 inline constexpr size_t kMaxGrpcMemoryBytes = size_t{1} << 30;
 inline constexpr size_t kMaxGrpcMessageBytes = size_t{32} << 20;  // kMaxPromptTokens x 4 bytes, twice
 inline constexpr uint32_t kMaxOpenStreams = 256;
+inline constexpr size_t kMaxCallsUnderWay = 1'024;      // of each unary method; further ones wait
+inline constexpr int kMaxCallsPerConnection = 1'024;    // beside its open streams; the client holds further ones back
+inline constexpr uint32_t kMaxHealthWatchers = 64;      // grpc.health.v1.Health.Watch; each holds a thread
 
 // How long a lane may take no turn before /healthz says so: it takes one every 100 ms.
 inline constexpr std::chrono::seconds kLaneStallAfter{10};

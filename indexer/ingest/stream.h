@@ -61,8 +61,9 @@ struct CurveKeys {  // ZeroMQ CURVE, Z85 text of 40 characters each; all empty: 
 struct StreamConfig {
   std::string worker_id;
   uint32_t rank = 0;
-  // The data-parallel rank that its batches must name, if they name any. nullopt: whichever they name
-  // first, because a worker of one rank may be any rank of a deployment that is spread over workers.
+  // The data-parallel rank that its batches must name, if they name any. nullopt: whichever they
+  // name first, because a worker of one rank may be any rank of a deployment that is spread over
+  // workers.
   std::optional<uint32_t> published_rank;
   EngineKind engine = EngineKind::kAuto;
   std::optional<CopyMode> copies;  // nullopt: by engine (SGLang a set, all others counted)
@@ -93,15 +94,17 @@ struct StreamStatus {
   StreamConfig config;
   StreamId id;
 
+  // What every query reads, on one cache line.
+  alignas(64) std::atomic<uint64_t> next_seq{0};  // expected next; 0 before the first batch
   std::atomic<Trust> trust{Trust::kCold};
   std::atomic<TrustReason> reason{TrustReason::kNone};
-  std::atomic<int64_t> trust_changed_unix_ns{0};
-  std::atomic<uint64_t> next_seq{0};           // the number expected next; 0 before the first batch
-  std::atomic<int64_t> last_batch_unix_ns{0};  // when the last batch was applied; 0: never
   std::atomic<bool> connected{false};
+  std::atomic<uint32_t> block_size_tokens{0};  // learned; 0: not yet
+
+  std::atomic<int64_t> trust_changed_unix_ns{0};
+  std::atomic<int64_t> last_batch_unix_ns{0};  // when the last batch was applied; 0: never
   // The engine answered, and the handshake failed: wrong CURVE keys, or no ZeroMQ behind the port.
   std::atomic<uint64_t> refused_handshakes{0};
-  std::atomic<uint32_t> block_size_tokens{0};  // learned; 0: not yet
 
   std::atomic<uint64_t> batches{0};
   std::atomic<uint64_t> duplicates{0};  // batches seen before

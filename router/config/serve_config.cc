@@ -53,14 +53,16 @@ void VisitGrpc(FieldVisitor* v, GrpcConfig* grpc) {
         {}, &grpc->tls.client_ca_file);
     v->Check([grpc] { return CheckTls(grpc->tls); });
   });
-  v->Number({"max_threads", "Calls served at once; one beyond them gets RESOURCE_EXHAUSTED."},
-            "threads", 2, 4'096, &grpc->max_threads);
+  v->Number(
+      {"max_threads",
+       "For Explain, Fleet, health and reflection; a call beyond them gets RESOURCE_EXHAUSTED."},
+      "threads", 2, 4'096, &grpc->max_threads);
   v->Number({"max_memory", "gRPC's own buffers."}, "bytes", 16 << 20, uint64_t{64} << 30,
             &grpc->max_memory_bytes);
   v->Number({"max_message", "A longer request gets RESOURCE_EXHAUSTED."}, "bytes", 1 << 10,
             256 << 20, &grpc->max_message_bytes);
-  v->Number({"max_streams", "RouteStream and ScoreStream calls open at once; each holds a thread."},
-            "streams", 1, 4'096, &grpc->max_open_streams);
+  v->Number({"max_streams", "RouteStream and ScoreStream calls open at once."}, "streams", 1, 4'096,
+            &grpc->max_open_streams);
 }
 
 void VisitHttp(FieldVisitor* v, HttpConfig* http) {

@@ -25,22 +25,17 @@ std::optional<uint32_t> FleetSnapshot::FindTarget(std::string_view worker_id, ui
   return it->second.begin + rank;
 }
 
-std::optional<uint32_t> FleetSnapshot::TargetOf(StreamId stream) const {
-  const size_t mask = streams_.size() - 1;
-  for (size_t i = stream.value() & mask;; i = (i + 1) & mask) {
-    const StreamSlot& slot = streams_[i];
-    if (slot.target == kNoTarget) return std::nullopt;
-    if (slot.stream == stream.value()) return slot.target;
-  }
-}
-
 void FleetSnapshot::BuildLookups(
     absl::flat_hash_map<std::string, std::shared_ptr<ModelState>>* states) {
+  facts.reserve(targets.size());
   streams_.assign(std::bit_ceil(2 * targets.size() + 2), StreamSlot{});
   absl::flat_hash_map<std::string, std::shared_ptr<ModelState>> used;
   for (uint32_t i = 0; i < targets.size(); ++i) {
     const FleetTarget& target = targets[i];
     const WorkerSpec& spec = target.worker->spec;
+    facts.push_back({target.stream.get(), target.load.get(), spec.block_size_tokens,
+                     spec.max_requests_in_flight, spec.bigram, target.worker->draining,
+                     target.worker->source == WorkerSource::kDiscovered});
     if (models.empty() || models.back().model != spec.model) {
       std::shared_ptr<ModelState>& state = (*states)[spec.model];
       if (state == nullptr) state = std::make_shared<ModelState>();

@@ -42,15 +42,18 @@ class alignas(64) LoadTracker::Shard {
   bool Begin(std::string_view request_id, const std::shared_ptr<TargetLoad>& target, LeaseCost cost,
              Nanos expiry) {
     MutexLock lock(&mutex_);
-    if (by_id_.contains(request_id)) return false;
-    const uint32_t slot = TakeSlot();
+    uint32_t slot = kNone;  // stays so when the id is in use
+    by_id_.lazy_emplace(request_id, [&](const auto& add) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      slot = TakeSlot();
+      leases_[slot].request_id.assign(request_id);
+      add(std::string_view(leases_[slot].request_id), slot);
+    });
+    if (slot == kNone) return false;
     Lease& lease = leases_[slot];
-    lease.request_id.assign(request_id);
     lease.target = target;
     lease.cost = cost;
     lease.expiry = expiry;
     LinkNewest(slot);
-    by_id_.emplace(lease.request_id, slot);
     Credit(target.get(), cost);
     return true;
   }

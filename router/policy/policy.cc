@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 
 namespace kvroute {
 namespace {
@@ -26,13 +25,17 @@ uint64_t Mix(uint64_t x) {
 // Grows with x from 0 and stays below 1: a second key behind an integer first one.
 double Fraction(double x) { return x / (x + 1); }
 
+// Of a number of tokens, which is far below 2^63: of a signed integer the conversion is one
+// instruction.
+double Tokens(uint64_t tokens) { return static_cast<double>(static_cast<int64_t>(tokens)); }
+
 double LoadScore(const Candidate& c) {
   return c.requests_in_flight +
-         Fraction(static_cast<double>(c.uncached_tokens_outstanding + c.output_tokens_expected));
+         Fraction(Tokens(c.uncached_tokens_outstanding + c.output_tokens_expected));
 }
 
 double LmetricScore(const Candidate& c) {
-  return static_cast<double>(c.uncached_tokens_outstanding + c.uncached_tokens) *
+  return Tokens(c.uncached_tokens_outstanding + c.uncached_tokens) *
          (static_cast<double>(c.requests_in_flight) + 1);
 }
 
@@ -73,30 +76,57 @@ bool IsHot(const Candidate& c, const Eligible& all) {
   return c.requests_in_flight > kSpillFactor * others / static_cast<double>(all.count - 1);
 }
 
+struct Picked {
+  size_t best = 0;  // meaningless when none is eligible
+  size_t eligible = 0;
+};
+
+// Scores the candidates that are not left out, and picks as Better orders them, in one pass.
 template <typename ScoreOf>
-void ScoreAll(absl::Span<Candidate> candidates, ScoreOf score_of) {
+Picked ScoreAll(absl::Span<Candidate> candidates, uint64_t tie_break, ScoreOf score_of) {
+  Picked picked;
+  double best_score = 0;
+  bool tied = false;
+  uint64_t best_drawn = 0;  // of the best one, once it was tied with another
   for (size_t i = 0; i < candidates.size(); ++i) {
-    if (candidates[i].left_out == LeftOut::kNo) candidates[i].score = score_of(candidates[i], i);
+    Candidate& candidate = candidates[i];
+    if (candidate.left_out != LeftOut::kNo) continue;
+    const double score = score_of(candidate, i);
+    candidate.score = score;
+    if (picked.eligible++ == 0 || score < best_score) {
+      picked.best = i;
+      best_score = score;
+      tied = false;
+    } else if (score == best_score) {
+      if (!tied) best_drawn = Mix(tie_break + picked.best);
+      tied = true;
+      const uint64_t drawn = Mix(tie_break + i);
+      if (drawn >= best_drawn) continue;
+      picked.best = i;
+      best_drawn = drawn;
+    }
   }
+  return picked;
 }
 
 // Least uncached first, load second; hot targets behind all others.
-void ScorePrefix(absl::Span<Candidate> candidates, const Eligible& all) {
+Picked ScorePrefix(absl::Span<Candidate> candidates, uint64_t tie_break, const Eligible& all) {
   uint64_t most_uncached = 0;
   for (const Candidate& c : candidates) most_uncached = std::max(most_uncached, c.uncached_tokens);
   const double behind = static_cast<double>(most_uncached) + 1;
-  ScoreAll(candidates, [&](const Candidate& c, size_t) {
+  return ScoreAll(candidates, tie_break, [&](const Candidate& c, size_t) {
     const double score = static_cast<double>(c.uncached_tokens) + Fraction(LoadScore(c));
     return IsHot(c, all) ? score + behind : score;
   });
 }
 
 // The eligible targets as a ring; the one whose turn it is scores 0, the next 1, ...
-void ScoreTurns(absl::Span<Candidate> candidates, const Eligible& all, uint64_t turn) {
-  const uint64_t first = turn % all.count;
+Picked ScoreTurns(absl::Span<Candidate> candidates, uint64_t tie_break, uint64_t turn) {
+  const uint64_t count = CountEligible(candidates).count;
+  const uint64_t first = count == 0 ? 0 : turn % count;
   uint64_t place = 0;
-  ScoreAll(candidates, [&](const Candidate&, size_t) {
-    return static_cast<double>((place++ + all.count - first) % all.count);
+  return ScoreAll(candidates, tie_break, [&](const Candidate&, size_t) {
+    return static_cast<double>((place++ + count - first) % count);
   });
 }
 
@@ -112,7 +142,6 @@ ChoiceReason PrefixReason(absl::Span<const Candidate> candidates, size_t chosen,
 
 ChoiceReason ReasonOf(PolicyKind policy, absl::Span<const Candidate> candidates, size_t chosen,
                       const Eligible& all) {
-  if (all.count == 1) return ChoiceReason::kOnlyOne;
   switch (policy) {
     case PolicyKind::kLmetric:
       return ChoiceReason::kLeastScore;
@@ -149,32 +178,31 @@ std::string_view ChoiceReasonName(ChoiceReason reason) {
 
 std::optional<Choice> Choose(PolicyKind policy, absl::Span<Candidate> candidates,
                              uint64_t tie_break, uint64_t turn) {
-  const Eligible all = CountEligible(candidates);
-  if (all.count == 0) return std::nullopt;
+  Eligible all;  // only prefix looks at the fleet as a whole
+  Picked picked;
   switch (policy) {
     case PolicyKind::kLmetric:
-      ScoreAll(candidates, [](const Candidate& c, size_t) { return LmetricScore(c); });
+      picked = ScoreAll(candidates, tie_break,
+                        [](const Candidate& c, size_t) { return LmetricScore(c); });
       break;
     case PolicyKind::kPrefix:
-      ScorePrefix(candidates, all);
+      all = CountEligible(candidates);
+      picked = ScorePrefix(candidates, tie_break, all);
       break;
     case PolicyKind::kLeastLoaded:
-      ScoreAll(candidates, [](const Candidate& c, size_t) { return LoadScore(c); });
+      picked =
+          ScoreAll(candidates, tie_break, [](const Candidate& c, size_t) { return LoadScore(c); });
       break;
     case PolicyKind::kRoundRobin:
-      ScoreTurns(candidates, all, turn);
+      picked = ScoreTurns(candidates, tie_break, turn);
       break;
     case PolicyKind::kRandom:  // all alike: the tie break draws
-      ScoreAll(candidates, [](const Candidate&, size_t) { return 0.0; });
+      picked = ScoreAll(candidates, tie_break, [](const Candidate&, size_t) { return 0.0; });
       break;
   }
-  const Better better{candidates, tie_break};
-  size_t chosen = candidates.size();
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    if (candidates[i].left_out != LeftOut::kNo) continue;
-    if (chosen == candidates.size() || better(i, chosen)) chosen = i;
-  }
-  return Choice{chosen, ReasonOf(policy, candidates, chosen, all)};
+  if (picked.eligible == 0) return std::nullopt;
+  if (picked.eligible == 1) return Choice{picked.best, ChoiceReason::kOnlyOne};
+  return Choice{picked.best, ReasonOf(policy, candidates, picked.best, all)};
 }
 
 void RankCandidates(absl::Span<const Candidate> candidates, uint64_t tie_break, size_t count,

@@ -124,11 +124,8 @@ void QueryHandler::CountDecision(const Terms& terms, const Scratch& s, const Cho
   add(stats_->matched_tokens, matched);
   const uint64_t tenths = (10 * matched + s.prompt.prompt_tokens - 1) / s.prompt.prompt_tokens;
   add(stats_->matched_tenths[tenths], 1);
-  std::array<uint32_t, kLeftOutCount> left_out{};
-  for (const Candidate& candidate : s.candidates)
-    ++left_out[static_cast<size_t>(candidate.left_out)];
-  for (size_t i = 1; i < left_out.size(); ++i) {
-    if (left_out[i] != 0) add(stats_->left_out[i], left_out[i]);
+  for (size_t i = 0; i < s.left_out.size(); ++i) {
+    if (s.left_out[i] != 0) add(stats_->left_out[i], s.left_out[i]);
   }
 }
 

@@ -9,17 +9,16 @@
 namespace kvroute {
 namespace {
 
-LeftOut LeftOutOf(const FleetTarget& target, const TargetMatch& match,
+LeftOut LeftOutOf(const TargetFacts& target, const TargetMatch& match,
                   uint32_t requests_in_flight) {
-  const FleetWorker& worker = *target.worker;
-  if (worker.draining) return LeftOut::kDraining;
+  if (target.draining) return LeftOut::kDraining;
   // Connected again, but its numbers have not been seen to go on: alive. An idle engine publishes
   // only once it is given work, so leaving it out could be for ever. A listener's streams share
   // its connections: there it proves nothing.
-  const bool alive = match.connected && worker.source != WorkerSource::kDiscovered;
+  const bool alive = match.connected && !target.discovered;
   if (match.trust == Trust::kStale && !alive) return LeftOut::kStale;
   if (match.trust == Trust::kCold && !match.connected) return LeftOut::kNotConnected;
-  const uint32_t limit = worker.spec.max_requests_in_flight;
+  const uint32_t limit = target.max_requests_in_flight;
   if (limit != 0 && requests_in_flight >= limit) return LeftOut::kOverloaded;
   return match.comparable ? LeftOut::kNo : LeftOut::kBlockSize;
 }
@@ -85,9 +84,10 @@ absl::Status QueryHandler::Scratch::TakeNamed(
 }
 
 void QueryHandler::Scratch::GatherCandidates() {
+  left_out.fill(0);
   candidates.resize(matches.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
-    const FleetTarget& from = target(i);
+    const TargetFacts& from = facts(i);
     Candidate& to = candidates[i];
     to.target = static_cast<uint32_t>(i);
     to.matched_tokens = matches[i].tokens();
@@ -98,18 +98,17 @@ void QueryHandler::Scratch::GatherCandidates() {
     to.output_tokens_expected = from.load->output_tokens_expected.load(std::memory_order_relaxed);
     to.left_out =
         IsNamed(i) ? LeftOutOf(from, matches[i], to.requests_in_flight) : LeftOut::kNotACandidate;
+    if (to.left_out != LeftOut::kNo) ++left_out[static_cast<size_t>(to.left_out)];
     to.score = 0;
   }
 }
 
 absl::Status QueryHandler::Scratch::WhyNone() const {
-  std::array<size_t, kLeftOutCount> counts{};
-  for (const Candidate& candidate : candidates) ++counts[static_cast<size_t>(candidate.left_out)];
   std::string why = fmt::format("no worker can serve model \"{}\": of its {} targets", model->model,
                                 candidates.size());
-  for (size_t i = 1; i < counts.size(); ++i) {
-    if (counts[i] != 0)
-      why += fmt::format(" {} {},", counts[i], LeftOutName(static_cast<LeftOut>(i)));
+  for (size_t i = 0; i < left_out.size(); ++i) {
+    if (left_out[i] != 0)
+      why += fmt::format(" {} {},", left_out[i], LeftOutName(static_cast<LeftOut>(i)));
   }
   why.pop_back();
   if (unknown_named != 0)

@@ -1,6 +1,7 @@
 #ifndef KVROUTE_ROUTER_SERVICE_QUERY_SCRATCH_H_
 #define KVROUTE_ROUTER_SERVICE_QUERY_SCRATCH_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -32,9 +33,11 @@ struct QueryHandler::Scratch {
       named;  // by target: whether the request's candidates name it; empty when it names none
   size_t unknown_named = 0;  // candidates that are no target of the model
   std::vector<Candidate> candidates;
+  std::array<uint32_t, kLeftOutCount> left_out{};  // candidates by reason, kNo not counted
   std::vector<uint32_t> order;
 
   const FleetTarget& target(size_t i) const { return fleet->targets[model->begin + i]; }
+  const TargetFacts& facts(size_t i) const { return fleet->facts[model->begin + i]; }
 
   absl::Status FindModel(const std::string& name);
   absl::Status TakeNamed(const google::protobuf::RepeatedPtrField<v1::Target>& targets);

@@ -2,7 +2,6 @@
 
 #include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
@@ -10,7 +9,9 @@
 #include "indexer/base/error.h"
 #include "indexer/base/mutex.h"
 #include "indexer/base/named_thread.h"
+#include "router/service/event_loop.h"
 #include "router/service/fleet_service.h"
+#include "router/service/health_service.h"
 #include "router/service/router_service.h"
 
 namespace kvroute {
@@ -31,7 +32,6 @@ class GrpcServer::Impl {
 
   // False when gRPC cannot listen; it does not say why.
   bool Listen(const GrpcServerOptions& options) {
-    grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     builder.AddListeningPort(
@@ -47,18 +47,27 @@ class GrpcServer::Impl {
     // threads.
     builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, kMinPollers);
     builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, kMaxPollers);
+    builder.AddChannelArgument(
+        GRPC_ARG_MAX_CONCURRENT_STREAMS,
+        limits::kMaxCallsPerConnection + static_cast<int>(options.max_open_streams));
     builder.RegisterService(&router_);
     builder.RegisterService(&fleet_);
+    builder.RegisterService(&health_);
+    loop_ = std::make_unique<EventLoop>(builder.AddCompletionQueue());
     server_ = builder.BuildAndStart();
-    return server_ != nullptr && port_ != 0;
+    if (server_ == nullptr || port_ == 0) return false;
+    router_.Serve(loop_.get());
+    loop_->Start();
+    return true;
   }
 
   int port() const { return port_; }
 
-  void SetServing(bool serving) { server_->GetHealthCheckService()->SetServingStatus(serving); }
+  void SetServing(bool serving) { health_.SetServing(serving); }
 
   void Shutdown(std::chrono::milliseconds grace) {
     if (server_ == nullptr) return;
+    health_.Shutdown();
     Ending ending;
     NamedThread closer("grpc-shutdown", [this, grace, &ending] {
       server_->Shutdown(std::chrono::system_clock::now() + grace);
@@ -69,6 +78,7 @@ class GrpcServer::Impl {
     if (!EndsBeforeQuiet(&ending)) grpc_server_cancel_all_calls(server_->c_server());
     closer.Join();
     server_->Wait();
+    loop_->End();
   }
 
  private:
@@ -96,7 +106,9 @@ class GrpcServer::Impl {
   RoutingStats* const stats_;
   RouterService router_;
   FleetService fleet_;
+  HealthService health_;
   int port_ = 0;
+  std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<grpc::Server> server_;
 };
 
@@ -107,10 +119,9 @@ GrpcServer::~GrpcServer() { Shutdown(std::chrono::milliseconds(0)); }
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions& options,
                                                               QueryHandler* queries, Fleet* fleet,
                                                               RoutingStats* stats) {
-  if (options.max_threads <= 0 ||
-      options.max_open_streams >= static_cast<uint32_t>(options.max_threads)) {
-    return InvalidArgument("max_open_streams: {}; must be less than max_threads, {}",
-                           options.max_open_streams, options.max_threads);
+  if (options.max_threads < kMinPollers) {
+    return InvalidArgument("max_threads: {}; must be at least {}", options.max_threads,
+                           kMinPollers);
   }
   if (options.max_message_bytes == 0 || options.max_message_bytes > size_t{INT32_MAX}) {
     return InvalidArgument("max_message_bytes: {}; must be 1 to {}", options.max_message_bytes,

@@ -22,11 +22,12 @@ class QueryHandler;
 struct GrpcServerOptions {
   std::string address = "0.0.0.0:50051";                  // port 0: any free one, see port()
   std::shared_ptr<grpc::ServerCredentials> credentials;   // nullptr: plain text
-  int max_threads = limits::kMaxGrpcThreads;              // a call beyond them: RESOURCE_EXHAUSTED
+  // For calls that may take long (Explain, Fleet, health, reflection); one beyond them:
+  // RESOURCE_EXHAUSTED. All others are served by one thread more.
+  int max_threads = limits::kMaxGrpcThreads;
   size_t max_memory_bytes = limits::kMaxGrpcMemoryBytes;  // of gRPC's own buffers
   size_t max_message_bytes = limits::kMaxGrpcMessageBytes;  // a longer request: RESOURCE_EXHAUSTED
-  uint32_t max_open_streams =
-      limits::kMaxOpenStreams;  // RouteStream and ScoreStream; each holds a thread
+  uint32_t max_open_streams = limits::kMaxOpenStreams;  // RouteStream and ScoreStream
 };
 
 // The gRPC edge: Router, Fleet, health and reflection on one port.

@@ -51,7 +51,7 @@ class TargetMatches {
   size_t size() const { return matches_.size(); }
 
  private:
-  uint32_t IndexOf(HashProfile profile);
+  uint32_t IndexOf(HashProfile profile);  // added when it is new
 
   uint32_t begin_ = 0;
   std::vector<TargetMatch> matches_;
