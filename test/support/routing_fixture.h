@@ -24,20 +24,20 @@ inline std::vector<TokenId> Tokens(size_t count, TokenId start = 1) {
 }
 
 // The whole query side over a real index, without sockets: a test registers workers, plays their
-// engines and asks.
+// engines and asks. Time is clock_, or the clock given, which must outlive it.
 class RoutingFixture {
  public:
   explicit RoutingFixture(QueryOptions options = {.tie_break_seed = 1},
-                          LoadTrackerOptions load_options = {})
-      : loads_(load_options, &clock_),
-        queries_(options, &index_, &fleet_, &loads_, &stats_, &clock_) {}
+                          LoadTrackerOptions load_options = {}, const Clock* clock = nullptr)
+      : loads_(load_options, clock != nullptr ? clock : &clock_),
+        queries_(options, &index_, &fleet_, &loads_, &stats_, clock != nullptr ? clock : &clock_) {}
 
   static WorkerSpec Spec(const std::string& id, uint32_t ranks = 1, uint32_t block_size = 4) {
     static int number = 0;
     WorkerSpec spec;
     spec.worker_id = id;
     spec.address = "http://" + id + ":8000";
-    spec.model = "m";
+    spec.model = std::string("m");  // by move: g++ 12 warns of the assignment
     spec.block_size_tokens = block_size;
     spec.data_parallel_size = ranks;
     spec.event_endpoint = "inproc://engine-" + std::to_string(++number);
@@ -47,6 +47,14 @@ class RoutingFixture {
   // Registers a worker whose streams are connected and exact.
   void AddWorker(const WorkerSpec& spec) {
     KVROUTE_CHECK(fleet_.Register(spec).ok());
+    Connect(spec);
+  }
+  // Many at once: registering one by one takes the square of their number.
+  void AddConfiguredWorkers(const std::vector<WorkerSpec>& specs) {
+    KVROUTE_CHECK(fleet_.ApplyConfig(specs).ok());
+    for (const WorkerSpec& spec : specs) Connect(spec);
+  }
+  void Connect(const WorkerSpec& spec) {
     for (uint32_t rank = 0; rank < spec.data_parallel_size; ++rank) {
       const auto stream = ingest_.stream(spec.worker_id, rank);
       stream->trust = Trust::kExact;

@@ -71,6 +71,24 @@ class MustReachTest(unittest.TestCase):
         samples["LargePrefix/tokens:8192:probe_ns"] = [650.0] * 5
         self.assertEqual(self.verdict("8,192 tokens to matches, hashing included, p50", samples), "FAIL")
 
+    def test_the_echo_that_a_route_is_compared_with_is_the_fastest(self):
+        rate = "Route over gRPC, unary, 8 in flight: rate, of the fastest echo's"
+        p99 = "Route over gRPC, unary, 8 in flight: p99, of that echo's"
+
+        def measured(server, per_s, p99_ns):
+            name = f"Unary/{server}/in_flight:8/real_time"
+            return {f"{name}:items_per_second": [per_s], f"{name}:p99_ns": [p99_ns]}
+
+        kvroute = measured("kvroute", 41e3, 250)
+        self.assertEqual(self.verdict(rate, kvroute), "not measured")
+        self.assertEqual(self.verdict(p99, kvroute), "not measured")
+        samples = {**kvroute, **measured("async_echo_1", 50e3, 200), **measured("sync_echo", 20e3, 900)}
+        self.assertEqual(self.verdict(rate, samples), "pass")
+        self.assertEqual(self.verdict(p99, samples), "pass")
+        samples.update(measured("callback_echo", 52e3, 190))
+        self.assertEqual(self.verdict(rate, samples), "FAIL")
+        self.assertEqual(self.verdict(p99, samples), "FAIL")
+
     def test_every_target_is_measured_by_a_benchmark_that_exists(self):
         source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         folder = os.path.join(source, "test", "benchmark")

@@ -1,0 +1,63 @@
+#include "test/benchmark/support/route_server_process.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+
+#include "indexer/base/check.h"
+
+namespace kvroute {
+namespace {
+
+struct Pipe {
+  Pipe() { KVROUTE_CHECK(pipe2(ends.data(), O_CLOEXEC) == 0); }
+  std::array<int, 2> ends{};  // to read from, to write to
+};
+
+int ReadNumber(int fd) {
+  std::string line;
+  for (char byte = 0; read(fd, &byte, 1) == 1 && byte != '\n';) line.push_back(byte);
+  return std::atoi(line.c_str());
+}
+
+}  // namespace
+
+RouteServerProcess::RouteServerProcess(const std::string& style) {
+  const Pipe in, out;
+  posix_spawn_file_actions_t actions;
+  KVROUTE_CHECK(posix_spawn_file_actions_init(&actions) == 0);
+  posix_spawn_file_actions_adddup2(&actions, in.ends[0], STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, out.ends[1], STDOUT_FILENO);
+  std::string binary =
+      (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "route_server").string();
+  std::string argument = style;
+  char* const arguments[] = {binary.data(), argument.data(), nullptr};
+  KVROUTE_CHECK(posix_spawn(&pid_, binary.c_str(), &actions, nullptr, arguments, environ) == 0);
+  posix_spawn_file_actions_destroy(&actions);
+  close(in.ends[0]);
+  close(out.ends[1]);
+  input_fd_ = in.ends[1];
+  port_ = ReadNumber(out.ends[0]);
+  close(out.ends[0]);
+  KVROUTE_CHECK(port_ != 0);
+}
+
+RouteServerProcess::~RouteServerProcess() {
+  close(input_fd_);
+  waitpid(pid_, nullptr, 0);
+}
+
+std::chrono::nanoseconds RouteServerProcess::CpuTime() const {
+  clockid_t clock = 0;
+  timespec time{};
+  KVROUTE_CHECK(clock_getcpuclockid(pid_, &clock) == 0 && clock_gettime(clock, &time) == 0);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+}  // namespace kvroute
