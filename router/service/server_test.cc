@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "kvroute/v1/fleet.grpc.pb.h"
 #include "kvroute/v1/router.grpc.pb.h"
 #include "router/service/fleet_service.h"
@@ -309,6 +310,36 @@ TEST_F(ServerTest, HealthFollowsReadiness) {
   response.clear();
   ASSERT_TRUE(CallRaw("/grpc.health.v1.Health/Check", "", &response).ok());
   EXPECT_EQ(response, "\x08\x02");
+}
+
+TEST_F(ServerTest, AHealthWatcherIsToldOfEachChange) {
+  using grpc::health::v1::HealthCheckResponse;
+  const auto health = grpc::health::v1::Health::NewStub(channel_);
+  grpc::ClientContext context;
+  const auto watch = health->Watch(&context, {});
+  HealthCheckResponse response;
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  server_->SetServing(false);
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
+  server_->Shutdown(milliseconds(60'000));  // ends the watcher instead of waiting for it
+  EXPECT_FALSE(watch->Read(&response));
+  EXPECT_FALSE(watch->Finish().ok());
+}
+
+TEST_F(ServerTest, HealthOfAnUnknownServiceIsNotFound) {
+  const auto health = grpc::health::v1::Health::NewStub(channel_);
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service("another");
+  grpc::ClientContext check_context, watch_context;
+  grpc::health::v1::HealthCheckResponse response;
+  EXPECT_EQ(health->Check(&check_context, request, &response).error_code(), StatusCode::NOT_FOUND);
+  const auto watch = health->Watch(&watch_context, request);
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), grpc::health::v1::HealthCheckResponse::SERVICE_UNKNOWN);
+  watch_context.TryCancel();
+  EXPECT_EQ(watch->Finish().error_code(), StatusCode::CANCELLED);
 }
 
 TEST_F(ServerTest, ReflectionListsTheServices) {
