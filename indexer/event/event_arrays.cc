@@ -35,11 +35,13 @@ uint64_t ReadPlainTokens(MsgpackCursor* cursor, uint64_t count, TokenId* tokens)
   if (cursor->remaining() >= 8) {
     const uint8_t* const last = cursor->end() - 8;
     while (read < count && at <= last) {
-      // Most tokens take two bytes. A branch that is mostly right lets the next token be read before this one's length is
-      // known; going through the table alone costs a chain of two loads a token.
-      if (*at == 0xcd) {
-        tokens[read++] = static_cast<TokenId>(at[1] << 8 | at[2]);
-        at += 3;
+      // Most tokens take two or four bytes, in no order that a branch predictor could learn: told apart
+      // by arithmetic, a token costs the load of its first byte and three steps, less than the table's
+      // chain of two loads and than a wrong guess every other token.
+      const unsigned wide = *at - 0xcdu;
+      if (wide <= 1) {
+        tokens[read++] = static_cast<TokenId>(LoadBigEndian64(at) << 8 >> (48 - 16 * wide));
+        at += 3 + 2 * wide;
         continue;
       }
       const TokenForm form = kTokenForms[*at];
@@ -76,7 +78,8 @@ DecodeReason ReadBigrams(MsgpackCursor* cursor, uint64_t count, TokenId* tokens,
   return DecodeReason::kOk;
 }
 
-// Reads hashes in the two usual forms, 64-bit integers of either sign and 32-byte digests. Returns how many.
+}  // namespace
+
 uint64_t ReadPlainHashes(MsgpackCursor* cursor, uint64_t count, EngineHash* hashes) {
   constexpr size_t kDigestBytes = 2 + kMaxHashBytes;
   const uint8_t* at = cursor->position();
@@ -97,8 +100,6 @@ uint64_t ReadPlainHashes(MsgpackCursor* cursor, uint64_t count, EngineHash* hash
   cursor->Seek(at);
   return read;
 }
-
-}  // namespace
 
 std::optional<EngineHash> HashOfValue(const MsgpackValue& value) {
   if (value.type == MsgpackType::kInt) return EngineHash(value.number);

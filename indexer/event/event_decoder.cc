@@ -1,6 +1,7 @@
 #include "indexer/event/event_decoder.h"
 
 #include <array>
+#include <bit>
 #include <optional>
 
 #include "absl/types/span.h"
@@ -23,6 +24,13 @@ class FieldSet {
  public:
   bool Has(EventField field) const { return (bits_ >> static_cast<int>(field) & 1) != 0; }
   void Add(EventField field) { bits_ |= uint32_t{1} << static_cast<int>(field); }
+  bool empty() const { return bits_ == 0; }
+  // In the order of the enum.
+  EventField TakeFirst() {
+    const auto first = static_cast<EventField>(std::countr_zero(bits_));
+    bits_ &= bits_ - 1;
+    return first;
+  }
 
  private:
   static_assert(kEventFieldCount <= 32);
@@ -98,7 +106,7 @@ class PositionalDecoder {
       const EventField field = i < fields.size() ? fields[i] : kUnknown;
       // SGLang's map in this place: whatever it sends after that is not what vLLM has there.
       if (field == kLoraNameOrMetadata && NextIsMap()) fields = fields.first(i + 1);
-      const DecodeReason reason = ReadEventField(field, cursor_, arrays_, event_);
+      const DecodeReason reason = ReadOrSkipNil(field, cursor_, arrays_, event_);
       if (reason != DecodeReason::kOk) return reason;
       if (field == kTokenIds) form->token_ids_nil = event_->token_ids.data() == nullptr;
     }
@@ -156,7 +164,7 @@ class MapDecoder {
       return ReadTag(cursor_, TypeOfTag, &event_->type);
     }
     if (type_known_ && !StandsIn(field)) {
-      return Belongs(field, event_->type) ? ReadEventField(field, cursor_, arrays_, event_)
+      return Belongs(field, event_->type) ? ReadOrSkipNil(field, cursor_, arrays_, event_)
                                           : SkipValue();
     }
     deferred_.Add(field);
@@ -175,13 +183,13 @@ class MapDecoder {
       const DecodeReason reason = ReadTag(cursor_, TypeOfEventType, &event_->type);
       if (reason != DecodeReason::kOk) return reason;
     }
-    for (int index = 0; index < kEventFieldCount; ++index) {
-      const auto field = static_cast<EventField>(index);
-      if (!deferred_.Has(field) || field == kEventType || !Belongs(field, event_->type)) continue;
+    for (FieldSet left = deferred_; !left.empty();) {
+      const EventField field = left.TakeFirst();
+      if (field == kEventType || !Belongs(field, event_->type)) continue;
       if (field == kSeqHashes && seen_.Has(kBlockHashes)) continue;
       if (field == kParentHash && seen_.Has(kParent)) continue;
-      cursor_->Seek(starts_[static_cast<size_t>(index)]);
-      const DecodeReason reason = ReadEventField(field, cursor_, arrays_, event_);
+      cursor_->Seek(starts_[static_cast<size_t>(field)]);
+      const DecodeReason reason = ReadOrSkipNil(field, cursor_, arrays_, event_);
       if (reason != DecodeReason::kOk) return reason;
     }
     return DecodeReason::kOk;

@@ -78,6 +78,11 @@ DecodeReason ReadExtraKeys(MsgpackCursor* cursor, Event* event) {
 }
 
 DecodeReason ReadParent(MsgpackCursor* cursor, Event* event) {
+  EngineHash plain;
+  if (ReadPlainHashes(cursor, 1, &plain) == 1) {
+    event->published_parent = plain;
+    return DecodeReason::kOk;
+  }
   const MsgpackValue value = cursor->Read();
   if (value.type == MsgpackType::kBroken) return DecodeReason::kEnvelope;
   if (value.IsNil()) return DecodeReason::kOk;

@@ -52,8 +52,18 @@ struct EventArrays {
 DecodeReason ReadEventField(EventField field, MsgpackCursor* cursor, EventArrays* arrays,
                             Event* event);
 
+// Of an event that is read for the first time: for most fields nil says the same as no field.
+inline DecodeReason ReadOrSkipNil(EventField field, MsgpackCursor* cursor, EventArrays* arrays, Event* event) {
+  const bool may_be_nil = field != EventField::kBlockHashes && field != EventField::kSeqHashes;
+  if (may_be_nil && cursor->TakeNil()) return DecodeReason::kOk;
+  return ReadEventField(field, cursor, arrays, event);
+}
+
 // The key of a published hash: an integer modulo 2^64, or the last 8 bytes of a digest of 8 to 32; nullopt: neither.
 std::optional<EngineHash> HashOfValue(const MsgpackValue& value);
+
+// Reads hashes in the two usual forms, 64-bit integers of either sign and 32-byte digests. Returns how many.
+uint64_t ReadPlainHashes(MsgpackCursor* cursor, uint64_t count, EngineHash* hashes);
 
 // The two arrays that nearly all bytes are spent on.
 DecodeReason ReadBlockHashes(MsgpackCursor* cursor, EventArrays* arrays, Event* event);

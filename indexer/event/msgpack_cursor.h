@@ -51,7 +51,8 @@ class MsgpackCursor {
   MsgpackValue Read() {
     MsgpackValue value;
     if (at_ == end_) return value;
-    const uint8_t byte = *at_;  // nil, small integers and short strings are most of what is read one by one
+    // Nil, small integers, short strings and containers are most of what is read one by one.
+    const uint8_t byte = *at_;
     if (byte <= 0x7f) {
       value.type = MsgpackType::kInt;
       value.number = byte;
@@ -62,11 +63,21 @@ class MsgpackCursor {
       value.number = byte & 0x1fu;
       value.bytes = {reinterpret_cast<const char*>(at_ + 1), static_cast<size_t>(value.number)};
       at_ += value.number;
+    } else if ((byte & 0xe0) == 0x80 && (byte & 0x0fu) * 2 < remaining()) {
+      value.type = byte < 0x90 ? MsgpackType::kMap : MsgpackType::kArray;
+      value.number = byte & 0x0fu;
     } else {
       return ReadAny();
     }
     ++at_;
     return value;
+  }
+
+  // Steps over a nil, if that comes next.
+  bool TakeNil() {
+    const bool is_nil = at_ != end_ && *at_ == 0xc0;
+    at_ += is_nil ? 1 : 0;
+    return is_nil;
   }
 
   // Steps over one whole value. False when it is broken or nested deeper than `max_depth` arrays and maps.

@@ -67,6 +67,9 @@ size_t SequenceLength(const uint8_t* at, size_t left) {
 bool IsValidUtf8(std::string_view text) {
   const auto* at = reinterpret_cast<const uint8_t*>(text.data());
   size_t left = text.size();
+  uint8_t high = 0;
+  for (const char byte : text) high |= static_cast<uint8_t>(byte);
+  if (high < 0x80) return true;  // nearly all text
   while (left > 0) {
     const size_t length = SequenceLength(at, left);
     if (length == 0) return false;

@@ -230,10 +230,9 @@ class ListenerTest : public IngestFixture {
     return counters_.unknown_topics[static_cast<size_t>(reason)].load();
   }
   std::unique_ptr<ZmqPublisher> Connect(const std::string& topic) {
-    return *ZmqPublisher::Create(&sockets_, {.event_endpoint = endpoint_,
-                                             .replay_endpoint = "",
-                                             .connect = true,
-                                             .topic = topic});
+    return *ZmqPublisher::Create(
+        &sockets_,
+        {.event_endpoint = endpoint_, .replay_endpoint = "", .connect = true, .topic = topic});
   }
 
   std::string endpoint_;

@@ -1,6 +1,7 @@
 #include "indexer/ingest/stream_applier.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -10,24 +11,13 @@
 namespace kvroute {
 namespace {
 
-void Add(std::atomic<uint64_t>* counter, uint64_t amount) {
-  if (amount != 0) counter->fetch_add(amount, std::memory_order_relaxed);
+// Calls `visit` with the number of each bit that is set.
+template <typename Visit>
+void ForEachBit(uint32_t bits, Visit visit) {
+  for (; bits != 0; bits &= bits - 1) visit(static_cast<size_t>(std::countr_zero(bits)));
 }
 
 }  // namespace
-
-// What one batch adds to the process-wide counters, collected so that each is touched once a batch.
-struct StreamApplier::Tally {
-  std::array<std::array<uint64_t, kEventOutcomeCount>, kEventTypeCount> events{};
-  std::array<uint64_t, kBlockOutcomeCount> blocks{};
-
-  void Count(BlockOutcome outcome, uint64_t blocks_count) {
-    blocks[static_cast<size_t>(outcome)] += blocks_count;
-  }
-  void Count(EventType type, EventOutcome outcome) {
-    ++events[static_cast<size_t>(type)][static_cast<size_t>(outcome)];
-  }
-};
 
 StreamApplier::StreamApplier(StreamStatus* status, size_t max_pending_bytes, PrefixIndex* index,
                              IngestCounters* counters)
@@ -42,7 +32,6 @@ StreamApplier::StreamApplier(StreamStatus* status, size_t max_pending_bytes, Pre
 
 AppliedBatch StreamApplier::Apply(const DecodedBatch& batch) {
   applied_ = {};
-  Tally tally;
   size_t skipped = 0;
   const auto fault_skipped_before = [&](uint64_t position) {
     for (; skipped < batch.skipped.size() && batch.skipped[skipped].position < position;
@@ -55,10 +44,10 @@ AppliedBatch StreamApplier::Apply(const DecodedBatch& batch) {
   };
   for (const Event& event : batch.events) {
     fault_skipped_before(event.position);
-    tally.Count(event.type, ApplyEvent(event, &tally));
+    tally_.Count(event.type, ApplyEvent(event));
   }
   fault_skipped_before(~uint64_t{0});
-  Flush(tally);
+  Flush();
   status_->pending_events.store(pending_.size(), std::memory_order_relaxed);
   return applied_;
 }
@@ -79,9 +68,9 @@ void StreamApplier::StartOver() {
   status_->block_size_tokens.store(block_size_.size(), std::memory_order_relaxed);
 }
 
-EventOutcome StreamApplier::ApplyEvent(const Event& event, Tally* tally) {
+EventOutcome StreamApplier::ApplyEvent(const Event& event) {
   if (event.type == EventType::kCleared) {
-    tally->Count(BlockOutcome::kCleared, index_->Clear(status_->id));
+    tally_.Count(BlockOutcome::kCleared, index_->Clear(status_->id));
     pending_.Clear();
     salted_.clear();
     applied_ = {.cleared = true, .fault = TrustReason::kNone};
@@ -89,7 +78,7 @@ EventOutcome StreamApplier::ApplyEvent(const Event& event, Tally* tally) {
   }
   if (IsOtherGroup(event)) return EventOutcome::kOtherGroup;
   if (event.tier == Tier::kUnknown) return EventOutcome::kUnknownTier;
-  return event.type == EventType::kStored ? ApplyStored(event, tally) : ApplyRemoved(event, tally);
+  return event.type == EventType::kStored ? ApplyStored(event) : ApplyRemoved(event);
 }
 
 // A group index means the kind it was last stored with: a removal names no kind.
@@ -109,19 +98,19 @@ bool StreamApplier::IsOtherGroup(const Event& event) {
 
 // Never sliced from the head: which of the tokens a shorter list of hashes belongs to cannot be
 // known.
-EventOutcome StreamApplier::ApplyStored(const Event& event, Tally* tally) {
+EventOutcome StreamApplier::ApplyStored(const Event& event) {
   if (event.block_hashes.empty()) return EventOutcome::kApplied;
-  if (event.tokens_per_hash == 0) return ApplyCopies(event, tally);
+  if (event.tokens_per_hash == 0) return ApplyCopies(event);
   if (event.extra_keys_misfit) {
     keyed_ = true;
     Fault(TrustReason::kDecodeErrors);
-    ApplyCopies(event, tally);
+    ApplyCopies(event);
     return EventOutcome::kExtraKeys;
   }
-  return ApplyTokens(event, event.tokens_per_hash, tally);
+  return ApplyTokens(event, event.tokens_per_hash);
 }
 
-EventOutcome StreamApplier::ApplyTokens(const Event& event, uint32_t block_size, Tally* tally) {
+EventOutcome StreamApplier::ApplyTokens(const Event& event, uint32_t block_size) {
   const auto verdict = block_size_.Judge(block_size, event.parent, event.block_hashes);
   if (verdict == BlockSizeWatch::Verdict::kTail) return EventOutcome::kBlockSize;
   if (verdict == BlockSizeWatch::Verdict::kMismatch || event.bigram != status_->config.bigram) {
@@ -132,10 +121,9 @@ EventOutcome StreamApplier::ApplyTokens(const Event& event, uint32_t block_size,
   status_->block_size_tokens.store(block_size, std::memory_order_relaxed);
   const BlockContents contents = contents_reader_.Read(event, block_size);
   keyed_ |= contents.salted || !contents.mix.empty();
-  if (IsCopyWithoutKeys(event)) return ApplyCopies(event, tally);
-  if (StoreBlocks(event.parent, event.block_hashes, contents, event.tier, tally) ==
-      StoreStatus::kStored) {
-    ResolvePending(event.block_hashes, tally);
+  if (IsCopyWithoutKeys(event)) return ApplyCopies(event);
+  if (StoreBlocks(event.parent, event.block_hashes, contents, event.tier) == StoreStatus::kStored) {
+    ResolvePending(event.block_hashes);
     return EventOutcome::kApplied;
   }
   if (pending_.Add(*event.parent, event.block_hashes, contents, event.tier)) {
@@ -151,8 +139,9 @@ bool StreamApplier::IsCopyWithoutKeys(const Event& event) const {
   if (event.tier == Tier::kGpu || !event.extra_keys_raw.empty() || !event.cache_salt.empty()) {
     return false;
   }
-  return keyed_ || std::all_of(event.block_hashes.begin(), event.block_hashes.end(),
-                               [this](EngineHash hash) { return index_->Holds(status_->id, hash); });
+  return keyed_ ||
+         std::all_of(event.block_hashes.begin(), event.block_hashes.end(),
+                     [this](EngineHash hash) { return index_->Holds(status_->id, hash); });
 }
 
 // Once in a life of the engine: the trust and the counters go on saying it.
@@ -160,13 +149,14 @@ void StreamApplier::SayMismatch(const Event& event) {
   if (std::exchange(said_mismatch_, true)) return;
   const StreamConfig& config = status_->config;
   if (event.bigram != config.bigram) {
-    spdlog::error("stream {}/{}: bigram: the engine publishes tokens {}, it is configured {}; left out",
-                  config.worker_id, config.rank, event.bigram ? "in pairs" : "one by one",
-                  config.bigram);
+    spdlog::error(
+        "stream {}/{}: bigram: the engine publishes tokens {}, it is configured {}; left out",
+        config.worker_id, config.rank, event.bigram ? "in pairs" : "one by one", config.bigram);
     return;
   }
   spdlog::error(
-      "stream {}/{}: block_size_tokens: the engine's blocks have {} tokens, {} {}: left out; make it "
+      "stream {}/{}: block_size_tokens: the engine's blocks have {} tokens, {} {}: left out; make "
+      "it "
       "the engine's, or 0 to learn it",
       config.worker_id, config.rank, event.tokens_per_hash, block_size_.size(),
       config.block_size_tokens != 0 ? "is configured" : "was learned");
@@ -174,7 +164,7 @@ void StreamApplier::SayMismatch(const Event& event) {
 
 StoreStatus StreamApplier::StoreBlocks(std::optional<EngineHash> parent,
                                        absl::Span<const EngineHash> hashes,
-                                       const BlockContents& contents, Tier tier, Tally* tally) {
+                                       const BlockContents& contents, Tier tier) {
   NamespaceSeed seed = contents.seed;
   bool salted = contents.salted;
   if (!salted && parent.has_value() && !salted_.empty()) {
@@ -186,9 +176,9 @@ StoreStatus StreamApplier::StoreBlocks(std::optional<EngineHash> parent,
   HashContents(contents, seed, &locals_);
   const StoreResult result = index_->Store(status_->id, {parent, hashes, locals_, tier});
   if (result.status != StoreStatus::kStored) return result.status;
-  tally->Count(BlockOutcome::kAdded, result.added - result.rebound);
-  tally->Count(BlockOutcome::kDuplicate, result.duplicate);
-  tally->Count(BlockOutcome::kRebound, result.rebound);
+  tally_.Count(BlockOutcome::kAdded, result.added - result.rebound);
+  tally_.Count(BlockOutcome::kDuplicate, result.duplicate);
+  tally_.Count(BlockOutcome::kRebound, result.rebound);
   if (result.rebound > 0) Fault(TrustReason::kHashConflict);
   if (salted) {
     for (const EngineHash hash : hashes) salted_.insert_or_assign(hash, seed);
@@ -200,7 +190,7 @@ StoreStatus StreamApplier::StoreBlocks(std::optional<EngineHash> parent,
 
 // All that waited is stored before any of it is removed again: a removed block may still be the
 // parent of another.
-void StreamApplier::ResolvePending(absl::Span<const EngineHash> stored, Tally* tally) {
+void StreamApplier::ResolvePending(absl::Span<const EngineHash> stored) {
   if (pending_.empty()) return;
   std::vector<EngineHash> ready(stored.begin(), stored.end());
   std::vector<PendingEvents::Entry> resolved;
@@ -208,9 +198,9 @@ void StreamApplier::ResolvePending(absl::Span<const EngineHash> stored, Tally* t
     const EngineHash parent = ready.back();
     ready.pop_back();
     for (PendingEvents::Entry& entry : pending_.Take(parent)) {
-      if (StoreBlocks(parent, entry.hashes, entry.contents, entry.stored_tier, tally) !=
+      if (StoreBlocks(parent, entry.hashes, entry.contents, entry.stored_tier) !=
           StoreStatus::kStored) {  // a conflict of hashes dropped the parent meanwhile
-        tally->Count(EventType::kStored, EventOutcome::kPendingDropped);
+        tally_.Count(EventType::kStored, EventOutcome::kPendingDropped);
         Fault(TrustReason::kHashConflict);
         continue;
       }
@@ -245,7 +235,7 @@ void StreamApplier::ReplayCopies(absl::Span<const PendingEvents::Entry> resolved
   }
 }
 
-EventOutcome StreamApplier::ApplyCopies(const Event& event, Tally* tally) {
+EventOutcome StreamApplier::ApplyCopies(const Event& event) {
   hashes_.clear();
   uint64_t pending = 0;
   for (const EngineHash hash : event.block_hashes) {
@@ -257,25 +247,25 @@ EventOutcome StreamApplier::ApplyCopies(const Event& event, Tally* tally) {
     }
   }
   const auto result = index_->AddCopies(status_->id, hashes_, event.tier);
-  tally->Count(BlockOutcome::kAdded, result.added);
-  tally->Count(BlockOutcome::kDuplicate, result.duplicate);
+  tally_.Count(BlockOutcome::kAdded, result.added);
+  tally_.Count(BlockOutcome::kDuplicate, result.duplicate);
   if (result.added + result.duplicate > 0) return EventOutcome::kApplied;
   return pending > 0 ? EventOutcome::kPending : EventOutcome::kUnplaceable;
 }
 
-EventOutcome StreamApplier::ApplyRemoved(const Event& event, Tally* tally) {
+EventOutcome StreamApplier::ApplyRemoved(const Event& event) {
   hashes_.clear();
   for (const EngineHash hash : event.block_hashes) {
     const bool was_pending = !pending_.empty() && pending_.Remove(hash, event.tier);
-    if (was_pending) tally->Count(BlockOutcome::kRemoved, 1);
+    if (was_pending) tally_.Count(BlockOutcome::kRemoved, 1);
     if (!was_pending || (mode_ == CopyMode::kSet && index_->Holds(status_->id, hash))) {
       hashes_.push_back(hash);
     }
   }
   const RemoveResult result = index_->Remove(status_->id, hashes_, event.tier);
-  tally->Count(BlockOutcome::kRemoved, result.removed);
-  tally->Count(BlockOutcome::kCopiesLeft, result.copies_left);
-  tally->Count(BlockOutcome::kUnknown, result.unknown);
+  tally_.Count(BlockOutcome::kRemoved, result.removed);
+  tally_.Count(BlockOutcome::kCopiesLeft, result.copies_left);
+  tally_.Count(BlockOutcome::kUnknown, result.unknown);
   ForgetSalts(hashes_);
   return EventOutcome::kApplied;
 }
@@ -288,16 +278,16 @@ void StreamApplier::ForgetSalts(absl::Span<const EngineHash> hashes) {
   }
 }
 
-void StreamApplier::Flush(const Tally& tally) {
+void StreamApplier::Flush() {
   const size_t engine = static_cast<size_t>(status_->config.engine);
-  for (size_t type = 0; type < kEventTypeCount; ++type) {
-    for (size_t outcome = 0; outcome < kEventOutcomeCount; ++outcome) {
-      Add(&counters_->events[engine][type][outcome], tally.events[type][outcome]);
-    }
-  }
-  for (size_t outcome = 0; outcome < kBlockOutcomeCount; ++outcome) {
-    Add(&counters_->blocks[engine][outcome], tally.blocks[outcome]);
-  }
+  ForEachBit(std::exchange(tally_.touched_events, 0), [&](size_t index) {
+    const size_t type = index / kEventOutcomeCount;
+    const size_t outcome = index % kEventOutcomeCount;
+    Increment(&counters_->events[engine][type][outcome], std::exchange(tally_.events[index], 0));
+  });
+  ForEachBit(std::exchange(tally_.touched_blocks, 0), [&](size_t outcome) {
+    Increment(&counters_->blocks[engine][outcome], std::exchange(tally_.blocks[outcome], 0));
+  });
 }
 
 }  // namespace kvroute

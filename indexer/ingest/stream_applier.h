@@ -47,13 +47,32 @@ class StreamApplier {
   void StartOver();
 
  private:
-  struct Tally;
+  // What the batch being applied adds to the process-wide counters, each of which is then touched
+  // once.
+  struct Tally {
+    std::array<uint64_t, kEventTypeCount * kEventOutcomeCount> events{};
+    std::array<uint64_t, kBlockOutcomeCount> blocks{};
+    uint32_t touched_events = 0;  // bits: what is not 0 above
+    uint32_t touched_blocks = 0;
+    static_assert(kEventTypeCount * kEventOutcomeCount <= 32 && kBlockOutcomeCount <= 32);
 
-  EventOutcome ApplyEvent(const Event& event, Tally* tally);
-  EventOutcome ApplyStored(const Event& event, Tally* tally);
-  EventOutcome ApplyTokens(const Event& event, uint32_t block_size, Tally* tally);
-  EventOutcome ApplyCopies(const Event& event, Tally* tally);
-  EventOutcome ApplyRemoved(const Event& event, Tally* tally);
+    void Count(BlockOutcome outcome, uint64_t count) {
+      blocks[static_cast<size_t>(outcome)] += count;
+      touched_blocks |= uint32_t{count != 0} << static_cast<int>(outcome);
+    }
+    void Count(EventType type, EventOutcome outcome) {
+      const size_t index =
+          static_cast<size_t>(type) * kEventOutcomeCount + static_cast<size_t>(outcome);
+      ++events[index];
+      touched_events |= uint32_t{1} << index;
+    }
+  };
+
+  EventOutcome ApplyEvent(const Event& event);
+  EventOutcome ApplyStored(const Event& event);
+  EventOutcome ApplyTokens(const Event& event, uint32_t block_size);
+  EventOutcome ApplyCopies(const Event& event);
+  EventOutcome ApplyRemoved(const Event& event);
 
   bool IsOtherGroup(const Event& event);
   bool IsCopyWithoutKeys(const Event& event) const;
@@ -63,11 +82,11 @@ class StreamApplier {
   }
 
   StoreStatus StoreBlocks(std::optional<EngineHash> parent, absl::Span<const EngineHash> hashes,
-                          const BlockContents& contents, Tier tier, Tally* tally);
-  void ResolvePending(absl::Span<const EngineHash> stored, Tally* tally);
+                          const BlockContents& contents, Tier tier);
+  void ResolvePending(absl::Span<const EngineHash> stored);
   void ReplayCopies(absl::Span<const PendingEvents::Entry> resolved);
   void ForgetSalts(absl::Span<const EngineHash> hashes);
-  void Flush(const Tally& tally);
+  void Flush();
 
   StreamStatus* const status_;
   PrefixIndex* const index_;
@@ -79,10 +98,11 @@ class StreamApplier {
   ContentsReader contents_reader_;
   absl::flat_hash_map<uint32_t, bool> full_attention_groups_;  // at most kMaxGroupsPerStream
   absl::flat_hash_map<EngineHash, NamespaceSeed> salted_;      // held blocks of salted prompts only
-  bool keyed_ = false;  // blocks of this stream have been told apart by more than their tokens
-  AppliedBatch applied_;                                       // of the batch being applied
-  std::vector<LocalHash> locals_;                              // scratch
-  std::vector<EngineHash> hashes_;                             // scratch
+  bool keyed_ = false;    // blocks of this stream have been told apart by more than their tokens
+  AppliedBatch applied_;  // of the batch being applied
+  Tally tally_;           // of it, too
+  std::vector<LocalHash> locals_;   // scratch
+  std::vector<EngineHash> hashes_;  // scratch
 };
 
 }  // namespace kvroute

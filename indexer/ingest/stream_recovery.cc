@@ -93,9 +93,8 @@ void StreamMachine::OnReplayedBatch(uint64_t seq, std::string_view payload) {
 // False when the reply is not to be used.
 bool StreamMachine::OnFirstReply(uint64_t seq) {
   const bool fresh_start = replay_->purpose == ReplayPurpose::kFreshStart;
-  const bool from_start = fresh_start
-                              ? seq == 0
-                              : seq <= replay_->from || (verified_ && seq <= tracker_.next());
+  const bool from_start =
+      fresh_start ? seq == 0 : seq <= replay_->from || (verified_ && seq <= tracker_.next());
   if (!from_start && AskForStartAgain(seq)) return false;
   if (fresh_start) {
     if (!from_start) {  // the engine no longer has its start, and never will again

@@ -76,7 +76,8 @@ void ReplayedStream::CloseReplay() {
 
 // ---- ConnectedStream ----
 
-ConnectedStream::ConnectedStream(const LaneContext& lane, const std::shared_ptr<StreamStatus>& status,
+ConnectedStream::ConnectedStream(const LaneContext& lane,
+                                 const std::shared_ptr<StreamStatus>& status,
                                  std::unique_ptr<EventSubscription> subscription)
     : lane_(lane), status_(status), subscription_(std::move(subscription)), stream_(lane, status) {
   lane_.poll_set->Watch(subscription_->event_fd(), this);

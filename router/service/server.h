@@ -46,8 +46,8 @@ class GrpcServer {
   int port() const;
   // What the health service answers; serving from the start.
   void SetServing(bool serving);
-  // Refuses new calls and lets those under way end until `grace` has passed, then cancels them. Returns
-  // as soon as none is left, whatever connections are open. Idempotent.
+  // Refuses new calls and lets those under way end until `grace` has passed, then cancels them.
+  // Returns as soon as none is left, whatever connections are open. Idempotent.
   void Shutdown(std::chrono::milliseconds grace = std::chrono::milliseconds(2'000));
 
  private:
