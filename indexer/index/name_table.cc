@@ -7,12 +7,14 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kRelease = std::memory_order_release;
+constexpr uint32_t kPhased = 128;  // buckets, from where on shards have sizes of their own
 
 }  // namespace
 
-void NameTable::Init(Arena* arena, Reclaimer* reclaimer) {
+void NameTable::Init(Arena* arena, Reclaimer* reclaimer, uint32_t phase) {
   arena_ = arena;
   reclaimer_ = reclaimer;
+  phase_ = phase;
   array_.store(BucketArray::New(arena, 1, PassedGranules(1)).bits(), kRelease);
 }
 
@@ -81,7 +83,8 @@ void NameTable::PutBehind(BucketArray array, PlaceSlot slot) {
 
 void NameTable::Grow() {
   const BucketArray old = Array();
-  const uint32_t buckets = old.size() < 8 ? old.size() * 2 : old.size() + old.size() / 8;
+  uint32_t buckets = old.size() < kPhased ? old.size() * 2 : old.size() + old.size() / 8;
+  if (buckets == kPhased) buckets += buckets * phase_ / (8 * 256);
   const BucketArray array = BucketArray::New(arena_, buckets, PassedGranules(buckets));
   // Readers of the old array may still need its overflow: the count goes up first, and down last.
   const uint32_t overflowed = overflowed_.load(kRelaxed);

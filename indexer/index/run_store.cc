@@ -24,7 +24,7 @@ RunStore::RunStore(uint64_t secret)
       names_(std::make_unique<NameShard[]>(kShards)) {
   for (uint32_t i = 0; i < kShards; ++i) {
     heads_[i].Init(&arena_, &reclaimer_);
-    names_[i].names.Init(&arena_, &reclaimer_);
+    names_[i].names.Init(&arena_, &reclaimer_, i);
   }
 }
 
