@@ -98,7 +98,7 @@ Granule Arena::FindFree(uint32_t granules) {
 }
 
 Granule Arena::Allocate(uint32_t granules) {
-  MutexLock lock(&mutex_);
+  SpinLockHolder lock(&lock_);
   const Granule found = FindFree(granules);
   if (found != 0) {
     const uint32_t have = At<FreeNode>(found)->granules;
@@ -114,7 +114,7 @@ Granule Arena::Allocate(uint32_t granules) {
 }
 
 void Arena::Free(Granule start, uint32_t granules) {
-  MutexLock lock(&mutex_);
+  SpinLockHolder lock(&lock_);
   if (start + granules < top_ && Boundary(start + granules)) {
     const Granule behind = start + granules;
     granules += At<FreeNode>(behind)->granules;
@@ -134,7 +134,7 @@ void Arena::Free(Granule start, uint32_t granules) {
 }
 
 bool Arena::Extend(Granule start, uint32_t granules, uint32_t extra) {
-  MutexLock lock(&mutex_);
+  SpinLockHolder lock(&lock_);
   const Granule end = start + granules;
   if (end == top_) {
     KVROUTE_CHECK(extra < limit_ - top_);
@@ -151,7 +151,7 @@ bool Arena::Extend(Granule start, uint32_t granules, uint32_t extra) {
 }
 
 uint64_t Arena::ReservedBytes() const {
-  MutexLock lock(&mutex_);
+  SpinLockHolder lock(&lock_);
   return uint64_t{high_} * kGranuleBytes;
 }
 

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "indexer/base/mutex.h"
+#include "indexer/index/spin_lock.h"
 
 namespace kvroute {
 
@@ -63,20 +63,20 @@ class Arena {
   uint32_t& LastWord(Granule start, uint32_t granules) const;
   bool Boundary(Granule granule) const { return (boundary_[granule / 64] >> (granule % 64)) & 1; }
   void FlipBoundary(Granule granule) { boundary_[granule / 64] ^= uint64_t{1} << (granule % 64); }
-  void Link(Granule start, uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Unlink(Granule start) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Granule FindFree(uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Link(Granule start, uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void Unlink(Granule start) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  Granule FindFree(uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
 
   void* reservation_ = nullptr;
   uint64_t reserved_ = 0;         // bytes
   std::byte* base_ = nullptr;     // the reservation from its first huge page on
   uint64_t* boundary_ = nullptr;  // a bit a granule: first and last granule of every free stretch
   uint32_t limit_ = 0;            // granules reserved
-  mutable Mutex mutex_;
-  Granule top_ ABSL_GUARDED_BY(mutex_) = 1;  // never used from here on
-  Granule high_ ABSL_GUARDED_BY(mutex_) = 1;
-  std::array<Granule, kBins> bins_ ABSL_GUARDED_BY(mutex_){};
-  std::array<uint64_t, (kBins + 63) / 64> used_bins_ ABSL_GUARDED_BY(mutex_){};
+  mutable SpinLock lock_;
+  Granule top_ ABSL_GUARDED_BY(lock_) = 1;  // never used from here on
+  Granule high_ ABSL_GUARDED_BY(lock_) = 1;
+  std::array<Granule, kBins> bins_ ABSL_GUARDED_BY(lock_){};
+  std::array<uint64_t, (kBins + 63) / 64> used_bins_ ABSL_GUARDED_BY(lock_){};
 };
 
 }  // namespace kvroute

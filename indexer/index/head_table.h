@@ -15,7 +15,7 @@ namespace kvroute {
 // cache line: buckets of seven slots, at most 9/14 full, and in the eighth word how many entries had
 // to pass the bucket because it was full. Nobody passed: the lookup ends here.
 //
-// Thread safety: Find, MayHold and Prefetch by any thread under an EpochPin, without a lock; the
+// Thread safety: Find and Prefetch by any thread under an EpochPin, without a lock; the
 // rest by one writer at a time.
 class HeadTable {
  public:
