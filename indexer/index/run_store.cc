@@ -85,7 +85,7 @@ RunStore::Stretch RunStore::Join(Shard& shard, Run* run, uint32_t offset, const 
   const uint32_t plain = std::min(count, args.plain);
   uint32_t named = 0;
   while (named < plain && run->Engine(offset + named) == args.engines[named].value()) ++named;
-  if (named == 0) return Stretch{Outcome::kForeign, place, 1};
+  if (named == 0) return Stretch{Outcome::kForeign, place, count};
   RunEdit edit(run);
   AddCoverage(shard, run, args.slot, offset, offset + named);
   if (args.tier != Tier::kGpu) SetTiers(run, args.slot, offset, offset + named, args.tier);

@@ -42,8 +42,8 @@ class RunStore {
   enum class Outcome : uint8_t {
     kAdded,    // `count` blocks newly covered by the slot, under the run's own engine hashes
     kHeld,     // `count` blocks that the slot covers already
-    kForeign,  // the block exists at `place` and needs a name of its own, or a look at what its
-               // engine hash meant
+    kForeign,  // `count` blocks exist from `place` on; the first needs a name of its own, or a look
+               // at what its engine hash meant, and so may the others
     kBlocked,  // the block is nowhere, and its engine hash may not name a new one before its old
                // meaning is dropped
   };

@@ -8,6 +8,7 @@ namespace kvroute {
 namespace {
 
 constexpr uint32_t kPrefetchAhead = 16;
+constexpr uint32_t kRecordsAhead = 8;
 constexpr size_t kPlainLookahead = kMaxRunBlocks;
 
 uint32_t Index(Tier tier) { return static_cast<uint32_t>(tier); }
@@ -121,6 +122,9 @@ uint32_t StreamWriter::StoreNamed(const RunStore::Stretch& stretch,
   const Run* run = store_->RunAt(stretch.place);
   for (uint32_t i = 0; i < stretch.count; ++i) {
     const Place place{stretch.place.run, static_cast<uint16_t>(stretch.place.offset + i)};
+    if (!nothing_new && i + kRecordsAhead < stretch.count) {
+      FetchRecords(place, kRecordsAhead, engines[i + kRecordsAhead].value());
+    }
     const uint64_t engine = engines[i].value();
     if (nothing_new && run->Engine(place.offset) == engine) {
       ++result->duplicate;
@@ -132,6 +136,12 @@ uint32_t StreamWriter::StoreNamed(const RunStore::Stretch& stretch,
       return i + 1;  // the rest of the stretch may be covered no longer
   }
   return stretch.count;
+}
+
+void StreamWriter::FetchRecords(Place place, uint32_t ahead, uint64_t engine) const {
+  records_.prefetch(engine);
+  aliased_.prefetch(KeyOf(Place{place.run, static_cast<uint16_t>(place.offset + ahead)}));
+  store_->PrefetchName(engine);
 }
 
 bool StreamWriter::StoreName(Place place, uint64_t prefix, uint64_t engine, Tier tier,
@@ -232,6 +242,7 @@ RemoveResult StreamWriter::Remove(absl::Span<const EngineHash> engine_hashes, Ti
     const uint64_t engine = engine_hashes[at].value();
     if (!aliased_.empty() || tier != Tier::kGpu ||
         (!records_.empty() && records_.contains(engine))) {
+      FetchAliases(engine_hashes.subspan(at));
       RemoveCopy(engine, tier, &result);
       ++at;
       continue;
@@ -255,6 +266,15 @@ RemoveResult StreamWriter::Remove(absl::Span<const EngineHash> engine_hashes, Ti
   }
   CountRecords();
   return result;
+}
+
+void StreamWriter::FetchAliases(absl::Span<const EngineHash> engines) const {
+  if (engines.size() > kRecordsAhead) records_.prefetch(engines[kRecordsAhead].value());
+  if (engines.size() <= kRecordsAhead / 2) return;
+  const auto record = records_.find(engines[kRecordsAhead / 2].value());
+  if (record == records_.end() || record->second.alias.run == 0) return;
+  aliased_.prefetch(KeyOf(record->second.alias));
+  __builtin_prefetch(store_->RunAt(record->second.alias));
 }
 
 void StreamWriter::RemoveCopy(uint64_t engine, Tier tier, RemoveResult* result) {

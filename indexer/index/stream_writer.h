@@ -66,11 +66,15 @@ class StreamWriter {
   // vanished.
   uint32_t StoreNamed(const RunStore::Stretch& stretch, absl::Span<const PrefixHash> prefixes,
                       absl::Span<const EngineHash> engines, Tier tier, StoreResult* result);
+  // What StoreName will look at for the block `ahead` blocks behind `place`.
+  void FetchRecords(Place place, uint32_t ahead, uint64_t engine) const;
   bool StoreName(Place place, uint64_t prefix, uint64_t engine, Tier tier, StoreResult* result);
   // The usual holding needs no record.
   void Write(uint64_t engine, const Copies& copies, Place alias);
   // True when it is the first copy in that tier.
   bool AddCopy(Place place, uint64_t engine, Tier tier);
+  // What RemoveCopy will look at for names some way into `engines`.
+  void FetchAliases(absl::Span<const EngineHash> engines) const;
   void RemoveCopy(uint64_t engine, Tier tier, RemoveResult* result);
   // Ends the holding with all its copies.
   void Forget(uint64_t engine, Place place);
