@@ -97,8 +97,7 @@ inline BucketScan::BucketScan(const BucketArray::Word* words) : words_(words) {
 }
 
 inline uint32_t BucketScan::WithFragment(uint32_t fragment) const {
-  return BitsOf(
-      [&](PlaceSlot slot) { return !slot.empty() && slot.fragment() == fragment; });
+  return BitsOf([&](PlaceSlot slot) { return !slot.empty() && slot.fragment() == fragment; });
 }
 
 inline uint32_t BucketScan::Equal(PlaceSlot slot) const {

@@ -12,8 +12,8 @@ namespace kvroute {
 
 // One shard of the map from the prefix hash of a run's first block to the run. There are few runs
 // and every query asks for heads that are not there, so this table spends memory on a lookup of one
-// cache line: buckets of seven slots, at most 9/14 full, and in the eighth word how many entries had
-// to pass the bucket because it was full. Nobody passed: the lookup ends here.
+// cache line: buckets of seven slots, at most 9/14 full, and in the eighth word how many entries
+// had to pass the bucket because it was full. Nobody passed: the lookup ends here.
 //
 // Thread safety: Find and Prefetch by any thread under an EpochPin, without a lock; the
 // rest by one writer at a time.
@@ -30,7 +30,7 @@ class HeadTable {
   Granule Find(uint32_t fragment, Accept accept) const;
 
   void Insert(uint32_t fragment, Granule run);
-  void Erase(uint32_t fragment, Granule run);                        // must be there
+  void Erase(uint32_t fragment, Granule run);                         // must be there
   void Replace(uint32_t fragment, Granule old_run, Granule new_run);  // must be there
 
   // For walks by the writer, who may erase meanwhile.

@@ -31,8 +31,7 @@ void NameTable::Put(BucketArray array, PlaceSlot slot) {
 }
 
 void NameTable::PutInFull(BucketArray array, PlaceSlot slot) {
-  for (const uint32_t bucket :
-       {First(array, slot.fragment()), Second(array, slot.fragment())}) {
+  for (const uint32_t bucket : {First(array, slot.fragment()), Second(array, slot.fragment())}) {
     if (Word* word = MoveOne(array, bucket)) {
       word->store(slot.bits(), kRelease);
       return;

@@ -168,8 +168,7 @@ void NameTable::Insert(uint32_t fragment, Place place, See see) {
       return false;
     });
   }
-  const bool choice =
-      BucketScan::Count(scans[1].Empty()) > BucketScan::Count(scans[0].Empty());
+  const bool choice = BucketScan::Count(scans[1].Empty()) > BucketScan::Count(scans[0].Empty());
   const PlaceSlot slot(fragment, place);
   if (const uint32_t empty = scans[choice].Empty(); empty != 0) {
     buckets[choice][BucketScan::Lowest(empty)].store(slot.bits(), std::memory_order_release);

@@ -161,7 +161,8 @@ uint32_t RunStore::CoveredEnd(const Shard& shard, const Run& run) const {
   return end;
 }
 
-// A window ends where somebody's coverage ends, so only a run with islands can have uncovered blocks.
+// A window ends where somebody's coverage ends, so only a run with islands can have uncovered
+// blocks.
 uint64_t RunStore::UncoveredBlocks(const Shard& shard) const {
   absl::flat_hash_set<Granule> runs;
   for (const auto& [key, islands] : shard.islands) runs.insert(static_cast<Granule>(key >> 16));

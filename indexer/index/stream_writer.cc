@@ -63,8 +63,8 @@ StoreResult StreamWriter::Store(const StoreRequest& request) {
   for (size_t at = 0; at < prefixes_.size();) {
     const absl::Span<const EngineHash> engines = request.engine_hashes.subspan(at);
     const absl::Span<const PrefixHash> prefixes = absl::MakeConstSpan(prefixes_).subspan(at);
-    const RunStore::StoreArgs args{slot_,    request.tier, last, last_prefix,
-                                   prefixes, engines,      PlainCount(engines)};
+    const RunStore::StoreArgs args{slot_,   request.tier,       last, last_prefix, prefixes,
+                                   engines, PlainCount(engines)};
     twins_.clear();
     const RunStore::Stretch stretch = store_->Store(args, &twins_);
     uint32_t stored = 0;
