@@ -35,7 +35,7 @@ class NameTable {
 
   void Prefetch(uint32_t fragment) const;
   // Offers every place stored under the fragment until accept(Place) returns true; that place, or
-  // nowhere.
+  // nowhere. Beside a writer a place may be offered more than once.
   template <typename Accept>
   Place Find(uint32_t fragment, Accept accept) const;
 
@@ -135,12 +135,11 @@ Place NameTable::Find(uint32_t fragment, Accept accept) const {
   for (;;) {
     const uint32_t moves = moves_.load(std::memory_order_acquire);
     const BucketArray array = Array();
+    const uint32_t first = First(array, fragment);
     const uint32_t second = Second(array, fragment);
     __builtin_prefetch(array.Bucket(*arena_, second));
-    if (scan(array.Bucket(*arena_, First(array, fragment))) ||
-        scan(array.Bucket(*arena_, second))) {
-      return found;
-    }
+    if (scan(array.Bucket(*arena_, first))) return found;
+    if (second != first && scan(array.Bucket(*arena_, second))) return found;
     if (overflowed_.load(std::memory_order_acquire) != 0) {
       if (WalkOverflow(array, second, scan)) return found;
     }

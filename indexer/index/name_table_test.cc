@@ -1,0 +1,122 @@
+#include "indexer/index/name_table.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <random>
+#include <thread>
+#include <vector>
+
+namespace kvroute {
+namespace {
+
+struct Name {
+  uint32_t fragment;
+  Place place;
+};
+
+class NameTableTest : public testing::Test {
+ protected:
+  NameTableTest() { table_.Init(&arena_, &reclaimer_, 77); }
+
+  // A place that no other name of the test has.
+  Name NewName(uint32_t fragments) {
+    ++names_;
+    return Name{static_cast<uint32_t>(random_()) % fragments,
+                Place{names_ / 512 + 1, static_cast<uint16_t>(names_ % 512)}};
+  }
+  // How often a place was already stored under the fragment.
+  uint32_t Insert(const Name& name) {
+    uint32_t seen = 0;
+    table_.Insert(name.fragment, name.place, [&](Place) { ++seen; });
+    return seen;
+  }
+  bool Holds(const Name& name) const {
+    EpochPin pin;
+    return table_.Find(name.fragment, [&](Place place) { return place == name.place; }) ==
+           name.place;
+  }
+  // Erases one of them at random.
+  void EraseOne(std::vector<Name>* names) {
+    std::swap((*names)[random_() % names->size()], names->back());
+    table_.Erase(names->back().fragment, names->back().place);
+    names->pop_back();
+  }
+
+  Arena arena_;
+  Reclaimer reclaimer_{&arena_};
+  NameTable table_;
+  std::mt19937_64 random_{20'261'122};
+  uint32_t names_ = 0;
+};
+
+// All tables are filled to their limit on the way, so names move, and some overflow.
+TEST_F(NameTableTest, FindsWhatIsThereThroughGrowthAndChurn) {
+  std::vector<Name> names;
+  for (int i = 0; i < 40'000; ++i) {
+    names.push_back(NewName(1 << PlaceSlot::kFragmentBits));
+    Insert(names.back());
+  }
+  for (int i = 0; i < 100'000; ++i) {
+    EraseOne(&names);
+    names.push_back(NewName(1 << PlaceSlot::kFragmentBits));
+    Insert(names.back());
+  }
+  for (const Name& name : names) ASSERT_TRUE(Holds(name));
+  std::vector<Name> gone = names;
+  while (!names.empty()) EraseOne(&names);
+  for (const Name& name : gone) ASSERT_FALSE(Holds(name));
+}
+
+// Sixteen slots for thousands of names: nearly all are in the overflow.
+TEST_F(NameTableTest, ManyNamesOfOneFragmentAreSeenOnceEachAndCanAllGo) {
+  std::vector<Name> names;
+  for (uint32_t i = 0; i < 3'000; ++i) {
+    names.push_back(NewName(1));
+    ASSERT_EQ(Insert(names.back()), i);
+  }
+  for (int i = 0; i < 1'500; ++i) EraseOne(&names);
+  for (const Name& name : names) ASSERT_TRUE(Holds(name));
+  while (!names.empty()) EraseOne(&names);
+  EXPECT_EQ(Insert(NewName(1)), 0u);
+}
+
+TEST_F(NameTableTest, ReplaceKeepsTheNameAndChangesThePlace) {
+  const Name old_name = NewName(100);
+  Insert(old_name);
+  const Name new_name{old_name.fragment, NewName(100).place};
+  table_.Replace(old_name.fragment, old_name.place, new_name.place);
+  EXPECT_FALSE(Holds(old_name));
+  EXPECT_TRUE(Holds(new_name));
+}
+
+// A reader without a lock finds what stays, whatever moves to other buckets or arrays beside it.
+TEST_F(NameTableTest, ReadersNeverMissWhatStays) {
+  std::vector<Name> stay;
+  std::vector<Name> churn;
+  for (int i = 0; i < 500; ++i) {
+    stay.push_back(NewName(1 << PlaceSlot::kFragmentBits));
+    Insert(stay.back());
+  }
+  std::atomic<bool> done{false};
+  std::atomic<uint64_t> missed{0};
+  std::atomic<uint64_t> rounds{0};
+  std::thread reader([&] {
+    while (!done.load()) {
+      for (const Name& name : stay) missed += Holds(name) ? 0 : 1;
+      ++rounds;
+    }
+  });
+  for (int i = 0; i < 20'000; ++i) {
+    churn.push_back(NewName(1 << PlaceSlot::kFragmentBits));
+    Insert(churn.back());
+    if (i % 4 != 0) EraseOne(&churn);
+  }
+  while (rounds.load() < 3) std::this_thread::yield();
+  done = true;
+  reader.join();
+  EXPECT_EQ(missed.load(), 0u);
+}
+
+}  // namespace
+}  // namespace kvroute
