@@ -63,7 +63,7 @@ class MsgpackCursor {
       value.number = byte & 0x1fu;
       value.bytes = {reinterpret_cast<const char*>(at_ + 1), static_cast<size_t>(value.number)};
       at_ += value.number;
-    } else if ((byte & 0xe0) == 0x80 && (byte & 0x0fu) * 2 < remaining()) {
+    } else if ((byte & 0xe0) == 0x80 && size_t{byte & 0x0fu} * 2 < remaining()) {
       value.type = byte < 0x90 ? MsgpackType::kMap : MsgpackType::kArray;
       value.number = byte & 0x0fu;
     } else {

@@ -65,7 +65,7 @@ class BucketScan {
 
 inline BucketScan::BucketScan(const BucketArray::Word* words) {
   const auto* floats = reinterpret_cast<const float*>(words);
-  for (int half = 0; half < 2; ++half) {
+  for (size_t half = 0; half < 2; ++half) {
     const __m128 first = _mm_load_ps(floats + half * 8);
     const __m128 second = _mm_load_ps(floats + half * 8 + 4);
     run_[half] = _mm_castps_si128(_mm_shuffle_ps(first, second, _MM_SHUFFLE(2, 0, 2, 0)));

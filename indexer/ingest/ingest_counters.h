@@ -13,7 +13,7 @@
 namespace kvroute {
 
 inline constexpr int kEngineKindCount = 5;
-inline constexpr int kEventTypeCount = 3;
+inline constexpr size_t kEventTypeCount = 3;
 
 // What became of an event that decoded well. Metric label values.
 enum class EventOutcome : uint8_t {
@@ -26,7 +26,7 @@ enum class EventOutcome : uint8_t {
   kBlockSize,  // not the stream's block size
   kExtraKeys,  // its extra keys are not one entry a block: at most a copy of blocks held
 };
-inline constexpr int kEventOutcomeCount = static_cast<int>(EventOutcome::kExtraKeys) + 1;
+inline constexpr size_t kEventOutcomeCount = static_cast<size_t>(EventOutcome::kExtraKeys) + 1;
 std::string_view EventOutcomeName(EventOutcome outcome);
 
 enum class BlockOutcome : uint8_t {
