@@ -1,27 +1,13 @@
-#include "router/service/server.h"
-
+// What a client gets over the wire: calls, streams, the fleet.
 #include <gmock/gmock.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/security/credentials.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <array>
 #include <chrono>
 #include <memory>
-#include <string>
 #include <thread>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "grpc/health/v1/health.grpc.pb.h"
-#include "kvroute/v1/fleet.grpc.pb.h"
-#include "kvroute/v1/router.grpc.pb.h"
-#include "router/service/fleet_service.h"
-#include "test/support/routing_fixture.h"
+#include "router/service/server_fixture.h"
 
 namespace kvroute {
 namespace {
@@ -29,84 +15,6 @@ namespace {
 using grpc::StatusCode;
 using std::chrono::milliseconds;
 using testing::HasSubstr;
-
-std::unique_ptr<GrpcServer> MustStart(GrpcServerOptions options, RoutingFixture* fixture) {
-  options.address = "127.0.0.1:0";
-  auto server = GrpcServer::Start(options, &fixture->queries_, &fixture->fleet_, &fixture->stats_);
-  KVROUTE_CHECK(server.ok());
-  return *std::move(server);
-}
-
-class ServerTest : public testing::Test, protected RoutingFixture {
- protected:
-  void Start(const GrpcServerOptions& options) {
-    server_ = MustStart(options, this);
-    channel_ = grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_->port()),
-                                   grpc::InsecureChannelCredentials());
-    router_ = v1::Router::NewStub(channel_);
-    fleet_stub_ = v1::Fleet::NewStub(channel_);
-  }
-  void SetUp() override {
-    GrpcServerOptions options;
-    options.max_threads = 32;
-    options.max_message_bytes = 65'536;
-    options.max_open_streams = 4;
-    Start(options);
-  }
-  // Before what it serves.
-  void TearDown() override { server_.reset(); }
-
-  static v1::RouteRequest Ask(size_t tokens) {
-    v1::RouteRequest request;
-    request.set_model("m");
-    for (const TokenId token : Tokens(tokens)) request.mutable_prompt()->add_token_ids(token);
-    return request;
-  }
-  void ExpectError(const grpc::Status& status, StatusCode code, const std::string& part) {
-    EXPECT_EQ(status.error_code(), code) << status.error_message();
-    EXPECT_THAT(status.error_message(), HasSubstr(part));
-  }
-  // One call by its full name, with raw bytes: for services whose stubs Debian does not ship.
-  grpc::Status CallRaw(const std::string& method, const std::string& request,
-                       std::string* response);
-
-  std::unique_ptr<GrpcServer> server_;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<v1::Router::Stub> router_;
-  std::unique_ptr<v1::Fleet::Stub> fleet_stub_;
-};
-
-grpc::Status ServerTest::CallRaw(const std::string& method, const std::string& request,
-                                 std::string* response) {
-  grpc::GenericStub stub(channel_);
-  grpc::ClientContext context;
-  grpc::CompletionQueue queue;
-  auto call = stub.PrepareCall(&context, method, &queue);
-  const auto wait = [&] {
-    void* tag;
-    bool ok;
-    queue.Next(&tag, &ok);
-    return ok;
-  };
-  call->StartCall(&call);
-  wait();
-  grpc::Slice slice(request);
-  call->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(), &call);
-  wait();
-  grpc::ByteBuffer buffer;
-  call->Read(&buffer, &call);
-  if (wait()) {
-    std::vector<grpc::Slice> slices;
-    if (buffer.Dump(&slices).ok()) {
-      for (const grpc::Slice& part : slices)
-        response->append(reinterpret_cast<const char*>(part.begin()), part.size());
-    }
-  }
-  grpc::Status status;
-  call->Finish(&status, &call);
-  wait();
-  return status;
-}
 
 TEST_F(ServerTest, RoutesScoresExplainsAndCompletes) {
   AddWorker(Spec("a"));
@@ -299,126 +207,6 @@ TEST_F(ServerTest, ABadRegistrationNamesItsField) {
   ExpectError(attempt([](v1::Worker* w) { w->set_copies("many"); }), StatusCode::INVALID_ARGUMENT,
               "copies: \"many\" is not one of counted, set");
   ExpectError(attempt([](v1::Worker*) {}), StatusCode::INVALID_ARGUMENT, "worker_id: 0 bytes");
-}
-
-TEST_F(ServerTest, HealthFollowsReadiness) {
-  // grpc.health.v1: HealthCheckResponse{status = 1}: 1 SERVING, 2 NOT_SERVING.
-  std::string response;
-  ASSERT_TRUE(CallRaw("/grpc.health.v1.Health/Check", "", &response).ok());
-  EXPECT_EQ(response, "\x08\x01");
-  server_->SetServing(false);
-  response.clear();
-  ASSERT_TRUE(CallRaw("/grpc.health.v1.Health/Check", "", &response).ok());
-  EXPECT_EQ(response, "\x08\x02");
-}
-
-TEST_F(ServerTest, AHealthWatcherIsToldOfEachChange) {
-  using grpc::health::v1::HealthCheckResponse;
-  const auto health = grpc::health::v1::Health::NewStub(channel_);
-  grpc::ClientContext context;
-  const auto watch = health->Watch(&context, {});
-  HealthCheckResponse response;
-  ASSERT_TRUE(watch->Read(&response));
-  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
-  server_->SetServing(false);
-  ASSERT_TRUE(watch->Read(&response));
-  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
-  server_->Shutdown(milliseconds(60'000));  // ends the watcher instead of waiting for it
-  EXPECT_FALSE(watch->Read(&response));
-  EXPECT_FALSE(watch->Finish().ok());
-}
-
-TEST_F(ServerTest, HealthOfAnUnknownServiceIsNotFound) {
-  const auto health = grpc::health::v1::Health::NewStub(channel_);
-  grpc::health::v1::HealthCheckRequest request;
-  request.set_service("another");
-  grpc::ClientContext check_context, watch_context;
-  grpc::health::v1::HealthCheckResponse response;
-  EXPECT_EQ(health->Check(&check_context, request, &response).error_code(), StatusCode::NOT_FOUND);
-  const auto watch = health->Watch(&watch_context, request);
-  ASSERT_TRUE(watch->Read(&response));
-  EXPECT_EQ(response.status(), grpc::health::v1::HealthCheckResponse::SERVICE_UNKNOWN);
-  watch_context.TryCancel();
-  EXPECT_EQ(watch->Finish().error_code(), StatusCode::CANCELLED);
-}
-
-TEST_F(ServerTest, ReflectionListsTheServices) {
-  // grpc.reflection.v1alpha.ServerReflectionRequest{list_services = 7: "*"}
-  std::string response;
-  ASSERT_TRUE(CallRaw("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-                      std::string("\x3a\x01*", 3), &response)
-                  .ok());
-  EXPECT_THAT(response, HasSubstr("kvroute.v1.Router"));
-  EXPECT_THAT(response, HasSubstr("kvroute.v1.Fleet"));
-  EXPECT_THAT(response, HasSubstr("grpc.health.v1.Health"));
-}
-
-// An HTTP/2 connection whose client answers nothing, as one that is not being polled.
-int ConnectWithoutReading(int port) {
-  const int client = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  EXPECT_EQ(connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
-  const std::string empty_settings("\0\0\0\4\0\0\0\0\0", 9);
-  const std::string hello = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + empty_settings;
-  EXPECT_EQ(write(client, hello.data(), hello.size()), static_cast<ssize_t>(hello.size()));
-  std::array<char, 9> frame{};  // the server's own settings: the connection is up
-  EXPECT_EQ(recv(client, frame.data(), frame.size(), MSG_WAITALL),
-            static_cast<ssize_t>(frame.size()));
-  return client;
-}
-
-TEST_F(ServerTest, ShutdownDoesNotWaitForIdleConnections) {
-  const int client = ConnectWithoutReading(server_->port());
-  const auto start = std::chrono::steady_clock::now();
-  server_->Shutdown(std::chrono::minutes(10));
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
-  close(client);
-}
-
-TEST_F(ServerTest, ShutdownWaitsForAnOpenStreamThatEnds) {
-  AddWorker(Spec("a"));
-  grpc::ClientContext context;
-  auto stream = router_->RouteStream(&context);
-  v1::RouteStreamResponse response;
-  ASSERT_TRUE(stream->Write(Ask(5)));
-  ASSERT_TRUE(stream->Read(&response));
-  std::thread ender([&] { server_->Shutdown(std::chrono::minutes(10)); });
-  // Refused from now on, while the stream lives: the shutdown has begun.
-  std::string ignored;
-  while (CallRaw("/grpc.health.v1.Health/Check", "", &ignored).ok()) std::this_thread::yield();
-  EXPECT_TRUE(stream->Write(Ask(5)));
-  EXPECT_TRUE(stream->Read(&response));
-  EXPECT_TRUE(stream->WritesDone());
-  EXPECT_TRUE(stream->Finish().ok());
-  ender.join();
-}
-
-TEST_F(ServerTest, ShutdownEndsOpenStreams) {
-  AddWorker(Spec("a"));
-  grpc::ClientContext context;
-  auto stream = router_->RouteStream(&context);
-  v1::RouteStreamResponse response;
-  ASSERT_TRUE(stream->Write(Ask(5)));
-  ASSERT_TRUE(stream->Read(&response));
-  server_->Shutdown(milliseconds(10));
-  server_->Shutdown(milliseconds(10));
-  EXPECT_FALSE(stream->Read(&response));
-  EXPECT_FALSE(stream->Finish().ok());
-}
-
-TEST_F(ServerTest, AnAddressInUseOrOptionsOutOfRangeAreErrors) {
-  GrpcServerOptions options;
-  options.address = absl::StrCat("127.0.0.1:", server_->port());
-  const auto second = GrpcServer::Start(options, &queries_, &fleet_, &stats_);
-  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(std::string(second.status().message()),
-              HasSubstr("address: cannot listen at \"127.0.0.1:"));
-  options.max_threads = 1;
-  EXPECT_EQ(GrpcServer::Start(options, &queries_, &fleet_, &stats_).status().code(),
-            absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

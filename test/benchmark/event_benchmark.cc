@@ -1,7 +1,6 @@
 // Events from wire bytes to visible in the index: EventProcessingLatency, EventThroughput,
 // BurstLoad.
 #include <benchmark/benchmark.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -17,6 +16,7 @@
 #include "indexer/event/decoder.h"
 #include "indexer/index/prefix_index.h"
 #include "indexer/ingest/stream_applier.h"
+#include "test/benchmark/support/processor_time.h"
 #include "test/benchmark/support/sampler.h"
 #include "test/benchmark/support/wire_events.h"
 
@@ -80,15 +80,6 @@ void EventFloor(benchmark::State& state) { MeasureFloor(state); }
 BENCHMARK(EventFloor);
 
 constexpr size_t kThroughputBlocks = 8;  // an event
-
-double ProcessorSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 // What each lane does with a worker's next payload; false: it was an error.
 using Handler = std::function<bool(size_t worker, const std::string& payload)>;

@@ -1,7 +1,6 @@
 // Events over real sockets: engines' PUB sockets, TCP on this machine, the lanes' SUB sockets,
 // decoded and applied. The publishers are one thread of this process and share its cores.
 #include <benchmark/benchmark.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -15,6 +14,7 @@
 #include "indexer/base/log.h"
 #include "indexer/index/prefix_index.h"
 #include "indexer/ingest/ingest.h"
+#include "test/benchmark/support/processor_time.h"
 #include "test/benchmark/support/sampler.h"
 #include "test/benchmark/support/wire_events.h"
 #include "tools/publisher/zmq_publisher.h"
@@ -23,15 +23,6 @@ namespace kvroute {
 namespace {
 
 constexpr size_t kBlocks = 8;  // an event; a batch has one
-
-double ProcessorSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 // Engines that publish in turns to an ingest with one lane.
 class Fleet {
