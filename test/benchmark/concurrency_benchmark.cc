@@ -1,5 +1,5 @@
-// Concurrency: many operations in flight; queries beside a writer; what a second core adds. Every
-// figure is of a fixed stretch of wall time, so each case runs once.
+// Concurrency: many operations in flight; queries beside a writer. Every figure is of a fixed
+// stretch of wall time, so each case runs once.
 #include <benchmark/benchmark.h>
 #include <sys/resource.h>
 
@@ -12,46 +12,14 @@
 #include <vector>
 
 #include "indexer/base/named_thread.h"
-#include "test/benchmark/support/chains.h"
+#include "test/benchmark/support/concurrent_load.h"
 #include "test/benchmark/support/sampler.h"
 
 namespace kvroute {
 namespace {
 
-constexpr size_t kChains = 2'000;
-constexpr size_t kBlocks = 78;
-constexpr size_t kStreams = 64;
 constexpr auto kStretch = std::chrono::milliseconds(100);
 constexpr int kTurns = 5;
-
-// An index in which each stream holds a part of the chains, and writers that keep replacing chains
-// of their own.
-class Load {
- public:
-  explicit Load(size_t writers) {
-    const std::vector<StreamId> readers_streams = OpenStreams(&index_, kStreams);
-    writer_streams_ = OpenStreams(&index_, writers);
-    for (size_t i = 0; i < kChains; ++i) {
-      chains_.push_back(MakeChain(i, kBlocks));
-      StoreChain(&index_, readers_streams[i % kStreams], chains_.back());
-    }
-  }
-
-  void Query(uint64_t turn, MatchResult* result) const {
-    index_.Match(chains_[turn * 7 % kChains].prefixes, result);
-  }
-  // One chain stored and removed by a writer's own stream.
-  void Write(size_t writer, uint64_t turn) {
-    const BlockChain& chain = chains_[(turn * 13 + writer) % kChains];
-    StoreChain(&index_, writer_streams_[writer], chain);
-    index_.Remove(writer_streams_[writer], chain.engine_hashes, Tier::kGpu);
-  }
-
- private:
-  PrefixIndex index_;
-  std::vector<BlockChain> chains_;
-  std::vector<StreamId> writer_streams_;
-};
 
 // Of the whole process so far.
 struct Usage {
@@ -90,7 +58,8 @@ struct Tally {
 };
 
 // From the moment when all threads have begun.
-Tally RunFor(Load* load, size_t readers, size_t writers, std::chrono::nanoseconds stretch) {
+Tally RunFor(ConcurrentLoad* load, size_t readers, size_t writers,
+             std::chrono::nanoseconds stretch) {
   std::vector<Tally> tallies(readers + writers);
   std::atomic<bool> stop{false};
   std::latch begun(static_cast<ptrdiff_t>(readers + writers + 1));
@@ -143,7 +112,7 @@ double Median(std::vector<double> values) {
 void Concurrency(benchmark::State& state) {
   const auto in_flight = static_cast<size_t>(state.range(0));
   const size_t writers = in_flight / 5;
-  Load load(std::max<size_t>(writers, 1));
+  ConcurrentLoad load(std::max<size_t>(writers, 1));
   for (auto _ : state) {
     Tally tally = RunFor(&load, in_flight - writers, writers, 2 * kStretch);
     state.counters["ops_per_s"] = tally.QueriesPerS() + tally.WritesPerS();
@@ -169,7 +138,7 @@ BENCHMARK(Concurrency)
 // Queries alone and the same queries with a writer at full speed on another core, in turns, so that
 // a disturbance from outside meets both.
 void QueriesBesideWriter(benchmark::State& state) {
-  Load load(1);
+  ConcurrentLoad load(1);
   for (auto _ : state) {
     Tally idle;
     Tally busy;
@@ -194,35 +163,6 @@ void QueriesBesideWriter(benchmark::State& state) {
   }
 }
 BENCHMARK(QueriesBesideWriter)->Iterations(1)->Unit(benchmark::kMillisecond);
-
-// What two threads do against what each does alone: 2 is perfect. Needs two idle cores. In turns,
-// medians.
-void SecondCore(benchmark::State& state) {
-  Load load(1);
-  for (auto _ : state) {
-    Tally all;
-    const auto run = [&](size_t readers, size_t writers) {
-      Tally tally = RunFor(&load, readers, writers, kStretch);
-      all.AddUsage(tally);
-      return tally;
-    };
-    std::vector<double> queries, writes, two_readers, mixed;
-    for (int turn = 0; turn < kTurns; ++turn) {
-      queries.push_back(run(1, 0).QueriesPerS());
-      writes.push_back(run(0, 1).WritesPerS());
-      two_readers.push_back(run(2, 0).QueriesPerS() / queries.back());
-      const Tally both = run(1, 1);
-      mixed.push_back(both.QueriesPerS() / queries.back() + both.WritesPerS() / writes.back());
-    }
-    state.counters["cpu_share"] = all.CpuShare();
-    state.counters["probe_ns"] = all.probe.MeanNs(Sampler::Clock());
-    state.counters["two_readers_speedup"] = Median(two_readers);
-    state.counters["reader_and_writer_speedup"] = Median(mixed);
-    state.counters["queries_per_s"] = Median(queries);
-    state.counters["writes_per_s"] = Median(writes);
-  }
-}
-BENCHMARK(SecondCore)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 void ConcurrencyFloor(benchmark::State& state) { MeasureFloor(state); }
 BENCHMARK(ConcurrencyFloor);

@@ -18,6 +18,7 @@ _DIRECTIONS = [
     (r"(Floor|Flat|MsgpackCxxWalk|_echo|^replay/\w+/(flat|none):)", Direction.NOT_JUDGED),
     (r"(max_ns|max_running_ns|p999_ns|deepest_queue|cpu_share|cores_used|foreign_cores|probe_ns|_million_ops)$", Direction.NOT_JUDGED),
     (r":idle_", Direction.NOT_JUDGED),
+    (r"(arithmetic|two_halves|_indexes|_indexes_writer|_memory|_memories)_speedup$", Direction.NOT_JUDGED),  # the machine's
     (r"^Concurrency/.*(mean|p90|p99)_ns$", Direction.NOT_JUDGED),
     (r"^BurstLoad.*:(mean|p90|p99)_ns$", Direction.NOT_JUDGED),
     (r"(_per_s|_per_second|speedup|hit_rate|correct_share|echo_share)$", Direction.HIGHER_IS_BETTER),

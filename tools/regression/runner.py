@@ -39,7 +39,7 @@ class Part:
 
 # A repetition that had less of its core than this, or a core slower than it can be (see SpeedProbe), is measured again, up to
 # --attempts times a round; the least disturbed counts. After so many seconds nothing is.
-UNDISTURBED = 0.9
+UNDISTURBED = 0.95
 RETRY_SECONDS = {"part": 60, "all": 600}
 
 PARTS = {
@@ -161,7 +161,7 @@ class Runner:
         """Of one repetition of one benchmark: 0 when it had its core to itself, and the core its full speed."""
         disturbance = max(0.0, UNDISTURBED - _last(samples, ":cpu_share", 1.0))
         probe = _last(samples, ":probe_ns", 0.0)
-        if probe > 0 and not PARALLEL.search(binary):  # two threads on one physical core are slower by nature
+        if probe > 0 and not PARALLEL.search(binary):  # where two cores are one, two threads are slower by nature
             self._best_probe = min(self._best_probe, probe)
             disturbance += max(0.0, probe / self._best_probe - metrics.SLOWER)
         return disturbance

@@ -64,6 +64,13 @@ class MustReachTest(unittest.TestCase):
         self.assertEqual(row[1:], (24.0, "<= 25 ns", "pass"))
         self.assertIn("less 16 ns of the harness", row[0])
 
+    def test_beside_what_a_second_core_adds_stands_what_the_machine_allows(self):
+        samples = {"SecondCore:two_readers_speedup": [1.7], "SecondCore:two_indexes_speedup": [1.75]}
+        row = next(row for row in must_reach.rows(samples) if row[0].startswith("two readers"))
+        self.assertEqual(row[1:], (1.7, ">= 1.8 x", "FAIL"))
+        self.assertIn("(97% of two indexes that share nothing: 1.75 x)", row[0])
+        self.assertEqual(self.verdict("two readers against one", {"SecondCore:two_readers_speedup": [1.9]}), "pass")
+
     def test_what_a_neighbour_slowed_down_is_not_shown(self):
         samples = {"LargePrefix/tokens:8192:p50_ns": [6300.0, 3600, 6200, 3620, 6100],
                    "LargePrefix/tokens:8192:probe_ns": [1100.0, 650, 1080, 655, 1000]}
