@@ -22,7 +22,8 @@ def _parser():
     parser.add_argument("--list-parts", action="store_true")
     parser.add_argument("--repetitions", type=int, default=5, help="each in a process of its own")
     parser.add_argument("--full-repetitions", type=int, default=3, help="of what is named /full; /huge runs once")
-    parser.add_argument("--attempts", type=int, default=5, help="at most, for a repetition that was disturbed")
+    parser.add_argument("--attempts", type=int, default=3,
+                        help="at most so many times the repetitions, for what does not settle earlier")
     parser.add_argument("--min-time", type=float, default=0.2, help="seconds a repetition of one benchmark")
     parser.add_argument("--quick", action="store_true", help="small sizes only, nothing that takes minutes")
     parser.add_argument("--trace", default="", help="Mooncake-format trace (default: the one in ../shared)")

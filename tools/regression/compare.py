@@ -9,13 +9,15 @@ from tools.regression.metrics import Direction
 from tools.regression.results import UnusableInput
 from tools.regression.statistics_tests import mann_whitney_p
 
-# With five repetitions a side: at most two of the 25 pairs in the other order.
 SIGNIFICANCE = 0.05
-# Noise from outside only ever makes a figure worse, and rarely all of them: what got slower is slower at its best too.
-# As a share of the threshold.
-BEST_SHARE = 0.8
-# Why a figure is spared because nothing can be said about it.
-NOT_JUDGED = ("below what can be told apart", "the core was slower: measure again", "the machine was shared: measure again")
+# What is worse by the threshold, less what either side is uncertain by, fails; but never by less than this share of it.
+LEAST_SHARE = 0.75
+# A figure that is too uncertain for the threshold still fails at so many times it and what it is uncertain by.
+COARSE = 1.5
+# Why a figure is not judged at the threshold.
+DISTURBED = "fewer than three undisturbed repetitions: measure again"
+DISAGREE = "the best repetitions disagree: measure again"
+TOO_SMALL = "below what can be told apart"
 # Below it an "allocation per operation" is a result buffer that grew once, not a path that allocates.
 _ALLOCATES = 0.01
 
@@ -44,7 +46,7 @@ class Comparison:
     p_value: float
     severity: Severity
     fails: bool
-    spared: str = ""  # why a figure that is worse by the threshold does not fail
+    not_judged: str = ""  # why the threshold could not be told from noise, whatever the figure is
 
     def to_json(self):
         return {**dataclasses.asdict(self), "severity": self.severity.name.lower()}
@@ -56,10 +58,6 @@ def _worse(direction, baseline, current):
     if direction is Direction.HIGHER_IS_BETTER:
         return 1 - current / baseline if baseline > 0 else 0.0
     return current / baseline - 1 if baseline > 0 else float("inf")
-
-
-def _best(direction, values):
-    return max(values) if direction is Direction.HIGHER_IS_BETTER else min(values)
 
 
 def _significant(baseline, current, p_value):
@@ -76,36 +74,43 @@ def _compare_allocations(metric, baseline, current):
                       Severity.CRITICAL if allocates else Severity.NONE, allocates)
 
 
+def _judge(row, metric, old, new, threshold, resolution):
+    """Sets why the row is not judged, and whether it fails."""
+    doubt = old.spread + new.spread
+    if not (old.known and new.known):
+        row.not_judged = DISAGREE
+        limit = threshold * COARSE + doubt
+    else:
+        limit = max(threshold - doubt, threshold * LEAST_SHARE)
+    difference = abs(row.current - row.baseline)
+    if not row.not_judged and threshold * abs(row.baseline) < resolution and difference <= resolution:
+        row.not_judged = TOO_SMALL
+    # Met when it is reached, up to the rounding of the division.
+    row.fails = row.worse >= limit - 1e-9 and difference > resolution and \
+        _significant(old.agreeing, new.agreeing, row.p_value)
+    if row.fails:
+        row.severity = max(row.severity, Severity.of(threshold))
+        row.not_judged = ""
+
+
 def compare_metric(metric, before, after, threshold):
     """Of two {metric: values}; None for a metric without a direction."""
     direction = metrics.direction_of(metric)
     if direction is Direction.NOT_JUDGED:
         return None
-    baseline = metrics.at_full_speed(metric, before, before, after)
-    current = metrics.at_full_speed(metric, after, before, after)
-    slow = min(len(baseline), len(current)) < min(metrics.enough(metric), len(before[metric]), len(after[metric]))
-    if slow:
+    if metrics.is_allocations(metric) and statistics.median(before[metric]) < _ALLOCATES:
+        return _compare_allocations(metric, before[metric], after[metric])
+    baseline, current = (metrics.undisturbed(metric, each, before, after) for each in (before, after))
+    disturbed = min(len(baseline), len(current)) < metrics.ENOUGH
+    if disturbed:
         baseline, current = metrics.values_of(metric, before), metrics.values_of(metric, after)
-    if metrics.is_allocations(metric) and statistics.median(baseline) < _ALLOCATES:
-        return _compare_allocations(metric, baseline, current)
-    old, new = statistics.median(baseline), statistics.median(current)
-    worse = _worse(direction, old, new)
-    p_value = mann_whitney_p(baseline, current)
-    row = Comparison(metric, old, new, worse, p_value, Severity.of(worse), False)
-    if worse < threshold - 1e-9:  # met when it is reached, up to the rounding of the division above
-        return row
-    best = _worse(direction, _best(direction, baseline), _best(direction, current))
-    if slow:
-        row.spared = "the core was slower: measure again"
-    elif not _significant(baseline, current, p_value):
-        row.spared = "not significant"
-    elif best < threshold * BEST_SHARE:
-        row.spared = "as good at its best"
-    elif abs(new - old) <= metrics.resolution_of(metric, before):
-        row.spared = "below what can be told apart"
-    elif worse < threshold * max(metrics.tolerance(metric, before), metrics.tolerance(metric, after)) - 1e-9:
-        row.spared = "the machine was shared: measure again"
-    row.fails = not row.spared
+    old, new = metrics.level_of(metric, baseline), metrics.level_of(metric, current)
+    worse = _worse(direction, old.value, new.value)
+    row = Comparison(metric, old.value, new.value, worse, mann_whitney_p(old.agreeing, new.agreeing), Severity.of(worse), False)
+    if disturbed:
+        row.not_judged = DISTURBED
+    else:
+        _judge(row, metric, old, new, threshold, metrics.resolution_of(metric, before))
     return row
 
 
@@ -120,10 +125,20 @@ class Report:
     def failures(self):
         return [comparison for comparison in self.comparisons if comparison.fails]
 
+    @property
+    def not_judged(self):
+        """{reason: [metrics]}"""
+        reasons = {}
+        for comparison in self.comparisons:
+            if comparison.not_judged:
+                reasons.setdefault(comparison.not_judged, []).append(comparison.metric)
+        return reasons
+
     def to_json(self):
         return {
             "failed": bool(self.failures if self.confirmed is None else self.confirmed),
             "confirmed": self.confirmed,
+            "not_judged": self.not_judged,
             "comparisons": [comparison.to_json() for comparison in self.comparisons],
             "only_in_baseline": self.only_in_baseline,
             "only_in_current": self.only_in_current,
@@ -155,13 +170,14 @@ def render(report, everything=False):
     for row in report.comparisons:
         if not (everything or row.fails or row.severity is not Severity.NONE):
             continue
-        verdict = row.severity.name.lower() + (" FAIL" if row.fails else f" ({row.spared})" if row.spared else "")
+        verdict = row.severity.name.lower() + (" FAIL" if row.fails else f" ({row.not_judged})" if row.not_judged else "")
         lines.append(f"{row.metric:<72} {row.baseline:>12.5g} {row.current:>12.5g} "
                      f"{row.worse:>+8.1%} {row.p_value:>7.3f}  {verdict}")
     if report.only_in_baseline:
         shown = ", ".join(report.only_in_baseline[:5]) + (", ..." if len(report.only_in_baseline) > 5 else "")
         lines.append(f"{len(report.only_in_baseline)} metrics missing in current: {shown}")
-    spared = sum(bool(row.spared) for row in report.comparisons)
-    lines.append(f"{len(report.comparisons)} metrics compared, {len(report.failures)} failed"
-                 + (f", {spared} worse but spared" if spared else ""))
+    judged = sum(not row.not_judged for row in report.comparisons)
+    lines.append(f"{len(report.comparisons)} metrics compared, {judged} judged, {len(report.failures)} failed")
+    for reason, names in sorted(report.not_judged.items()):
+        lines.append(f"{len(names)} not judged, {reason}: {', '.join(sorted(names))}")
     return "\n".join(lines)

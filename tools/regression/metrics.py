@@ -1,5 +1,6 @@
-"""What a metric's name says: its direction, how fine a difference it can show, and whether a shared core spoils it."""
+"""What a metric's name says: its direction, how fine a difference it can show; and which repetitions say what it is."""
 
+import dataclasses
 import enum
 import math
 import re
@@ -30,13 +31,15 @@ _RESOLUTIONS = [
     (r"p99_ns$", 150),          # a cache miss: whose line it was that had to go is chance
     (r"_ms$", 10),              # a time slice or two
     (r"p99_ratio$", 0.3),
-    (r"rss_bytes$", 4 << 20),   # two huge pages
+    (r"rss_bytes$", 2 << 20),   # a huge page
 ]
-# What a core that was taken away now and then changes in proportion; and what it changes in no way that can be corrected.
 _MEAN_OR_RATE = re.compile(r"(mean_ns|ns_per_block|_per_s|_per_second)$")
-_TAIL = re.compile(r"(p90_ns|p99_ns|p99_ratio|speedup|_ms)$")
+_TAIL = re.compile(r"(p90_ns|p99_ns|_ms)$")
+_MEDIAN = re.compile(r"p50_ns$")
 _MEMORY = re.compile(r"(bytes|bytes_per_(?!s$|second$)[a-z]+|growth_ratio)$")
 _PER_ITEM = re.compile(r"(further_holder_)?rss_bytes(_per_[a-z]+)?$")
+# Of two things that were measured beside each other, or of few events: noise moves it either way. All else it makes worse.
+_EITHER_WAY = re.compile(r"(speedup|_ratio|hit_rate|correct_share|echo_share)$")
 # Benchmarks of which every time depends on what ran beside what.
 _SIDE_BY_SIDE = re.compile(r"^(Concurrency|QueriesBesideWriter|SecondCore)\b")
 
@@ -62,28 +65,11 @@ def resolution_of(metric, samples):
     if _PER_ITEM.search(metric) and not metric.endswith(":rss_bytes"):
         total = _of_same_benchmark(metric, "rss_bytes", samples)
         each = statistics.median(samples[metric])
-        return (4 << 20) * each / total if total and total > 0 else 0.0
+        return (2 << 20) * each / total if total and total > 0 else 0.0
     for pattern, resolution in _RESOLUTIONS:
         if re.search(pattern, metric):
             return resolution
     return 0.0
-
-
-def tolerance(metric, samples):
-    """How many times the threshold a difference must be, given what else the machine did: 1 on a machine of its own."""
-    if _MEMORY.search(metric) or is_allocations(metric):
-        return 1
-    share = _of_same_benchmark(metric, "cpu_share", samples)
-    foreign = _of_same_benchmark(metric, "foreign_cores", samples)
-    share = 1.0 if share is None else share
-    foreign = 0.0 if foreign is None else foreign
-    if _TAIL.search(metric):  # a sibling core that is busy now and then is enough
-        return math.inf if share < 0.9 or foreign > 0.25 else 1
-    if _SIDE_BY_SIDE.search(metric):
-        return math.inf if share < 0.9 else 1
-    if _MEAN_OR_RATE.search(metric):
-        return math.inf if share < 0.85 or foreign > 0.5 else 1
-    return 2 if foreign > 0.5 else 1
 
 
 def _aligned(metric, counter, samples):
@@ -102,31 +88,81 @@ def values_of(metric, samples):
     return [value * share for value, share in zip(values, shares)]
 
 
-# A core may be so much slower than at its best (probe_ns, in the mean) for what was measured on it to count; tails change as
-# soon as it is slow for a hundredth of the time.
+# A repetition counts only if its core was at most so many times slower than at its best (probe_ns, in the mean; tails change as
+# soon as it is slow for a hundredth of the time) ...
 SLOWER = 1.06
 _SLOWER_FOR_TAILS = 1.015
+# ... and its own for so much of the time. A median does not mind.
+OWN_CORE = 0.9
+# So many must count. The best third of them, and so many at least, must agree within a share: then the figure is known well
+# enough to be judged. Of fewer, three that were lucky (where hashes happen to lie) would be taken for the rule.
+ENOUGH = 3
+AGREE = 0.03
+# A measurement goes on until they agree within this.
+SETTLED = 0.015
 
 
-def enough(metric):
-    """Repetitions at full speed that either side must have. A median is not moved by a core that is slow now and then."""
-    return 1 if metric.endswith("p50_ns") and not _SIDE_BY_SIDE.search(metric) else 3
-
-
-def _at_full_speed(metric, values, samples, both):
-    probes = _aligned(metric, "probe_ns", samples)
-    if probes is None or _MEMORY.search(metric) or is_allocations(metric):
+def _undisturbed(metric, values, samples, both):
+    if _MEMORY.search(metric) or is_allocations(metric):
         return values
-    best = min(min(_aligned(metric, "probe_ns", each) or probes) for each in both)
-    slower = _SLOWER_FOR_TAILS if _TAIL.search(metric) else SLOWER
-    return [value for value, probe in zip(values, probes) if probe <= best * slower]
+    probes, shares = _aligned(metric, "probe_ns", samples), _aligned(metric, "cpu_share", samples)
+    count = [True] * len(values)
+    if probes is not None and not _EITHER_WAY.search(metric):  # that of a ratio was slow above and below
+        best = min(min(_aligned(metric, "probe_ns", each) or probes) for each in both)
+        slower = _SLOWER_FOR_TAILS if _TAIL.search(metric) else SLOWER
+        count = [probe <= best * slower for probe in probes]
+    if shares is not None and (not _MEDIAN.search(metric) or _SIDE_BY_SIDE.search(metric)):
+        count = [counts and share >= OWN_CORE for counts, share in zip(count, shares)]
+    return [value for value, counts in zip(values, count) if counts]
 
 
-def at_full_speed(metric, samples, *both):
-    """values_of those repetitions during which the core was as fast as in the best repetition of both results."""
-    return _at_full_speed(metric, values_of(metric, samples), samples, both)
+def undisturbed(metric, samples, *both):
+    """values_of those repetitions that had their core, as fast as in the best repetition of both results."""
+    return _undisturbed(metric, values_of(metric, samples), samples, both)
 
 
 def figure_of(metric, samples):
-    """To be shown: the median of the repetitions at full speed, as measured."""
-    return statistics.median(_at_full_speed(metric, samples[metric], samples, [samples]))
+    """To be shown: the median of the undisturbed repetitions, or of all where there are none; as measured."""
+    return statistics.median(_undisturbed(metric, samples[metric], samples, [samples]) or samples[metric])
+
+
+def _apart(a, b):
+    """The share by which the larger is larger."""
+    low, high = min(a, b), max(a, b)
+    return high / low - 1 if low > 0 else 0.0 if low == high else math.inf
+
+
+@dataclasses.dataclass
+class Level:
+    """What a figure is when nothing disturbs it."""
+    value: float   # the median of those that agree
+    agreeing: list
+    spread: float  # share by which the best third, three at least, differ
+
+    @property
+    def known(self):
+        return self.spread <= AGREE
+
+
+def level_of(metric, values):
+    """Noise from outside only makes worse: the best repetitions agree where nothing disturbed them. Of what it moves either
+    way, those around the median."""
+    if _EITHER_WAY.search(metric):
+        middle = statistics.median(values)
+        ordered = sorted(values, key=lambda value: abs(value - middle))
+    else:
+        ordered = sorted(values, reverse=direction_of(metric) is Direction.HIGHER_IS_BETTER)
+    nearest = ordered[:max(ENOUGH, math.ceil(len(ordered) / 3))]
+    agreeing = [value for value in ordered if _apart(value, ordered[0]) <= AGREE]
+    return Level(statistics.median(agreeing), agreeing, _apart(min(nearest), max(nearest)))
+
+
+def is_settled(metric, samples):
+    """Whether further repetitions would make the figure better known. Of tails and memory they are not expected to."""
+    if direction_of(metric) is Direction.NOT_JUDGED or _MEMORY.search(metric):
+        return True
+    steady = _MEDIAN.search(metric) or _MEAN_OR_RATE.search(metric)
+    values = undisturbed(metric, samples, samples)
+    if not steady and not _EITHER_WAY.search(metric):
+        return True
+    return len(values) >= ENOUGH and (not steady or level_of(metric, values).spread <= SETTLED)

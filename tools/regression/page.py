@@ -16,7 +16,7 @@ def _environment(document):
     known = document["environment"]
     return (f"{known['cpu']}, {known['cores']} cores, Linux {known['kernel']}; {known['compiler']}, "
             f"{known['flags']}; commit {known['commit'][:12]}{' with changes' if known['modified'] else ''}; "
-            f"{known['date']}. Medians of the repetitions on a core at full speed (all, where it is not known).")
+            f"{known['date']}. Medians of the undisturbed repetitions (all, where there are none).")
 
 
 def _commands(document):

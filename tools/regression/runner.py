@@ -8,7 +8,6 @@ seconds meets one sample of each benchmark and not all samples of one.
 import dataclasses
 import glob
 import json
-import math
 import os
 import re
 import resource
@@ -37,10 +36,8 @@ class Part:
     what: str
 
 
-# A repetition that had less of its core than this, or a core slower than it can be (see SpeedProbe), is measured again, up to
-# --attempts times a round; the least disturbed counts. After so many seconds nothing is.
-UNDISTURBED = 0.95
-RETRY_SECONDS = {"part": 60, "all": 600}
+# What is not settled after --repetitions rounds is measured on, up to --attempts times as many; after so many seconds nothing is.
+SETTLING_SECONDS = {"part": 60, "all": 600}
 
 PARTS = {
     "match": Part("^match_", "", 60, "lookups, misses, large prefixes; the flat yardstick"),
@@ -85,11 +82,6 @@ def _busy_seconds():
     return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
-def _last(samples, counter, otherwise):
-    """Of one benchmark's samples."""
-    return next((values[-1] for metric, values in samples.items() if metric.endswith(counter)), otherwise)
-
-
 class Runner:
     def __init__(self, options, source, scratch):
         self._options = options
@@ -97,22 +89,37 @@ class Runner:
         self._scratch = scratch
         self._part = PARTS.get(options.part)
         self._samples = {}
-        self._best_probe = math.inf
-        self._last_retry = time.monotonic() + RETRY_SECONDS["part" if options.part else "all"]
+        self._settle_until = time.monotonic() + SETTLING_SECONDS["part" if options.part else "all"]
 
     def run(self):
         """{metric: [value of each repetition]} of everything selected."""
         chosen = {binary: self.select(binary) for binary in self._binaries()}
         replays = [kind for kind in REPLAYED if self._wanted("", f"replay/{kind}")]
         corpus = self._corpus() if replays else None
-        for round_number in range(self._options.repetitions):
+        for round_number in range(self._options.repetitions * self._options.attempts):
+            settling = round_number >= self._options.repetitions
+            if settling and time.monotonic() > self._settle_until:
+                break
             for binary, names in chosen.items():
-                due = [name for name in names if round_number < self._repetitions(name)]
+                due = [name for name in names if self._is_due(name, round_number)]
                 if due:
                     self._run_benchmarks(binary, due)
             for kind in replays:
-                self._run_replay(kind, *corpus)
+                if not settling or self._unsettled_replay(f"replay/{corpus[1]}/{kind}"):
+                    self._run_replay(kind, *corpus)
         return self._samples
+
+    def _is_due(self, name, round_number):
+        if round_number < self._options.repetitions:
+            return round_number < self._repetitions(name)
+        return "/full" not in name and "/huge" not in name and self._unsettled(results.benchmark_name(name))
+
+    def _unsettled_replay(self, name):
+        return "/conversation/" not in name and self._unsettled(name)  # that takes half a minute
+
+    def _unsettled(self, benchmark):
+        return not all(metrics.is_settled(metric, self._samples) for metric in self._samples
+                       if metric.rsplit(":", 1)[0] == benchmark)
 
     def select(self, binary):
         listed = subprocess.run([binary, "--benchmark_list_tests=true"], check=True, capture_output=True, text=True)
@@ -143,61 +150,27 @@ class Runner:
         return found
 
     def _run_benchmarks(self, binary, names):
-        best = self._run_once(binary, names)
-        for _ in range(self._options.attempts - 1):
-            if time.monotonic() > self._last_retry:
-                break
-            again = [name for name in names if "/full" not in name and "/huge" not in name
-                     and self._disturbance(best.get(results.benchmark_name(name), {}), binary) > 0]
-            if not again:
-                break
-            for benchmark, samples in self._run_once(binary, again).items():
-                if self._disturbance(samples, binary) < self._disturbance(best[benchmark], binary):
-                    best[benchmark] = samples
-        for samples in best.values():
-            self._add(samples)
-
-    def _disturbance(self, samples, binary):
-        """Of one repetition of one benchmark: 0 when it had its core to itself, and the core its full speed."""
-        disturbance = max(0.0, UNDISTURBED - _last(samples, ":cpu_share", 1.0))
-        probe = _last(samples, ":probe_ns", 0.0)
-        if probe > 0 and not PARALLEL.search(binary):  # where two cores are one, two threads are slower by nature
-            self._best_probe = min(self._best_probe, probe)
-            disturbance += max(0.0, probe / self._best_probe - metrics.SLOWER)
-        return disturbance
-
-    def _run_once(self, binary, names):
-        """{benchmark: its samples}."""
         out = os.path.join(self._scratch, os.path.basename(binary) + ".json")
         exactly = "^(" + "|".join(re.escape(name) for name in names) + ")$"
         foreign = self._execute([binary, f"--benchmark_filter={exactly}",
                                  f"--benchmark_min_time={self._options.min_time}", f"--benchmark_out={out}",
                                  "--benchmark_out_format=json"],
                                 PARALLEL.search(binary) or any("/huge" in name for name in names))
-        by_benchmark = {}
         with open(out, encoding="utf-8") as file:
-            for metric, values in results.from_google_benchmark(json.load(file)).items():
-                by_benchmark.setdefault(metric.rsplit(":", 1)[0], {})[metric] = values
-        for benchmark, samples in by_benchmark.items():
+            samples = results.from_google_benchmark(json.load(file))
+        for benchmark in {metric.rsplit(":", 1)[0] for metric in samples}:
             samples[f"{benchmark}:foreign_cores"] = [foreign]
-        return by_benchmark
+        self._add(samples)
 
     def _run_replay(self, kind, corpus, corpus_name):
         out = os.path.join(self._scratch, f"replay-{kind}.json")
-        best = {}
-        for _ in range(self._options.attempts):
-            foreign = self._execute([os.path.join(self._options.build, "kvroute"), "replay", "--corpus", corpus,
-                                     "--half", "--index", kind, "--json", out], parallel=False)
-            name = f"replay/{corpus_name}/{kind}"
-            with open(out, encoding="utf-8") as file:
-                samples = results.from_replay(json.load(file), name)
-            samples[f"{name}:foreign_cores"] = [foreign]
-            if not best or self._disturbance(samples, "") < self._disturbance(best, ""):
-                best = samples
-            late = time.monotonic() > self._last_retry or corpus_name == "conversation"  # that takes half a minute
-            if late or self._disturbance(best, "") == 0:
-                break
-        self._add(best)
+        foreign = self._execute([os.path.join(self._options.build, "kvroute"), "replay", "--corpus", corpus,
+                                 "--half", "--index", kind, "--json", out], parallel=False)
+        name = f"replay/{corpus_name}/{kind}"
+        with open(out, encoding="utf-8") as file:
+            samples = results.from_replay(json.load(file), name)
+        samples[f"{name}:foreign_cores"] = [foreign]
+        self._add(samples)
 
     def _add(self, samples):
         for metric, values in samples.items():

@@ -7,10 +7,10 @@ import tempfile
 import textwrap
 import unittest
 
-from tools.regression import bench, check, prove, runner
+from tools.regression import bench, check, compare, prove, runner
 from tools.regression.results import load
 
-# Three benchmarks; each run of Slow takes a line of the file "shares" as the share of the core it had.
+# Three benchmarks; each run of Slow takes the next of "shares" as the share of the core it had and of "times" as its time.
 FAKE = """\
     #!/usr/bin/env python3
     import json, os, re, sys
@@ -32,6 +32,11 @@ FAKE = """\
             row["cpu_share"] = float(shares[0])
             with open(os.path.join(folder, "shares"), "w") as file:
                 file.write(" ".join(shares[1:] or shares))
+            with open(os.path.join(folder, "times")) as file:
+                times = file.read().split()
+            row["p50_ns"] = row["mean_ns"] = float(times[0])
+            with open(os.path.join(folder, "times"), "w") as file:
+                file.write(" ".join(times[1:] + times[:1]))
         rows.append(row)
     with open(flags["--benchmark_out"], "w") as out:
         json.dump({"benchmarks": rows}, out)
@@ -50,10 +55,15 @@ class RunnerTest(unittest.TestCase):
             file.write(textwrap.dedent(FAKE))
         os.chmod(path, 0o755)
         self.set_shares("1")
+        self.set_times("5")
 
     def set_shares(self, shares):
         with open(os.path.join(self.folder, "shares"), "w", encoding="utf-8") as file:
             file.write(shares)
+
+    def set_times(self, times):
+        with open(os.path.join(self.folder, "times"), "w", encoding="utf-8") as file:
+            file.write(times)
 
     def runs(self):
         with open(os.path.join(self.folder, "log"), encoding="utf-8") as file:
@@ -73,20 +83,23 @@ class RunnerTest(unittest.TestCase):
         self.assertIn("commit", document["environment"])
         self.assertEqual(document["runs"][0]["repetitions"], 4)
 
-    def test_a_disturbed_repetition_is_measured_again(self):
-        self.set_shares("0.5 0.7 0.95 1.0")
-        _, document = self.bench("--repetitions", "2")
-        self.assertEqual(document["samples"]["Slow/a:1:cpu_share"], [0.95, 1.0])
-        self.assertEqual(self.runs()[1:3], ["Slow/a:1/iterations:1"] * 2)
+    def test_measures_on_until_three_repetitions_had_their_core(self):
+        self.set_shares("1.0 0.7 0.99 0.5 1.0")
+        _, document = self.bench("--repetitions", "3")
+        self.assertEqual(document["samples"]["Slow/a:1:cpu_share"], [1.0, 0.7, 0.99, 0.5, 1.0])
+        self.assertEqual(self.runs()[3:], ["Slow/a:1/iterations:1"] * 2)
 
-    def test_the_least_disturbed_counts_when_it_never_gets_quiet(self):
-        self.set_shares("0.5 0.7 0.6")
-        _, document = self.bench("--repetitions", "1", "--attempts", "3")
-        self.assertEqual(document["samples"]["Slow/a:1:cpu_share"], [0.7])
-        self.assertEqual(len(self.runs()), 3)
+    def test_measures_on_until_three_repetitions_agree(self):
+        self.set_shares("1")
+        self.set_times("5 5.5 6 4.95 5.01 5.2")
+        _, document = self.bench("--repetitions", "3")
+        self.assertEqual(document["samples"]["Slow/a:1:p50_ns"], [5, 5.5, 6, 4.95, 5.01])
+        self.set_times("3 4 5")
+        _, document = self.bench("--repetitions", "3", "--attempts", "2")
+        self.assertEqual(len(document["samples"]["Slow/a:1:p50_ns"]), 6)  # it gives up
 
     def test_append_adds_and_replaces(self):
-        self.bench("--repetitions", "1", "--quick")
+        self.bench("--repetitions", "1", "--quick", "--attempts", "1")
         status, document = self.bench("--repetitions", "3", "--filter", "^Fast", "--append")
         self.assertEqual(status, 0)
         self.assertEqual(len(document["samples"]["Fast/a:1:p50_ns"]), 3)
@@ -149,20 +162,26 @@ class ProveTest(unittest.TestCase):
         self.assertEqual(worse["A:rss_bytes"], self.DOCUMENT["samples"]["A:rss_bytes"])
 
     def test_each_kind_is_planted_and_caught(self):
-        for result in prove.prove_planted([self.DOCUMENT]):
-            self.assertEqual((result.planted, result.caught, result.false_alarms), (1, 1, 0), result.kind)
+        for result in prove.prove_planted([self.DOCUMENT] * 3):
+            self.assertEqual((result.planted, result.judged, result.caught, result.false_alarms), (2, 2, 2, []), result.kind)
             self.assertTrue(result.proven)
 
-    def test_a_gate_that_catches_nothing_is_not_proven(self):
-        result = next(iter(prove.prove_planted([{"samples": {"A:p50_ns": [100.0, 10, 500, 30, 90]}}])))
-        self.assertEqual((result.planted, result.caught), (1, 0))
-        self.assertEqual(list(result.missed), ["not significant"])
+    def test_a_gate_that_judges_nothing_is_not_proven(self):
+        noisy = {"samples": {"A:p50_ns": [100.0, 10, 500, 30, 90]}}
+        result = next(iter(prove.prove_planted([noisy, noisy])))
+        self.assertEqual((result.planted, result.judged, list(result.not_judged)), (1, 0, [compare.DISAGREE]))
+        self.assertFalse(result.proven)
+
+    def test_one_miss_and_it_is_not_proven(self):
+        better = {"samples": {**self.DOCUMENT["samples"], "A:p50_ns": [90.0, 91, 92, 93, 94]}}
+        result = next(iter(prove.prove_planted([self.DOCUMENT, better])))
+        self.assertEqual((result.judged, result.missed), (1, ["A:p50_ns"]))
         self.assertFalse(result.proven)
 
     def test_what_is_said_to_be_too_small_is_not_held_against_it(self):
         document = {"samples": {"A:rss_bytes": [1e8] * 5, "B:rss_bytes": [1e6] * 5}}
-        result = list(prove.prove_planted([document]))[-1]
-        self.assertEqual((result.planted, result.caught, sum(map(len, result.not_judged.values()))), (2, 1, 1))
+        result = list(prove.prove_planted([document] * 2))[-1]
+        self.assertEqual((result.planted, result.caught, list(result.not_judged)), (2, 1, [compare.TOO_SMALL]))
         self.assertTrue(result.proven)
 
     def test_what_fails_once_and_not_again_passes(self):

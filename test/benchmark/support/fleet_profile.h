@@ -2,6 +2,7 @@
 #define KVROUTE_TEST_BENCHMARK_SUPPORT_FLEET_PROFILE_H_
 
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "indexer/index/prefix_index.h"
@@ -51,7 +52,15 @@ class FleetState {
 
   FleetProfile profile_;
   SeededRandom random_;
-  Index index_;
+  static Index Make() {
+    if constexpr (std::is_same_v<Index, PrefixIndex>) {
+      return Index({.secret_seed = 1});  // hashes lie alike in every process
+    } else {
+      return Index();
+    }
+  }
+
+  Index index_ = Make();
   std::vector<StreamId> streams_;
   std::vector<std::vector<PrefixHash>> queries_;
   std::vector<std::vector<PrefixHash>> gate_queries_;
