@@ -21,6 +21,8 @@ def _parser():
     parser.add_argument("--threshold", type=float, default=0.1, help="share worse that fails")
     parser.add_argument("--confirm", action="store_true", help="measure what fails again here; it must fail twice")
     parser.add_argument("--build", default="", help="of --confirm; default build/release")
+    parser.add_argument("--baseline-build", default="",
+                        help="of --confirm: the build of the baseline, measured again in turns with the other")
     parser.add_argument("--all", action="store_true", help="show unchanged metrics too")
     parser.add_argument("--json", help="write the report there")
     parser.add_argument("--metrics", metavar="URL", help="judge a live server by its /metrics instead")
@@ -52,34 +54,58 @@ def _live(options):
                                                  "checks": [check.to_json() for check in checks]}
 
 
-def remeasure(failures, build):
-    """A new result of just the benchmarks that failed."""
+TURNS = 3
+
+
+def _filter_of(failures):
+    """(regular expression, whether quick) of just the benchmarks that failed."""
     names = sorted({"/".join(row.metric.rsplit(":", 1)[0].split("/")[:3]) if row.metric.startswith("replay/")
                     else row.metric.rsplit(":", 1)[0] for row in failures})
     exactly = "^(" + "|".join(
         "replay/" + name.split("/")[2] if name.startswith("replay/") else re.escape(name) + "(/iterations:1)?(/|$)"
         for name in names) + ")"
+    return exactly, any(name.startswith("replay/generated") for name in names)
+
+
+def remeasure(failures, build, more=()):
+    """A new result of just the benchmarks that failed."""
+    exactly, quick = _filter_of(failures)
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "again.json")
-        quick = ["--quick"] if any(name.startswith("replay/generated") for name in names) else []
-        arguments = ["--filter", exactly, "--out", out, *quick] + (["--build", build] if build else [])
+        arguments = ["--filter", exactly, "--out", out, *more] + (["--quick"] if quick else [])
         with contextlib.redirect_stdout(sys.stderr):
-            status = bench.main(arguments)
+            status = bench.main(arguments + (["--build", build] if build else []))
         if status != 0:
             raise UnusableInput("what failed could not be measured again")
         return load(out)
 
 
+def remeasure_in_turns(failures, builds):
+    """A new result of each build: a machine that is slower for a minute then is so for all of them."""
+    again = [{"samples": {}} for _ in builds]
+    for _ in range(TURNS):
+        for document, build in zip(again, builds):
+            for metric, values in remeasure(failures, build, ("--repetitions", "3", "--attempts", "2"))["samples"].items():
+                document["samples"].setdefault(metric, []).extend(values)
+    return again
+
+
 def _compare(options):
     if not (options.baseline and options.current):
         raise UnusableInput("give --baseline and --current, or --metrics")
+    if options.baseline_build and not options.confirm:
+        raise UnusableInput("--baseline-build is of --confirm")
     if not 0 < options.threshold < 10:
         raise UnusableInput(f"--threshold {options.threshold}: a share between 0 and 10")
     baseline = load(options.baseline)
     report = compare.compare(baseline, load(options.current), options.threshold)
     text = compare.render(report, options.all)
     if report.failures and options.confirm:
-        again = compare.confirm(report, baseline, remeasure(report.failures, options.build), options.threshold)
+        if options.baseline_build:
+            baseline, current = remeasure_in_turns(report.failures, (options.baseline_build, options.build))
+        else:
+            current = remeasure(report.failures, options.build)
+        again = compare.confirm(report, baseline, current, options.threshold)
         text += f"\nmeasured again: {len(again)} of {len(report.failures)} fail again"
         report.confirmed = [row.metric for row in again]
         return bool(again), text, report.to_json()

@@ -160,7 +160,7 @@ def compare(baseline, current, threshold):
 def confirm(report, baseline, again, threshold):
     """The failures that fail again in a new measurement of them."""
     rows = [compare_metric(row.metric, baseline["samples"], again["samples"], threshold)
-            for row in report.failures if row.metric in again["samples"]]
+            for row in report.failures if row.metric in again["samples"] and row.metric in baseline["samples"]]
     return [row for row in rows if row.fails]
 
 

@@ -123,6 +123,18 @@ class RunnerTest(unittest.TestCase):
                 self.assertEqual(json.load(file)["failed"], status == 1)
         self.assertEqual(set(self.runs()), {"Fast/a:1"})
 
+    def test_confirm_measures_both_builds_in_turns(self):
+        report = os.path.join(self.build, "report")
+        paths = []
+        for name, value in (("baseline", 4.0), ("current", 5.6)):
+            paths.append(os.path.join(self.build, name))
+            with open(paths[-1], "w", encoding="utf-8") as file:
+                json.dump({"samples": {"Fast/a:1:p50_ns": [value] * 5}}, file)
+        arguments = ["--baseline", paths[0], "--current", paths[1], "--build", self.build, "--baseline-build", self.build]
+        self.assertEqual(check.main([*arguments, "--confirm", "--json", report]), 0)  # the old build is as slow now
+        self.assertEqual(self.runs(), ["Fast/a:1"] * 3 * 2 * check.TURNS)
+        self.assertEqual(check.main(arguments), 2)
+
     def test_unusable_input_is_2(self):
         self.assertEqual(self.bench("--filter", "nothing has this name")[0], 2)
         self.assertEqual(self.bench("--repetitions", "0")[0], 2)

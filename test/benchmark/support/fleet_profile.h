@@ -50,8 +50,6 @@ class FleetState {
   void AddMisses();
   void StoreInBatches(StreamId stream, const BlockChain& chain);
 
-  FleetProfile profile_;
-  SeededRandom random_;
   static Index Make() {
     if constexpr (std::is_same_v<Index, PrefixIndex>) {
       return Index({.secret_seed = 1});  // hashes lie alike in every process
@@ -60,6 +58,8 @@ class FleetState {
     }
   }
 
+  FleetProfile profile_;
+  SeededRandom random_;
   Index index_ = Make();
   std::vector<StreamId> streams_;
   std::vector<std::vector<PrefixHash>> queries_;
