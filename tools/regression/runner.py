@@ -36,7 +36,8 @@ class Part:
     what: str
 
 
-# What is not settled after --repetitions rounds is measured on, up to --attempts times as many; after so many seconds nothing is.
+# What is not settled after --repetitions rounds is measured on, up to --attempts times as many; of a part as long as it is not
+# older than this, else for so long.
 SETTLING_SECONDS = {"part": 60, "all": 600}
 
 PARTS = {
@@ -89,7 +90,7 @@ class Runner:
         self._scratch = scratch
         self._part = PARTS.get(options.part)
         self._samples = {}
-        self._settle_until = time.monotonic() + SETTLING_SECONDS["part" if options.part else "all"]
+        self._settle_until = time.monotonic() + SETTLING_SECONDS["part"]
 
     def run(self):
         """{metric: [value of each repetition]} of everything selected."""
@@ -98,6 +99,8 @@ class Runner:
         corpus = self._corpus() if replays else None
         for round_number in range(self._options.repetitions * self._options.attempts):
             settling = round_number >= self._options.repetitions
+            if round_number == self._options.repetitions and not self._part:
+                self._settle_until = time.monotonic() + SETTLING_SECONDS["all"]
             if settling and time.monotonic() > self._settle_until:
                 break
             for binary, names in chosen.items():
