@@ -13,6 +13,7 @@ namespace kvroute {
 namespace {
 
 constexpr Nanos kSweepInterval = std::chrono::seconds(1);
+constexpr uint64_t kEndedWithABegin = 2;  // more end than begin: what has expired does not pile up
 constexpr uint32_t kNone = UINT32_MAX;
 
 uint64_t RandomTag() {
@@ -38,10 +39,12 @@ void Debit(TargetLoad* load, LeaseCost cost) {
 // began, which is also the order they expire in: the time limit is the same for all.
 class alignas(64) LoadTracker::Shard {
  public:
-  // False when the id is in use.
+  // False when the id is in use. Ends as well what has expired, but no more than a few leases, so
+  // that no request pays for a burst of others; `expired` says how many.
   bool Begin(std::string_view request_id, const std::shared_ptr<TargetLoad>& target, LeaseCost cost,
-             Nanos expiry) {
+             Nanos now, Nanos expiry, uint64_t* expired) {
     MutexLock lock(&mutex_);
+    *expired = EndOldest(now, kEndedWithABegin);
     uint32_t slot = kNone;  // stays so when the id is in use
     by_id_.lazy_emplace(request_id, [&](const auto& add) ABSL_NO_THREAD_SAFETY_ANALYSIS {
       slot = TakeSlot();
@@ -79,9 +82,7 @@ class alignas(64) LoadTracker::Shard {
 
   uint64_t EndExpired(Nanos now) {
     MutexLock lock(&mutex_);
-    uint64_t ended = 0;
-    for (; oldest_ != kNone && leases_[oldest_].expiry <= now; ++ended) EndSlot(oldest_);
-    return ended;
+    return EndOldest(now, UINT64_MAX);
   }
 
   uint64_t EndOn(const TargetLoad* target) {
@@ -107,6 +108,14 @@ class alignas(64) LoadTracker::Shard {
     uint32_t older = kNone;
     uint32_t newer = kNone;
   };
+
+  uint64_t EndOldest(Nanos now, uint64_t limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    uint64_t ended = 0;
+    for (; ended < limit && oldest_ != kNone && leases_[oldest_].expiry <= now; ++ended) {
+      EndSlot(oldest_);
+    }
+    return ended;
+  }
 
   uint32_t TakeSlot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (free_.empty()) {
@@ -163,8 +172,13 @@ absl::Status LoadTracker::Begin(std::string_view request_id,
                  "max_leases: {} routed requests have not ended; end them with Complete",
                  options_.max_leases);
   }
-  const Nanos expiry = clock_->Monotonic() + options_.lease_timeout;
-  if (!ShardOf(request_id).Begin(request_id, target, cost, expiry)) {
+  const Nanos now = clock_->Monotonic();
+  uint64_t expired = 0;
+  const bool begun =
+      ShardOf(request_id)
+          .Begin(request_id, target, cost, now, now + options_.lease_timeout, &expired);
+  if (expired != 0) CountExpired(expired);
+  if (!begun) {
     leases_.fetch_sub(1, std::memory_order_relaxed);
     return Error(absl::StatusCode::kAlreadyExists,
                  "request_id: \"{}\" is the id of a request that has not ended", request_id);
@@ -195,9 +209,13 @@ uint64_t LoadTracker::Sweep() {
   const Nanos now = clock_->Monotonic();
   uint64_t expired = 0;
   for (Shard& shard : *shards_) expired += shard.EndExpired(now);
-  leases_.fetch_sub(expired, std::memory_order_relaxed);
-  expired_.fetch_add(expired, std::memory_order_relaxed);
+  CountExpired(expired);
   return expired;
+}
+
+void LoadTracker::CountExpired(uint64_t leases) {
+  leases_.fetch_sub(leases, std::memory_order_relaxed);
+  expired_.fetch_add(leases, std::memory_order_relaxed);
 }
 
 void LoadTracker::SweepIfDue() {

@@ -66,7 +66,8 @@ class LoadTracker {
   void Drop(const TargetLoad* target);
 
   // Ends the leases whose time limit has passed; returns how many. SweepIfDue does so at most once
-  // a second and costs one relaxed load otherwise: whoever reads loads calls it first.
+  // a second and costs one relaxed load otherwise: whoever reads loads calls it first. Begin ends a
+  // few as well, so that little is left to a sweep while requests come.
   uint64_t Sweep();
   void SweepIfDue();
 
@@ -79,6 +80,7 @@ class LoadTracker {
   class Shard;
   static constexpr size_t kShards = 16;
   Shard& ShardOf(std::string_view request_id) const;
+  void CountExpired(uint64_t leases);
 
   const LoadTrackerOptions options_;
   const Clock* const clock_;

@@ -109,6 +109,22 @@ TEST_F(LoadTrackerTest, SweepsAreDueOnceASecond) {
   EXPECT_EQ(tracker_.Stats().leases, 1u);
 }
 
+// Many expire at once and none is swept: what begins afterwards ends them, each a few at most.
+TEST_F(LoadTrackerTest, WhatBeginsEndsAFewOfTheExpired) {
+  for (int i = 0; i < 90; ++i) ASSERT_TRUE(tracker_.Begin(absl::StrCat(i), a_, {1, 1}).ok());
+  clock_.Advance(milliseconds(5'000));
+  for (uint64_t i = 1; i <= 200; ++i) {
+    const uint64_t before = tracker_.Stats().expired;
+    ASSERT_TRUE(tracker_.Begin(absl::StrCat("new ", i), b_, {1, 1}).ok());
+    EXPECT_LE(tracker_.Stats().expired - before, 2u);
+    ASSERT_EQ(tracker_.Stats().leases, 90 + 1 - tracker_.Stats().expired);
+    EXPECT_EQ(Read(*b_), (Load{1, 1, 1}));
+    ASSERT_TRUE(tracker_.End(absl::StrCat("new ", i)));
+  }
+  EXPECT_EQ(tracker_.Stats().expired, 90u);
+  EXPECT_EQ(Read(*a_), (Load{0, 0, 0}));
+}
+
 TEST_F(LoadTrackerTest, DropEndsTheLeasesOfOneTarget) {
   for (int i = 0; i < 40; ++i)
     ASSERT_TRUE(tracker_.Begin(absl::StrCat(i), i % 4 == 0 ? a_ : b_, {1, 1}).ok());

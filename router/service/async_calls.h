@@ -17,6 +17,7 @@
 #include "router/service/grpc_status.h"
 #include "router/service/query_handler.h"
 #include "router/service/routing_stats.h"
+#include "router/service/stream_exchange.h"
 
 // How methods are served on an event loop. Thread safety: as EventLoop.
 namespace kvroute {
@@ -150,10 +151,10 @@ class StreamPlace final : public CallPlace {
 
   void Await() override {
     parts_.places->Waits();
+    exchange_.reset();
     stream_.reset();
     context_.emplace();
     stream_.emplace(&*context_);
-    writing_ = request_waits_ = no_more_ = false;
     grpc::ServerCompletionQueue* queue = parts_.loop->queue();
     (parts_.service->*Method::kAwait)(&*context_, &*stream_, queue, queue, &on_call_);
   }
@@ -162,24 +163,20 @@ class StreamPlace final : public CallPlace {
   void OnCall(bool ok) {
     if (!ok) return parts_.loop->Ended();
     parts_.places->Taken(parts_.loop);
-    if (slot_.Take()) return Read();
+    if (slot_.Take()) return stream_->SendInitialMetadata(&on_open_);
     Finish(ToGrpc(Error(absl::StatusCode::kResourceExhausted,
                         "max_open_streams: {} are open already", slot_.limit())));
   }
+  void OnOpen(bool) {  // when it failed, so will the read
+    exchange_.emplace(&*context_, parts_.loop->queue());
+    Read();
+  }
   void Read() {
     messages_.Clear();
-    stream_->Read(messages_.request, &on_read_);
+    exchange_->Read(messages_.request, &on_read_);
   }
   void OnRead(bool ok) {
-    if (writing_) {  // the answer before this request
-      (ok ? request_waits_ : no_more_) = true;
-    } else if (ok) {
-      Answer();
-    } else {  // half-closed, cancelled or past its deadline
-      Finish(grpc::Status::OK);
-    }
-  }
-  void Answer() {
+    if (!ok) return Finish(grpc::Status::OK);  // half-closed, cancelled or past its deadline
     const absl::Status status = (parts_.queries->*Method::kAnswer)(
         *messages_.request, messages_.response->mutable_response());
     if (!status.ok()) {
@@ -187,18 +184,8 @@ class StreamPlace final : public CallPlace {
       error->set_code(static_cast<int>(status.code()));
       error->set_message(std::string(status.message()));
     }
-    writing_ = true;
-    stream_->Write(*messages_.response, &on_write_);  // serialized when it returns
+    exchange_->Write(*messages_.response);
     Read();
-  }
-  void OnWrite(bool) {  // when it failed, so will the read that is under way
-    writing_ = false;
-    if (request_waits_) {
-      request_waits_ = false;
-      Answer();
-    } else if (no_more_) {
-      Finish(grpc::Status::OK);
-    }
   }
   void Finish(const grpc::Status& status) { stream_->Finish(status, &on_finish_); }
   void OnFinish(bool) {
@@ -209,15 +196,13 @@ class StreamPlace final : public CallPlace {
   const PlaceParts<Service> parts_;
   StreamSlot slot_;
   EventOf<StreamPlace, &StreamPlace::OnCall> on_call_{this};
+  EventOf<StreamPlace, &StreamPlace::OnOpen> on_open_{this};
   EventOf<StreamPlace, &StreamPlace::OnRead> on_read_{this};
-  EventOf<StreamPlace, &StreamPlace::OnWrite> on_write_{this};
   EventOf<StreamPlace, &StreamPlace::OnFinish> on_finish_{this};
   CallMessages<Request, Response> messages_;
   std::optional<grpc::ServerContext> context_;
   std::optional<grpc::ServerAsyncReaderWriter<Response, Request>> stream_;
-  bool writing_ = false;
-  bool request_waits_ = false;  // read, to be answered when `writing_` ends
-  bool no_more_ = false;        // no further request will come
+  std::optional<StreamExchange<Request>> exchange_;
 };
 
 }  // namespace kvroute

@@ -24,10 +24,14 @@ void EventLoop::Start() {
   thread_ = NamedThread("grpc-queries", [this] { Run(); });
 }
 
+void EventLoop::AwaitLastCall() {
+  for (size_t left = not_ended_; left != 0; left = not_ended_) not_ended_.wait(left);
+}
+
 void EventLoop::End() {
   if (ended_) return;
   ended_ = true;
-  for (size_t left = not_ended_; left != 0; left = not_ended_) not_ended_.wait(left);
+  AwaitLastCall();
   queue_->Shutdown();
   thread_.Join();
 }

@@ -62,8 +62,9 @@ class EventLoop {
   void Ended();
 
   void Start();
-  // After the server's shutdown, by which every place finds that no call will come: returns when
-  // they have, and the thread has ended. Idempotent.
+  // Returns when every call has ended and no place awaits another, once the server shuts down.
+  void AwaitLastCall();
+  // The same, and the thread has ended. After the server's shutdown; idempotent.
   void End();
 
  private:

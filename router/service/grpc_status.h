@@ -24,7 +24,10 @@ class RunningCall {
   explicit RunningCall(RoutingStats* stats) : stats_(stats) {
     stats_->running_calls.fetch_add(1, std::memory_order_relaxed);
   }
-  ~RunningCall() { stats_->running_calls.fetch_sub(1, std::memory_order_relaxed); }
+  ~RunningCall() {
+    if (stats_->running_calls.fetch_sub(1, std::memory_order_relaxed) != 1) return;
+    stats_->running_calls.notify_all();  // a shutdown may wait for it
+  }
   RunningCall(const RunningCall&) = delete;
   RunningCall& operator=(const RunningCall&) = delete;
 

@@ -6,8 +6,9 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <future>
+
 #include "indexer/base/error.h"
-#include "indexer/base/mutex.h"
 #include "indexer/base/named_thread.h"
 #include "router/service/event_loop.h"
 #include "router/service/fleet_service.h"
@@ -21,7 +22,6 @@ constexpr int kMinPollers = 2;
 constexpr int kMaxPollers = 16;
 // No call for so long: the last answers are on their way, too.
 constexpr std::chrono::milliseconds kQuiet(100);
-constexpr std::chrono::milliseconds kLook(10);
 
 }  // namespace
 
@@ -68,39 +68,28 @@ class GrpcServer::Impl {
   void Shutdown(std::chrono::milliseconds grace) {
     if (server_ == nullptr) return;
     health_.Shutdown();
-    Ending ending;
-    NamedThread closer("grpc-shutdown", [this, grace, &ending] {
+    std::promise<void> ended;
+    NamedThread closer("grpc-shutdown", [this, grace, &ended] {
       server_->Shutdown(std::chrono::system_clock::now() + grace);
-      MutexLock lock(&ending.mutex);
-      ending.done = true;
-      ending.changed.NotifyOne();
+      ended.set_value();
     });
-    if (!EndsBeforeQuiet(&ending)) grpc_server_cancel_all_calls(server_->c_server());
+    loop_->AwaitLastCall();
+    if (!EndsBeforeQuiet(ended.get_future())) grpc_server_cancel_all_calls(server_->c_server());
     closer.Join();
     server_->Wait();
     loop_->End();
   }
 
  private:
-  struct Ending {
-    Mutex mutex;
-    CondVar changed;
-    bool done ABSL_GUARDED_BY(mutex) = false;
-  };
-
   // gRPC waits for every connection to go, and an idle client looks at its own every few seconds
   // only. False when no call has run for a while and nothing is waited for but such connections.
-  bool EndsBeforeQuiet(Ending* ending) {
-    std::chrono::milliseconds quiet(0);
-    MutexLock lock(&ending->mutex);
-    while (!ending->done && quiet < kQuiet) {
-      ending->changed.WaitFor(&ending->mutex, kLook);
-      const bool busy = stats_->running_calls.load(std::memory_order_relaxed) +
-                            stats_->open_streams.load(std::memory_order_relaxed) >
-                        0;
-      quiet = busy ? std::chrono::milliseconds(0) : quiet + kLook;
-    }
-    return ending->done;
+  bool EndsBeforeQuiet(const std::future<void>& ended) {
+    const auto& running = stats_->running_calls;
+    do {
+      for (uint64_t calls = running; calls != 0; calls = running) running.wait(calls);
+      if (ended.wait_for(kQuiet) == std::future_status::ready) return true;
+    } while (running != 0);
+    return false;
   }
 
   RoutingStats* const stats_;

@@ -97,6 +97,30 @@ TEST_F(ServerTest, AStreamAnswersInOrderAndSurvivesBadRequests) {
   EXPECT_TRUE(scores->Finish().ok());
 }
 
+TEST_F(ServerTest, AStreamIsOpenBeforeItsFirstRequestAndMayEndWithoutOne) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  auto stream = router_->RouteStream(&context);
+  stream->WaitForInitialMetadata();
+  EXPECT_EQ(stats_.open_streams, 1u);
+  EXPECT_TRUE(stream->WritesDone());
+  v1::RouteStreamResponse response;
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ServerTest, AMessageBeyondTheLimitEndsItsStream) {
+  AddWorker(Spec("a"));
+  grpc::ClientContext context;
+  auto stream = router_->RouteStream(&context);
+  v1::RouteStreamResponse response;
+  ASSERT_TRUE(stream->Write(Ask(5)));
+  ASSERT_TRUE(stream->Read(&response));
+  stream->Write(Ask(20'000));
+  EXPECT_FALSE(stream->Read(&response));
+  ExpectError(stream->Finish(), StatusCode::RESOURCE_EXHAUSTED, "65536");
+}
+
 TEST_F(ServerTest, TheNumberOfOpenStreamsIsBounded) {
   AddWorker(Spec("a"));
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
