@@ -113,6 +113,9 @@ def _undisturbed(metric, values, samples, both):
         count = [probe <= best * slower for probe in probes]
     if shares is not None and (not _MEDIAN.search(metric) or _SIDE_BY_SIDE.search(metric)):
         count = [counts and share >= OWN_CORE for counts, share in zip(count, shares)]
+    arithmetic = _aligned(metric, "arithmetic_speedup", samples)
+    if arithmetic is not None:  # shows whether the second core was there
+        count = [counts and speedup >= max(arithmetic) * OWN_CORE for counts, speedup in zip(count, arithmetic)]
     return [value for value, counts in zip(values, count) if counts]
 
 

@@ -20,7 +20,10 @@ def _environment(document):
 
 
 def _commands(document):
-    runs = [f"{run['what']} ({run['repetitions']} repetitions, {run['seconds']} s, load {run['load_average']:.3g})"
+    def of(run):
+        commit = run.get("commit", "")
+        return "" if commit == document["environment"]["commit"] or not commit else f", commit {commit[:12]}"
+    runs = [f"{run['what']} ({run['repetitions']} repetitions, {run['seconds']} s, load {run['load_average']:.3g}{of(run)})"
             for run in document.get("runs", [])]
     return "Measured with `scripts/bench`: " + ", ".join(runs) + "." if runs else ""
 

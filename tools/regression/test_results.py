@@ -70,6 +70,8 @@ class MustReachTest(unittest.TestCase):
         self.assertEqual(row[1:], (1.7, ">= 1.8 x", "FAIL"))
         self.assertIn("(97% of two indexes that share nothing: 1.75 x)", row[0])
         self.assertEqual(self.verdict("two readers against one", {"SecondCore:two_readers_speedup": [1.9]}), "pass")
+        samples = {"SecondCore:two_readers_speedup": [1.2, 1.3, 1.9], "SecondCore:arithmetic_speedup": [1.2, 1.3, 2.0]}
+        self.assertEqual(self.verdict("two readers against one", samples), "pass")  # twice there was no second core
 
     def test_what_a_neighbour_slowed_down_is_not_shown(self):
         samples = {"LargePrefix/tokens:8192:p50_ns": [6300.0, 3600, 6200, 3620, 6100],
