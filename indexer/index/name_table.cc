@@ -18,6 +18,14 @@ void NameTable::Init(Arena* arena, Reclaimer* reclaimer, uint32_t phase) {
   array_.store(BucketArray::New(arena, 1, PassedGranules(1)).bits(), kRelease);
 }
 
+void NameTable::Release() {
+  const BucketArray array = Array();
+  arena_->Free(array.start(), array.size() + PassedGranules(array.size()));
+  array_.store(0, kRelease);
+  overflowed_.store(0, kRelease);
+  size_ = 0;
+}
+
 void NameTable::Put(BucketArray array, PlaceSlot slot) {
   Word* const buckets[2] = {array.Bucket(*arena_, First(array, slot.fragment())),
                             array.Bucket(*arena_, Second(array, slot.fragment()))};

@@ -32,12 +32,19 @@ namespace kvroute {
 class NameTable {
  public:
   void Init(Arena* arena, Reclaimer* reclaimer, uint32_t phase);
+  // Gives all memory back at once, whatever the table holds: nobody reads it any more. Init makes
+  // it usable again.
+  void Release();
 
   void Prefetch(uint32_t fragment) const;
   // Offers every place stored under the fragment until accept(Place) returns true; that place, or
   // nowhere. Beside a writer a place may be offered more than once.
   template <typename Accept>
   Place Find(uint32_t fragment, Accept accept) const;
+
+  // The same by the writer, which need not look out for moves.
+  template <typename Accept>
+  Place FindAsWriter(uint32_t fragment, Accept accept) const;
 
   // see(Place) is called for every place already stored under the fragment.
   template <typename See>
@@ -150,6 +157,32 @@ Place NameTable::Find(uint32_t fragment, Accept accept) const {
       return Place{};
     }
   }
+}
+
+template <typename Accept>
+Place NameTable::FindAsWriter(uint32_t fragment, Accept accept) const {
+  const BucketArray array = Array();
+  const uint32_t second = Second(array, fragment);
+  const Word* const buckets[2] = {array.Bucket(*arena_, First(array, fragment)),
+                                  array.Bucket(*arena_, second)};
+  uint32_t same = BucketScan(buckets[0]).WithFragment(fragment) |
+                  BucketScan(buckets[1]).WithFragment(fragment) << kSlots;
+  for (; same != 0; same &= same - 1) {
+    const uint32_t i = BucketScan::Lowest(same);
+    const Place place =
+        PlaceSlot(buckets[i / kSlots][i % kSlots].load(std::memory_order_relaxed)).place();
+    if (accept(place)) return place;
+  }
+  Place found;
+  if (overflowed_.load(std::memory_order_relaxed) != 0) {
+    WalkOverflow(array, second, [&](const Word* words) {
+      return Scan(words, fragment, [&](Place place) {
+        if (accept(place)) found = place;
+        return found.run != 0;
+      });
+    });
+  }
+  return found;
 }
 
 template <typename See>

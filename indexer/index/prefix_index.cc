@@ -77,6 +77,7 @@ class PrefixIndex::Impl {
     {
       // Stats walks the writers under the lock.
       MutexLock lock(&mutex_);
+      unused_columns_.push_back(writer.TakeColumns());
       writers_[index].store(nullptr, std::memory_order_release);
       free_.push_back(index);
       scrub_wanted_ = true;
@@ -90,7 +91,7 @@ class PrefixIndex::Impl {
     const uint64_t holdings = writer.holdings();
     if (holdings == 0) return 0;
     slots_.Retire(writer.slot());
-    WantScrub();
+    WantScrub(writer.TakeColumns());
     writer.Restart(TakeSlot(id));
     return holdings;
   }
@@ -138,15 +139,17 @@ class PrefixIndex::Impl {
     }
   }
 
-  void WantScrub() {
+  void WantScrub(std::unique_ptr<NameColumns> columns) {
     {
       MutexLock lock(&mutex_);
+      unused_columns_.push_back(std::move(columns));
       scrub_wanted_ = true;
     }
     changed_.NotifyAll();
   }
 
   void ScrubUntilStopped() {
+    std::vector<std::unique_ptr<NameColumns>> unused_columns;
     for (;;) {
       {
         MutexLock lock(&mutex_);
@@ -156,7 +159,9 @@ class PrefixIndex::Impl {
         if (stop_) return;
         scrub_wanted_ = false;
         scrubbing_ = true;
+        unused_columns.swap(unused_columns_);
       }
+      unused_columns.clear();
       const std::vector<uint64_t> slots = slots_.BeginScrub();
       store_.Scrub(slots);
       WaitForPins();
@@ -175,6 +180,8 @@ class PrefixIndex::Impl {
   mutable CondVar changed_;
   std::vector<uint32_t> free_ ABSL_GUARDED_BY(mutex_);
   std::vector<uint32_t> generation_ ABSL_GUARDED_BY(mutex_);
+  // Of streams that were cleared or closed: to be given back by the scrubber.
+  std::vector<std::unique_ptr<NameColumns>> unused_columns_ ABSL_GUARDED_BY(mutex_);
   bool scrub_wanted_ ABSL_GUARDED_BY(mutex_) = false;
   bool scrubbing_ ABSL_GUARDED_BY(mutex_) = false;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;

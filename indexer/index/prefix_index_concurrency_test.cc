@@ -46,12 +46,25 @@ uint32_t BlocksOf(const MatchResult& result, StreamId stream) {
   return blocks;
 }
 
+// Whether every writer has a hash scheme of its own, so that all but one know shared blocks by
+// other names than the runs'; or else only the last one.
+class PrefixIndexSchemesTest : public testing::TestWithParam<bool> {
+ protected:
+  static uint64_t SchemeOf(int writer, int writers) {
+    const bool own = GetParam() || writer == writers - 1;
+    return own ? 0x5555u * static_cast<uint64_t>(writer + 1) : 0;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(OwnSchemes, PrefixIndexSchemesTest, testing::Bool());
+
 // While every stream only grows along the chain, a later answer never names fewer blocks; while
 // every stream only loses its tail, never more.
-TEST(PrefixIndexConcurrencyTest, AnswersFollowGrowthAndEvictionInOrder) {
+TEST_P(PrefixIndexSchemesTest, AnswersFollowGrowthAndEvictionInOrder) {
   constexpr size_t kBlocks = 2'000;
   constexpr int kWriters = 3;
-  const Chain chain(1, kBlocks);
+  std::vector<Chain> chains;
+  for (int w = 0; w < kWriters; ++w) chains.emplace_back(1, kBlocks, SchemeOf(w, kWriters));
   PrefixIndex index;
   std::vector<StreamId> streams;
   for (int i = 0; i < kWriters; ++i) streams.push_back(*index.Open(CopyMode::kSet));
@@ -62,6 +75,7 @@ TEST(PrefixIndexConcurrencyTest, AnswersFollowGrowthAndEvictionInOrder) {
       std::vector<NamedThread> threads;
       for (int w = 0; w < kWriters; ++w) {
         threads.emplace_back("writer", [&, w] {
+          const Chain& chain = chains[w];
           std::mt19937 random(static_cast<uint32_t>(w));
           for (size_t at = 0; at < kBlocks;) {
             const size_t next = std::min(kBlocks, at + 1 + random() % 7);
@@ -82,7 +96,7 @@ TEST(PrefixIndexConcurrencyTest, AnswersFollowGrowthAndEvictionInOrder) {
           MatchResult result;
           std::vector<uint32_t> last(kWriters, grow ? 0 : kBlocks);
           while (writing > 0) {
-            index.Match(chain.prefixes, &result);
+            index.Match(chains[0].prefixes, &result);
             for (int w = 0; w < kWriters; ++w) {
               const uint32_t now = BlocksOf(result, streams[w]);
               if (grow ? now < last[w] : now > last[w]) {
@@ -96,7 +110,7 @@ TEST(PrefixIndexConcurrencyTest, AnswersFollowGrowthAndEvictionInOrder) {
     }
     for (const std::string& fault : faults) EXPECT_EQ(fault, "") << (grow ? "growing" : "evicting");
     MatchResult result;
-    index.Match(chain.prefixes, &result);
+    index.Match(chains[0].prefixes, &result);
     for (const StreamId stream : streams) EXPECT_EQ(BlocksOf(result, stream), grow ? kBlocks : 0);
   }
 }
@@ -104,16 +118,17 @@ TEST(PrefixIndexConcurrencyTest, AnswersFollowGrowthAndEvictionInOrder) {
 // Streams come and go on shared and private chains while readers ask; every answer stays within
 // what a chain allows, and when all is quiet the index equals the model, to which each stream's
 // operations were applied in its own order.
-TEST(PrefixIndexConcurrencyTest, RandomWritersEndWhereTheModelEnds) {
+TEST_P(PrefixIndexSchemesTest, RandomWritersEndWhereTheModelEnds) {
   constexpr int kWriters = 4;
   constexpr int kOperations = 4'000;
   constexpr size_t kBlocks = 60;
   const uint32_t seed = std::random_device()();
   SCOPED_TRACE("seed " + std::to_string(seed));
-  std::vector<std::vector<Chain>> schemes(2);  // the last writer's engine hashes are its own
-  for (uint64_t number = 0; number < 12; ++number) {
-    schemes[0].emplace_back(number, kBlocks);
-    schemes[1].emplace_back(number, kBlocks, 0x5555);
+  std::vector<std::vector<Chain>> chains_of(kWriters);
+  for (int w = 0; w < kWriters; ++w) {
+    for (uint64_t number = 0; number < 12; ++number) {
+      chains_of[w].emplace_back(number, kBlocks, SchemeOf(w, kWriters));
+    }
   }
   PrefixIndexOptions options;
   options.max_streams = 16;
@@ -127,7 +142,7 @@ TEST(PrefixIndexConcurrencyTest, RandomWritersEndWhereTheModelEnds) {
   }
   const auto operate = [&](auto& target, int w) {
     std::mt19937 random(seed + static_cast<uint32_t>(w));
-    const std::vector<Chain>& chains = schemes[w == kWriters - 1 ? 1 : 0];
+    const std::vector<Chain>& chains = chains_of[w];
     for (int i = 0; i < kOperations; ++i) {
       const Chain& chain = chains[random() % chains.size()];
       const size_t begin = random() % 3 == 0 ? random() % kBlocks : 0;
@@ -161,7 +176,7 @@ TEST(PrefixIndexConcurrencyTest, RandomWritersEndWhereTheModelEnds) {
       threads.emplace_back("reader", [&] {
         MatchResult result;
         for (size_t i = 0; writing > 0; ++i) {
-          index.Match(schemes[0][i % schemes[0].size()].prefixes, &result);
+          index.Match(chains_of[0][i % chains_of[0].size()].prefixes, &result);
           if (result.matches.size() > kWriters) fault = "more streams than there are";
           for (const StreamMatch& match : result.matches) {
             uint32_t sum = 0;
@@ -178,7 +193,7 @@ TEST(PrefixIndexConcurrencyTest, RandomWritersEndWhereTheModelEnds) {
   for (int w = 0; w < kWriters; ++w) operate(model, w);
   index.WaitForScrub();
   MatchResult got, want;
-  for (const Chain& chain : schemes[0]) {
+  for (const Chain& chain : chains_of[0]) {
     index.Match(chain.prefixes, &got);
     model.Match(chain.prefixes, &want);
     EXPECT_EQ(DescribeMatches(got), DescribeMatches(want));

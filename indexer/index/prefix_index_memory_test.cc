@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <new>
+#include <optional>
 #include <vector>
 
 #include "indexer/index/prefix_index.h"
@@ -38,26 +39,38 @@ class PrefixIndexMemoryTest : public ::testing::Test {
     }
     ChainLocals(locals_, &prefixes_);
   }
-  void Store() {
+  void Store(StreamId stream) {
     StoreRequest request;
     request.engine_hashes = engines_;
     request.local_hashes = locals_;
-    index_.Store(stream_, request);
+    index_.Store(stream, request);
+  }
+  // The names of the same blocks in another hash scheme.
+  void NameAnew() {
+    for (EngineHash& engine : engines_) engine = EngineHash(engine.value() ^ 0xffff);
   }
   // Stores prompt after prompt and evicts the oldest, as an engine with a full pool does.
   void Churn(uint64_t from, uint64_t to, uint64_t kept) {
     for (uint64_t number = from; number < to; ++number) {
       Make(number);
-      Store();
+      Store(stream_);
+      if (further_.has_value()) {
+        NameAnew();
+        Store(*further_);
+      }
       index_.Match(prefixes_, &result_);
       if (number < kept) continue;
       Make(number - kept);
       index_.Remove(stream_, engines_, Tier::kGpu);
+      if (!further_.has_value()) continue;
+      NameAnew();
+      index_.Remove(*further_, engines_, Tier::kGpu);
     }
   }
 
   PrefixIndex index_;
   const StreamId stream_ = *index_.Open(CopyMode::kSet);
+  std::optional<StreamId> further_;  // holds the same blocks under names of its own
   std::vector<LocalHash> locals_;
   std::vector<EngineHash> engines_;
   std::vector<PrefixHash> prefixes_;
@@ -81,6 +94,28 @@ TEST_F(PrefixIndexMemoryTest, SteadyStateAllocatesNothing) {
   const uint64_t before = allocations.load();
   Churn(20 * kKept, 40 * kKept, kKept);
   EXPECT_EQ(allocations.load(), before);
+}
+
+TEST_F(PrefixIndexMemoryTest, AFurtherHolderWithNamesOfItsOwn) {
+  constexpr uint64_t kKept = 1'000;
+  Churn(0, 5 * kKept, kKept);
+  index_.Clear(stream_);
+  index_.WaitForScrub();
+  const uint64_t alone = index_.Stats().bytes;
+  further_ = *index_.Open(CopyMode::kSet);
+  Churn(10 * kKept, 15 * kKept, kKept);
+  const uint64_t both = index_.Stats().bytes;
+  EXPECT_EQ(index_.Stats().holdings, 2 * kKept * kBlocks);
+  EXPECT_LE(static_cast<double>(both - alone) / static_cast<double>(kKept * kBlocks), 27.0);
+  const uint64_t allocated = allocations.load();
+  Churn(15 * kKept, 20 * kKept, kKept);
+  EXPECT_EQ(allocations.load(), allocated);
+  EXPECT_LE(index_.Stats().bytes, both + both / 50);
+  // Its clearing gives all of it back to whoever comes next.
+  index_.Clear(*further_);
+  index_.WaitForScrub();
+  Churn(20 * kKept, 25 * kKept, kKept);
+  EXPECT_LE(index_.Stats().bytes, both + both / 8);
 }
 
 }  // namespace

@@ -54,6 +54,16 @@ TEST_P(PrefixIndexModelTest, RunsLongerThanTheLimit) {
             steps_ / 10);
 }
 
+TEST_P(PrefixIndexModelTest, EveryStreamHasAHashSchemeOfItsOwn) {
+  RunScript({.own_schemes = true}, Seed(5), steps_ / 2);
+  RunScript({.max_growth_blocks = 200, .own_schemes = true, .sound_schemes = true}, Seed(6),
+            steps_ / 4);
+}
+
+TEST_P(PrefixIndexModelTest, SoundSchemes) {
+  RunScript({.sound_schemes = true}, Seed(7), steps_ / 2);
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, PrefixIndexModelTest, ::testing::Range(0, 8));
 
 }  // namespace

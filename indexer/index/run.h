@@ -25,6 +25,13 @@ struct Place {
   uint16_t offset = 0;
 };
 
+// Blocks [begin, end) of a run.
+struct BlockRange {
+  uint32_t begin = 0;
+  uint32_t end = 0;
+  bool empty() const { return begin == end; }
+};
+
 // Which blocks of a run are not fastest in the gpu tier, for some of its holders. Immutable;
 // replaced as a whole.
 class RunTiers {

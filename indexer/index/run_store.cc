@@ -264,12 +264,12 @@ void RunStore::PrefetchRunOf(uint64_t engine) const {
 }
 
 uint32_t RunStore::Remove(Slot slot, Place hint, absl::Span<const EngineHash> engines,
-                          absl::FunctionRef<bool(Place)> accept, Place* cursor) {
+                          absl::FunctionRef<BlockRange(Place)> accept, Place* cursor) {
   uint32_t removed = 0;
   const auto remove_at = [&](Place place) {
-    if (RunAt(place)->Engine(place.offset) == engines[0].value() && accept(place)) {
-      removed = RemoveStretch(slot, place, engines, cursor);
-    }
+    if (RunAt(place)->Engine(place.offset) != engines[0].value()) return false;
+    const BlockRange own = accept(place);
+    if (!own.empty()) removed = RemoveStretch(slot, place, own, engines, cursor);
     return removed > 0;
   };
   if (hint.run != 0 && remove_at(hint)) return removed;
@@ -278,8 +278,8 @@ uint32_t RunStore::Remove(Slot slot, Place hint, absl::Span<const EngineHash> en
   return removed;
 }
 
-uint32_t RunStore::RemoveStretch(Slot slot, Place place, absl::Span<const EngineHash> engines,
-                                 Place* cursor) {
+uint32_t RunStore::RemoveStretch(Slot slot, Place place, BlockRange own,
+                                 absl::Span<const EngineHash> engines, Place* cursor) {
   Run* run = RunAt(place);
   Shard& shard = ShardOf(*run);
   MutexLock lock(&shard.mutex);
@@ -288,15 +288,16 @@ uint32_t RunStore::RemoveStretch(Slot slot, Place place, absl::Span<const Engine
   if (run->Dead() || begin >= run->Length() || run->Engine(begin) != engines[0].value()) return 0;
   const Covered covered = CoveredAt(shard, *run, slot, begin);
   if (!covered.covered) return 0;
+  const uint32_t least = std::max(covered.begin, own.begin);
+  const uint32_t most = std::min(covered.until, own.end);
   uint32_t count = 1;
-  while (count < engines.size() && begin > covered.begin &&
+  while (count < engines.size() && begin > least &&
          run->Engine(begin - 1) == engines[count].value()) {
     --begin;
     ++count;
   }
   if (count == 1) {
-    while (count < engines.size() && end < covered.until &&
-           run->Engine(end) == engines[count].value()) {
+    while (count < engines.size() && end < most && run->Engine(end) == engines[count].value()) {
       ++end;
       ++count;
     }
@@ -313,51 +314,6 @@ uint32_t RunStore::RemoveStretch(Slot slot, Place place, absl::Span<const Engine
     *cursor = PlaceOf(*run, end);
   }
   return count;
-}
-
-RunStore::Coverage RunStore::Cover(Slot slot, Place place, uint64_t prefix, Tier tier, bool pin) {
-  Run* run = RunAt(place);
-  Shard& shard = ShardOf(*run);
-  MutexLock lock(&shard.mutex);
-  if (run->Dead() || place.offset >= run->Length() || run->Prefix(place.offset) != prefix) {
-    return Coverage::kGone;
-  }
-  if (pin) run->flags.store(run->flags.load(kRelaxed) | Run::kPinned, kRelease);
-  if (CoveredAt(shard, *run, slot, place.offset).covered) return Coverage::kAlready;
-  RunEdit edit(run);
-  AddCoverage(shard, run, slot, place.offset, place.offset + 1u);
-  if (tier != Tier::kGpu) SetTiers(run, slot, place.offset, place.offset + 1u, tier);
-  return Coverage::kNew;
-}
-
-void RunStore::Uncover(Slot slot, Place place) {
-  const bool covered = UncoverIfCovered(slot, place);
-  KVROUTE_CHECK(covered);
-}
-
-bool RunStore::UncoverIfCovered(Slot slot, Place place) {
-  Run* run = RunAt(place);
-  Shard& shard = ShardOf(*run);
-  MutexLock lock(&shard.mutex);
-  if (run->Dead() || place.offset >= run->Length() ||
-      !CoveredAt(shard, *run, slot, place.offset).covered) {
-    return false;
-  }
-  {
-    RunEdit edit(run);
-    DropCoverage(shard, run, slot, place.offset, place.offset + 1u);
-  }
-  Settle(shard, run);
-  return true;
-}
-
-void RunStore::SetTier(Slot slot, Place place, Tier tier) {
-  Run* run = RunAt(place);
-  Shard& shard = ShardOf(*run);
-  MutexLock lock(&shard.mutex);
-  if (tier == Tier::kGpu && run->tiers.load(kRelaxed) == nullptr) return;
-  RunEdit edit(run);
-  SetTiers(run, slot, place.offset, place.offset + 1u, tier);
 }
 
 RunStore::Totals RunStore::Count() const {

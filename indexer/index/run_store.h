@@ -18,6 +18,7 @@
 #include "indexer/index/epoch.h"
 #include "indexer/index/head_table.h"
 #include "indexer/index/holders.h"
+#include "indexer/index/name_columns.h"
 #include "indexer/index/name_table.h"
 #include "indexer/index/prefix_hash.h"
 #include "indexer/index/run.h"
@@ -80,20 +81,33 @@ class RunStore {
 
   // Removes as many of the leading `engines` as are neighbours in one run and covered by the slot,
   // starting where the slot covers a block that the run has under the first of these names, and
-  // accept(Place) agrees. `hint` is looked at before the names are; it may be nowhere. Returns how
-  // many, 0 if there is no such place; `cursor` becomes a neighbour that the slot still covers, or
-  // nowhere.
+  // within accept(Place): the blocks around that place which, if covered, are the slot's under the
+  // run's names. `hint` is looked at before the names are; it may be nowhere. Returns how many, 0
+  // if there is no such place; `cursor` becomes a neighbour that the slot still covers, or nowhere.
   uint32_t Remove(Slot slot, Place hint, absl::Span<const EngineHash> engines,
-                  absl::FunctionRef<bool(Place)> accept, Place* cursor);
+                  absl::FunctionRef<BlockRange(Place)> accept, Place* cursor);
 
-  // One block, for names that are not the run's. kGone: the place no longer holds that prefix hash.
-  // `pin`: the run may not move from now on. `tier` is taken when the block was not covered before.
+  // Blocks of one run, for names that are not the run's (run_foreign.cc). Covers those from `place`
+  // on that hold these prefix hashes, in the gpu tier, up to the first that the slot covers
+  // already; the run may not move from now on. Returns how many: 0 also when the place has
+  // vanished.
+  uint32_t CoverStretch(Slot slot, Place place, absl::Span<const PrefixHash> prefixes);
+  // `count` blocks, all of them covered; `cursor` as in Remove.
+  void UncoverStretch(Slot slot, Place place, uint32_t count, Place* cursor);
+
+  // One block. kGone: the place no longer holds that prefix hash. `pin`: the run may not move from
+  // now on. `tier` is taken when the block was not covered before.
   enum class Coverage : uint8_t { kGone, kNew, kAlready };
   Coverage Cover(Slot slot, Place place, uint64_t prefix, Tier tier, bool pin);
   void Uncover(Slot slot, Place place);
   // Uncovers the place if the slot covers it.
   bool UncoverIfCovered(Slot slot, Place place);
   void SetTier(Slot slot, Place place, Tier tier);
+
+  // For the names of a stream that are not the runs'. `phase`: see NameTable.
+  std::unique_ptr<NameColumns> NewColumns(uint32_t phase) {
+    return std::make_unique<NameColumns>(&arena_, &reclaimer_, secret_, phase);
+  }
 
   // Takes all slots marked in `slots` (a bit each) out of every run.
   void Scrub(absl::Span<const uint64_t> slots);
@@ -180,8 +194,8 @@ class RunStore {
   template <typename Use>
   void ForEachName(const Run& run, uint32_t begin, uint32_t end, Use use);
   // Remove at a place. 0: it is not that.
-  uint32_t RemoveStretch(Slot slot, Place place, absl::Span<const EngineHash> engines,
-                         Place* cursor);
+  uint32_t RemoveStretch(Slot slot, Place place, BlockRange own,
+                         absl::Span<const EngineHash> engines, Place* cursor);
 
   // Whether the slot covers `offset`, and from where (if it does) and up to where that is so.
   struct Covered {

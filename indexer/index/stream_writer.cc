@@ -10,15 +10,31 @@ namespace {
 constexpr uint32_t kPrefetchAhead = 16;
 constexpr uint32_t kRecordsAhead = 8;
 constexpr size_t kPlainLookahead = kMaxRunBlocks;
+constexpr uint32_t kPhaseStep = 97;  // streams opened one after the other grow apart
 
 uint32_t Index(Tier tier) { return static_cast<uint32_t>(tier); }
 
 }  // namespace
 
+NameColumns& StreamWriter::Columns() {
+  if (columns_ == nullptr) columns_ = store_->NewColumns(id_.value() * kPhaseStep % 256);
+  return *columns_;
+}
+
 bool StreamWriter::OwnName(Place place) const {
+  if (HasColumns() && columns_->At(place) != 0) return false;
   if (aliased_.empty()) return true;
   const auto names = aliased_.find(KeyOf(place));
   return names == aliased_.end() || names->second.own;
+}
+
+BlockRange StreamWriter::OwnNames(Place place, size_t most) const {
+  if (!aliased_.empty()) {
+    return OwnName(place) ? BlockRange{place.offset, place.offset + 1u} : BlockRange{};
+  }
+  if (!HasColumns()) return BlockRange{0, kMaxRunBlocks};
+  return columns_->NamelessAround(place,
+                                  static_cast<uint32_t>(std::min<size_t>(most, kMaxRunBlocks)));
 }
 
 Place StreamWriter::Find(uint64_t engine) const {
@@ -30,15 +46,21 @@ Place StreamWriter::Find(uint64_t engine) const {
       OwnName(cursor_)) {
     return cursor_;
   }
+  if (HasColumns()) {
+    const Place named = columns_->Find(engine);
+    if (named.run != 0) return named;
+  }
   return store_->Locate(slot_, engine, [this](Place place) { return OwnName(place); });
 }
 
 uint32_t StreamWriter::PlainCount(absl::Span<const EngineHash> engines) const {
   if (store_->twins_seen()) return Find(engines[0].value()).run == 0 ? 1 : 0;
-  if (records_.empty()) return static_cast<uint32_t>(engines.size());
+  if (records_.empty() && !HasColumns()) return static_cast<uint32_t>(engines.size());
+  absl::Span<const EngineHash> some = engines.first(std::min(engines.size(), kPlainLookahead));
+  if (HasColumns()) some = some.first(columns_->CountUnknown(some));
+  if (records_.empty()) return static_cast<uint32_t>(some.size());
   uint32_t count = 0;
-  const size_t most = std::min(engines.size(), kPlainLookahead);
-  while (count < most && !records_.contains(engines[count].value())) ++count;
+  while (count < some.size() && !records_.contains(some[count].value())) ++count;
   return count;
 }
 
@@ -75,7 +97,10 @@ StoreResult StreamWriter::Store(const StoreRequest& request) {
       stored = stretch.count;
       Added(stretch, engines, request.tier, &result);
     } else {
-      stored = StoreNamed(stretch, prefixes, engines, request.tier, &result);
+      if (stretch.outcome == RunStore::Outcome::kForeign && request.tier == Tier::kGpu) {
+        stored = StoreForeign(stretch, prefixes, engines, args.plain, &result);
+      }
+      if (stored == 0) stored = StoreNamed(stretch, prefixes, engines, request.tier, &result);
     }
     if (stored == 0) continue;
     at += stored;
@@ -113,12 +138,47 @@ void StreamWriter::Added(const RunStore::Stretch& stretch, absl::Span<const Engi
   }
 }
 
+uint32_t StreamWriter::StoreForeign(const RunStore::Stretch& stretch,
+                                    absl::Span<const PrefixHash> prefixes,
+                                    absl::Span<const EngineHash> engines, uint32_t plain,
+                                    StoreResult* result) {
+  const Run* run = store_->RunAt(stretch.place);
+  const uint32_t most = std::min(stretch.count, plain);
+  for (uint32_t i = 0; i < std::min(most, kPrefetchAhead); ++i) {
+    store_->PrefetchName(engines[i].value());
+  }
+  uint32_t count = 0;
+  for (; count < most; ++count) {
+    if (count + kPrefetchAhead < most) {
+      store_->PrefetchName(engines[count + kPrefetchAhead].value());
+    }
+    const uint64_t engine = engines[count].value();
+    if (engine == 0 || run->Engine(stretch.place.offset + count) == engine) break;
+    const auto own = [this](Place place) { return OwnName(place); };
+    if (store_->Locate(slot_, engine, own).run != 0) break;
+  }
+  if (count > 0) count = store_->CoverStretch(slot_, stretch.place, prefixes.first(count));
+  if (count == 0) return 0;
+  displaced_.clear();
+  Columns().Put(stretch.place, engines.first(count), &displaced_);
+  AddHoldings(count);
+  result->added += count;
+  // The same engine hash twice in these blocks.
+  for (const Place place : displaced_) {
+    store_->Uncover(slot_, place);
+    AddHoldings(-1);
+    ++result->rebound;
+  }
+  return count;
+}
+
 uint32_t StreamWriter::StoreNamed(const RunStore::Stretch& stretch,
                                   absl::Span<const PrefixHash> prefixes,
                                   absl::Span<const EngineHash> engines, Tier tier,
                                   StoreResult* result) {
   const bool nothing_new = stretch.outcome == RunStore::Outcome::kHeld && mode_ == CopyMode::kSet &&
                            tier == Tier::kGpu && records_.empty() && aliased_.empty();
+  const bool columns = HasColumns();
   const Run* run = store_->RunAt(stretch.place);
   for (uint32_t i = 0; i < stretch.count; ++i) {
     const Place place{stretch.place.run, static_cast<uint16_t>(stretch.place.offset + i)};
@@ -126,9 +186,12 @@ uint32_t StreamWriter::StoreNamed(const RunStore::Stretch& stretch,
       FetchRecords(place, kRecordsAhead, engines[i + kRecordsAhead].value());
     }
     const uint64_t engine = engines[i].value();
-    if (nothing_new && run->Engine(place.offset) == engine) {
-      ++result->duplicate;
-      continue;
+    if (nothing_new) {
+      const uint64_t name = columns ? columns_->At(place) : 0;
+      if ((name != 0 ? name : run->Engine(place.offset)) == engine) {
+        ++result->duplicate;
+        continue;
+      }
     }
     const uint32_t rebound = result->rebound;
     if (!StoreName(place, prefixes[i].value(), engine, tier, result)) return i;
@@ -136,73 +199,6 @@ uint32_t StreamWriter::StoreNamed(const RunStore::Stretch& stretch,
       return i + 1;  // the rest of the stretch may be covered no longer
   }
   return stretch.count;
-}
-
-void StreamWriter::FetchRecords(Place place, uint32_t ahead, uint64_t engine) const {
-  records_.prefetch(engine);
-  aliased_.prefetch(KeyOf(Place{place.run, static_cast<uint16_t>(place.offset + ahead)}));
-  store_->PrefetchName(engine);
-}
-
-bool StreamWriter::StoreName(Place place, uint64_t prefix, uint64_t engine, Tier tier,
-                             StoreResult* result) {
-  const Place held = Find(engine);
-  if (held == place) {
-    if (AddCopy(place, engine, tier)) {
-      ++result->added;
-    } else {
-      ++result->duplicate;
-    }
-    return true;
-  }
-  if (held.run != 0) {
-    Forget(engine, held);
-    ++result->rebound;
-  }
-  const bool own = store_->RunAt(place)->Engine(place.offset) == engine;
-  const RunStore::Coverage coverage = store_->Cover(slot_, place, prefix, tier, !own);
-  if (coverage == RunStore::Coverage::kGone) return false;
-  const bool already = coverage == RunStore::Coverage::kAlready;
-  if (!own) {
-    const auto [names, fresh] = aliased_.try_emplace(KeyOf(place));
-    if (fresh) names->second.own = already;
-    names->second.aliases.push_back(engine);
-  } else if (already) {
-    aliased_.at(KeyOf(place)).own = true;
-  }
-  Copies copies{};
-  copies[Index(tier)] = 1;
-  Write(engine, copies, own ? Place{} : place);
-  AddHoldings(1);
-  ++result->added;
-  if (already) RefreshTier(place);
-  return true;
-}
-
-void StreamWriter::Write(uint64_t engine, const Copies& copies, Place alias) {
-  if (alias.run == 0 && copies == kOneGpuCopy) {
-    records_.erase(engine);
-  } else {
-    records_[engine] = Record{copies, alias};
-  }
-}
-
-bool StreamWriter::AddCopy(Place place, uint64_t engine, Tier tier) {
-  const auto record = records_.find(engine);
-  Copies copies = record == records_.end() ? kOneGpuCopy : record->second.copies;
-  const Place alias = record == records_.end() ? Place{} : record->second.alias;
-  uint16_t& count = copies[Index(tier)];
-  if (count > 0) {
-    if (mode_ == CopyMode::kSet || count == kMaxCopies) return false;
-    ++count;
-    Write(engine, copies, alias);
-    return false;
-  }
-  count = 1;
-  Write(engine, copies, alias);
-  AddHoldings(1);
-  RefreshTier(place);
-  return true;
 }
 
 PrefixIndex::AddCopiesResult StreamWriter::AddCopies(absl::Span<const EngineHash> engine_hashes,
@@ -224,7 +220,6 @@ PrefixIndex::AddCopiesResult StreamWriter::AddCopies(absl::Span<const EngineHash
 
 RemoveResult StreamWriter::Remove(absl::Span<const EngineHash> engine_hashes, Tier tier) {
   RemoveResult result;
-  const auto own_name = [this](Place place) { return OwnName(place); };
   const size_t size = engine_hashes.size();
   size_t named = 0;  // how far the names' and the runs' lines are on their way
   size_t run_lines = 0;
@@ -233,6 +228,7 @@ RemoveResult StreamWriter::Remove(absl::Span<const EngineHash> engine_hashes, Ti
     if (last_stretch == 1) {  // else they are neighbours, who need no lookup
       for (named = std::max(named, at); named < std::min(size, at + kPrefetchAhead); ++named) {
         store_->PrefetchName(engine_hashes[named].value());
+        if (HasColumns()) columns_->Prefetch(engine_hashes[named].value());
       }
       for (run_lines = std::max(run_lines, at); run_lines < std::min(size, at + kPrefetchAhead / 2);
            ++run_lines) {
@@ -240,21 +236,28 @@ RemoveResult StreamWriter::Remove(absl::Span<const EngineHash> engine_hashes, Ti
       }
     }
     const uint64_t engine = engine_hashes[at].value();
-    if (!aliased_.empty() || tier != Tier::kGpu ||
-        (!records_.empty() && records_.contains(engine))) {
+    size_t plain = 0;
+    if (tier == Tier::kGpu) {
+      plain = size - at;
+      if (!records_.empty()) {
+        for (plain = 0;
+             at + plain < size && !records_.contains(engine_hashes[at + plain].value());) {
+          ++plain;
+        }
+      }
+    }
+    const absl::Span<const EngineHash> engines = engine_hashes.subspan(at, plain);
+    last_stretch = plain > 0 ? RemoveForeign(engines) : 0;
+    if (last_stretch == 0 && (plain == 0 || !aliased_.empty())) {
       FetchAliases(engine_hashes.subspan(at));
       RemoveCopy(engine, tier, &result);
       ++at;
       continue;
     }
-    size_t plain = size - at;
-    if (!records_.empty()) {
-      for (plain = 1; at + plain < size && !records_.contains(engine_hashes[at + plain].value());) {
-        ++plain;
-      }
+    if (last_stretch == 0) {
+      const auto own = [&](Place place) { return OwnNames(place, engines.size()); };
+      last_stretch = store_->Remove(slot_, cursor_, engines, own, &cursor_);
     }
-    last_stretch =
-        store_->Remove(slot_, cursor_, engine_hashes.subspan(at, plain), own_name, &cursor_);
     if (last_stretch == 0) {
       ++result.unknown;
       ++at;
@@ -268,93 +271,29 @@ RemoveResult StreamWriter::Remove(absl::Span<const EngineHash> engine_hashes, Ti
   return result;
 }
 
-void StreamWriter::FetchAliases(absl::Span<const EngineHash> engines) const {
-  if (engines.size() > kRecordsAhead) records_.prefetch(engines[kRecordsAhead].value());
-  if (engines.size() <= kRecordsAhead / 2) return;
-  const auto record = records_.find(engines[kRecordsAhead / 2].value());
-  if (record == records_.end() || record->second.alias.run == 0) return;
-  aliased_.prefetch(KeyOf(record->second.alias));
-  __builtin_prefetch(store_->RunAt(record->second.alias));
-}
-
-void StreamWriter::RemoveCopy(uint64_t engine, Tier tier, RemoveResult* result) {
-  const auto record = records_.find(engine);
-  const Place place = Find(engine);
-  if (place.run == 0) {
-    ++result->unknown;
-    return;
-  }
-  Copies copies = record == records_.end() ? kOneGpuCopy : record->second.copies;
-  const Place alias = record == records_.end() ? Place{} : record->second.alias;
-  uint16_t& count = copies[Index(tier)];
-  if (count == 0) {
-    ++result->unknown;
-    return;
-  }
-  if (--count > 0) {
-    ++result->copies_left;
-    Write(engine, copies, alias);
-    return;
-  }
-  ++result->removed;
-  AddHoldings(-1);
-  if (copies == Copies{}) {
-    records_.erase(engine);
-    DropName(engine, place);
-    return;
-  }
-  Write(engine, copies, alias);
-  RefreshTier(place);
-}
-
-void StreamWriter::Forget(uint64_t engine, Place place) {
-  const auto record = records_.find(engine);
-  int64_t tiers = 1;
-  if (record != records_.end()) {
-    const Copies& copies = record->second.copies;
-    tiers = std::count_if(copies.begin(), copies.end(), [](uint16_t count) { return count > 0; });
-    records_.erase(record);
-  }
-  AddHoldings(-tiers);
-  DropName(engine, place);
-}
-
-void StreamWriter::DropName(uint64_t engine, Place place) {
-  const auto names = aliased_.find(KeyOf(place));
-  if (names != aliased_.end()) {
-    PlaceNames& left = names->second;
-    const auto alias = std::find(left.aliases.begin(), left.aliases.end(), engine);
-    if (alias == left.aliases.end()) {
-      left.own = false;
-    } else {
-      left.aliases.erase(alias);
-    }
-    const bool held = left.own || !left.aliases.empty();
-    if (left.aliases.empty()) aliased_.erase(names);
-    if (held) {
-      RefreshTier(place);
-      return;
+uint32_t StreamWriter::RemoveForeign(absl::Span<const EngineHash> engines) {
+  if (!HasColumns() || engines[0].value() == 0) return 0;
+  Place place;
+  if (cursor_.run != 0) {
+    const uint64_t name = columns_->At(cursor_);
+    if (name == engines[0].value()) {
+      place = cursor_;
+    } else if (name == 0 && aliased_.empty() &&
+               store_->RunAt(cursor_)->Engine(cursor_.offset) == engines[0].value()) {
+      return 0;  // the run's name, without a look at the table
     }
   }
-  store_->Uncover(slot_, place);
-  if (cursor_ == place) cursor_ = Place{};
-}
-
-void StreamWriter::RefreshTier(Place place) {
-  uint32_t fastest = kTierCount;
-  const auto consider = [&](uint64_t engine) {
-    const auto record = records_.find(engine);
-    const Copies copies = record == records_.end() ? kOneGpuCopy : record->second.copies;
-    for (uint32_t tier = 0; tier < fastest; ++tier) {
-      if (copies[tier] > 0) fastest = tier;
-    }
-  };
-  if (OwnName(place)) consider(store_->RunAt(place)->Engine(place.offset));
-  const auto names = aliased_.find(KeyOf(place));
-  if (names != aliased_.end()) {
-    for (const uint64_t alias : names->second.aliases) consider(alias);
+  if (place.run == 0) place = columns_->Find(engines[0].value());
+  if (place.run == 0) return 0;
+  uint32_t count = columns_->CountBackward(place, engines);
+  if (count == 1) {
+    count = columns_->CountForward(place, engines);
+  } else {
+    place.offset = static_cast<uint16_t>(place.offset - (count - 1));
   }
-  store_->SetTier(slot_, place, static_cast<Tier>(fastest));
+  columns_->Erase(place, count);
+  store_->UncoverStretch(slot_, place, count, &cursor_);
+  return count;
 }
 
 void StreamWriter::Restart(Slot slot) {
@@ -363,11 +302,13 @@ void StreamWriter::Restart(Slot slot) {
   decltype(records_)().swap(records_);
   decltype(aliased_)().swap(aliased_);
   holdings_.store(0, std::memory_order_relaxed);
+  columns_.reset();
   CountRecords();
 }
 
 void StreamWriter::CountRecords() {
-  record_bytes_.store(records_.capacity() * (sizeof(uint64_t) + sizeof(Record) + 1) +
+  record_bytes_.store((columns_ == nullptr ? 0 : sizeof(NameColumns) + columns_->HeapBytes()) +
+                          records_.capacity() * (sizeof(uint64_t) + sizeof(Record) + 1) +
                           aliased_.capacity() * (sizeof(uint64_t) + sizeof(PlaceNames) + 1) +
                           prefixes_.capacity() * sizeof(PrefixHash),
                       std::memory_order_relaxed);

@@ -158,6 +158,7 @@ class Pool {
 
 struct ChurnMemory {
   double rss_bytes = 0;
+  double index_bytes = 0;  // by its own count: not rounded to huge pages
   double holdings = 0;
   double growth_ratio = 0;       // after ten turn-overs, against after the first fill
   double late_growth_ratio = 0;  // after ten, against after five
@@ -175,9 +176,11 @@ ChurnMemory MeasureChurn(uint64_t blocks, size_t holders, bool own_hashes) {
     const double half_way = Difference(ProcessRssBytes(), before);
     for (int cycle = 5; cycle < 10; ++cycle) pool.StoreOneTurnOver(&index);
     const double last = Difference(ProcessRssBytes(), before);
-    *out = {last, static_cast<double>(index.Stats().holdings), last / filled, last / half_way};
+    const PrefixIndexStats stats = index.Stats();
+    *out = {last, static_cast<double>(stats.bytes), static_cast<double>(stats.holdings),
+            last / filled, last / half_way};
   });
-  return {numbers[0], numbers[1], numbers[2], numbers[3]};
+  return {numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]};
 }
 
 void ReportChurn(benchmark::State& state, bool own_hashes) {
@@ -194,6 +197,8 @@ void ReportChurn(benchmark::State& state, bool own_hashes) {
       const ChurnMemory single = MeasureChurn(blocks, 1, own_hashes);
       state.counters["further_holder_rss_bytes"] =
           (memory.rss_bytes - single.rss_bytes) / (memory.holdings - single.holdings);
+      state.counters["further_holder_index_bytes"] =
+          (memory.index_bytes - single.index_bytes) / (memory.holdings - single.holdings);
     }
   }
 }
@@ -212,7 +217,8 @@ BENCHMARK(MemoryAfterChurn)
 BENCHMARK(MemoryAfterChurnOwnHashes)
     ->Name("MemoryAfterChurnOwnHashes/full")
     ->Apply(ChurnSizes)
-    ->Args({100'000, 4});
+    ->Args({100'000, 4})
+    ->Args({500'000, 4});
 
 // The same harness around nothing: how far its own memory moves the process's between the two
 // readings.

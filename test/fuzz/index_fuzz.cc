@@ -22,6 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   options.max_paths = 8;
   options.max_growth_blocks = data[0] % 16 == 1 ? 700 : 12;
   options.labels = 2;
+  options.own_schemes = data[0] / 16 % 2 == 1;
+  options.sound_schemes = data[0] / 32 % 2 == 1;
   kvroute::IndexScript script(options, below);
   while (at < size) {
     std::string differs = script.Step();

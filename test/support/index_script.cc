@@ -34,7 +34,14 @@ IndexScript::Stream IndexScript::OpenStream() {
   const absl::StatusOr<StreamId> id = index_.Open(mode);
   KVROUTE_CHECK(id.ok());
   model_.Open(*id, mode);
-  return Stream{*id, below_(4) == 0 ? 1 + below_(2) : 0, below_(16) == 0};
+  const uint64_t scheme = PickScheme();
+  if (options_.sound_schemes) return Stream{*id, scheme};
+  return Stream{*id, scheme, below_(16) == 0, below_(16) == 0};
+}
+
+uint64_t IndexScript::PickScheme() {
+  if (options_.own_schemes) return ++schemes_;
+  return below_(4) == 0 ? 1 + below_(2) : 0;
 }
 
 // One of the known prompts, or a new one that grows from a part of it.
@@ -70,7 +77,8 @@ std::vector<EngineHash> IndexScript::EngineHashes(const Stream& stream, const Pa
   std::vector<EngineHash> engines;
   for (size_t i = 0; i < path.size(); ++i) {
     const uint64_t of = stream.broken ? path[i].value() : prefixes[i].value();
-    engines.emplace_back(stream.scheme == 0 ? of : Mix(of, stream.scheme));
+    const uint64_t hash = stream.scheme == 0 ? of : Mix(of, stream.scheme);
+    engines.emplace_back(stream.zeros && hash % 32 == 0 ? 0 : hash);
   }
   return engines;
 }
@@ -175,8 +183,8 @@ std::string IndexScript::ClearOrReopen(Stream* stream) {
       *stream = OpenStream();
       return "";
     }
-    case 1:
-      stream->scheme = below_(3);  // the engine was restarted with another seed, and nobody noticed
+    case 1:  // the engine was restarted with another seed, and nobody noticed
+      stream->scheme = options_.own_schemes ? PickScheme() : below_(3);
       return "";
     default: {
       const uint64_t got = index_.Clear(stream->id);
@@ -190,7 +198,7 @@ std::string IndexScript::Step() {
   Stream* stream = &streams_[below_(static_cast<uint32_t>(streams_.size()))];
   const uint32_t kind = below_(64);
   if (kind == 0) return ClearOrReopen(stream);
-  if (kind == 1) return StoreTwiceInOne(stream);
+  if (kind == 1 && !options_.sound_schemes) return StoreTwiceInOne(stream);
   if (kind < 6) return AddCopiesSome(stream);
   return kind < 36 ? StoreSome(stream) : RemoveSome(stream);
 }

@@ -26,6 +26,11 @@ class IndexScript {
     uint32_t max_paths = 24;
     uint32_t max_growth_blocks = 40;  // by which a path grows at once
     uint32_t labels = 3;              // different blocks at one position
+    // Every stream has a hash scheme of its own, as vLLM has by default; else most share one.
+    bool own_schemes = false;
+    // No engine hash stands for two blocks of one stream. (Once one has, the index looks twice at
+    // everything, and the ways that it takes otherwise are seen no more.)
+    bool sound_schemes = false;
   };
   using Below = std::function<uint32_t(uint32_t)>;
 
@@ -45,9 +50,11 @@ class IndexScript {
     StreamId id;
     uint64_t scheme = 0;
     bool broken = false;
+    bool zeros = false;  // one hash in 32 is 0, which is as good a hash as any
   };
 
   Stream OpenStream();
+  uint64_t PickScheme();
   const Path& PickPath();
   Tier PickTier();
   std::vector<EngineHash> EngineHashes(const Stream& stream, const Path& path) const;
@@ -63,6 +70,7 @@ class IndexScript {
   PrefixIndex index_;
   ReferenceIndex model_;
   std::vector<Stream> streams_;
+  uint64_t schemes_ = 2;  // numbers of the shared ones, and of those given out
   std::vector<Path> paths_;
 };
 
