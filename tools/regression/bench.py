@@ -69,9 +69,11 @@ def measure(options):
     if not measured:
         raise results.UnusableInput(f"nothing matches {options.part or options.filter}")
     document["samples"].update(measured)
+    what = options.part or options.filter or "everything"
+    document["runs"] = [run for run in document["runs"] if run["what"] != what]  # replaced
     document["runs"].append({
         **{key: document["environment"][key] for key in ("commit", "modified", "date", "load_average")},
-        "what": options.part or options.filter or "everything", "repetitions": options.repetitions,
+        "what": what, "repetitions": options.repetitions,
         "metrics": len(measured), "seconds": round(time.monotonic() - start)})
     _write(options, document)
     return document

@@ -105,6 +105,8 @@ class RunnerTest(unittest.TestCase):
         self.assertEqual(len(document["samples"]["Fast/a:1:p50_ns"]), 3)
         self.assertEqual(len(document["samples"]["Slow/a:1:p50_ns"]), 1)
         self.assertEqual(len(document["runs"]), 2)
+        _, document = self.bench("--repetitions", "3", "--filter", "^Fast", "--append")
+        self.assertEqual(len(document["runs"]), 2)
 
     def test_confirm_measures_what_failed_again(self):
         def written(name, samples):
