@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "indexer/base/named_thread.h"
 #include "test/benchmark/support/cached.h"
 #include "test/benchmark/support/fleet_profile.h"
 #include "test/benchmark/support/held_chains.h"
@@ -49,44 +48,24 @@ BENCHMARK(FleetGateCellFlat)->ArgName("holdings")->Arg(200'000);
 BENCHMARK(FleetMixFlat)->Name("FleetMixFlat/full")->ArgName("holdings")->Arg(10'000'000);
 BENCHMARK(FleetGateCellFlat)->Name("FleetGateCellFlat/full")->ArgName("holdings")->Arg(10'000'000);
 
-// So many holdings spread over so many streams; every chain of 128 blocks has one holder. Hundreds
-// of millions are stored by two threads, each with half of the streams.
+// So many holdings spread over so many streams; every chain of 128 blocks has one holder.
 struct SpreadHoldings {
   static constexpr size_t kChainBlocks = 128;
   static constexpr size_t kPrompts = 20'000;
-  static constexpr size_t kHoldingsOfOneThread = 50'000'000;
 
   SpreadHoldings(size_t stream_count, size_t holdings)
-      : streams(OpenStreams(&index, stream_count)),
-        chains((holdings + kChainBlocks - 1) / kChainBlocks) {
-    if (holdings <= kHoldingsOfOneThread) {
-      Fill(0, 1, &store, &prompts);
-      return;
-    }
-    Sampler second_store;
-    std::vector<std::vector<PrefixHash>> second_prompts;
-    {
-      const NamedThread second("fill", [&] { Fill(1, 2, &second_store, &second_prompts); });
-      Fill(0, 2, &store, &prompts);
-    }
-    store.Merge(second_store);
-    prompts.insert(prompts.end(), second_prompts.begin(), second_prompts.end());
-  }
-
-  // Streams `first`, `first` + `step`, ... and their chains.
-  void Fill(size_t first, size_t step, Sampler* sampler,
-            std::vector<std::vector<PrefixHash>>* asked) {
+      : streams(OpenStreams(&index, stream_count)) {
+    const size_t chains = (holdings + kChainBlocks - 1) / kChainBlocks;
     const size_t keep_every = std::max<size_t>(1, chains / kPrompts);
-    for (size_t i = first; i < chains; i += step) {
+    for (size_t i = 0; i < chains; ++i) {
       const BlockChain chain = MakeChain(i, kChainBlocks);
-      sampler->Time([&] { StoreChain(&index, streams[i % streams.size()], chain); });
-      if (i / step % keep_every == 0) asked->push_back(chain.prefixes);
+      store.Time([&] { StoreChain(&index, streams[i % streams.size()], chain); });
+      if (i % keep_every == 0) prompts.push_back(chain.prefixes);
     }
   }
 
   PrefixIndex index;
   std::vector<StreamId> streams;
-  size_t chains;
   Sampler store;
   std::vector<std::vector<PrefixHash>> prompts;  // evenly over what is held
 };

@@ -45,8 +45,8 @@ PARTS = {
     "fleet": Part("^scale_", "^Fleet(Mix|GateCell)/|Floor", 20, "the pinned fleet profile and its gate cell"),
     "fleet-flat": Part("^scale_", "^Fleet.*Flat", 70, "the same on the flat yardstick"),
     "scale": Part("^scale_", "^Scale/(full|streams)", 80, "1 to 10,000 streams, 100 k to 10 M holdings"),
-    "huge-100m": Part("^scale_", "/huge.*holdings:100000000$", 40, "100 M holdings, once"),
-    "huge-300m": Part("^scale_", "/huge.*holdings:300000000$", 110, "300 M holdings, 11 GB, once"),
+    "huge-100m": Part("^scale_", "/huge.*holdings:100000000$", 30, "100 M holdings, 2.7 GB, once"),
+    "huge-300m": Part("^scale_", "/huge.*holdings:300000000$", 95, "300 M holdings, 8 GB, once"),
     "event": Part("^event_", "-^BurstLoad/full", 35, "wire bytes to visible, throughput, short bursts"),
     "ingest": Part("^ingest_", "", 55, "the same over real sockets"),
     "burst": Part("^event_", "^BurstLoad/full", 35, "10,000 events in 5 s and 100 times that"),
@@ -158,7 +158,7 @@ class Runner:
         foreign = self._execute([binary, f"--benchmark_filter={exactly}",
                                  f"--benchmark_min_time={self._options.min_time}", f"--benchmark_out={out}",
                                  "--benchmark_out_format=json"],
-                                PARALLEL.search(binary) or any("/huge" in name for name in names))
+                                PARALLEL.search(binary))
         with open(out, encoding="utf-8") as file:
             samples = results.from_google_benchmark(json.load(file))
         for benchmark in {metric.rsplit(":", 1)[0] for metric in samples}:
