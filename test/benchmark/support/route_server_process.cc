@@ -1,6 +1,7 @@
 #include "test/benchmark/support/route_server_process.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -26,9 +27,23 @@ int ReadNumber(int fd) {
   return std::atoi(line.c_str());
 }
 
+void RunOn(const cpu_set_t& cores) {
+  KVROUTE_CHECK(sched_setaffinity(0, sizeof cores, &cores) == 0);
+}
+
 }  // namespace
 
 RouteServerProcess::RouteServerProcess(const std::string& style) {
+  KVROUTE_CHECK(sched_getaffinity(0, sizeof cores_, &cores_) == 0);
+  cpu_set_t client_core = cores_, server_cores = cores_;  // the same where there is only one
+  if (CPU_COUNT(&cores_) > 1) {
+    int last = CPU_SETSIZE - 1;
+    while (!CPU_ISSET(last, &cores_)) --last;
+    CPU_ZERO(&client_core);
+    CPU_SET(last, &client_core);
+    CPU_CLR(last, &server_cores);
+  }
+  RunOn(server_cores);  // for the server to inherit
   const Pipe in, out;
   posix_spawn_file_actions_t actions;
   KVROUTE_CHECK(posix_spawn_file_actions_init(&actions) == 0);
@@ -39,6 +54,7 @@ RouteServerProcess::RouteServerProcess(const std::string& style) {
   std::string argument = style;
   char* const arguments[] = {binary.data(), argument.data(), nullptr};
   KVROUTE_CHECK(posix_spawn(&pid_, binary.c_str(), &actions, nullptr, arguments, environ) == 0);
+  RunOn(client_core);
   posix_spawn_file_actions_destroy(&actions);
   close(in.ends[0]);
   close(out.ends[1]);
@@ -51,6 +67,7 @@ RouteServerProcess::RouteServerProcess(const std::string& style) {
 RouteServerProcess::~RouteServerProcess() {
   close(input_fd_);
   waitpid(pid_, nullptr, 0);
+  RunOn(cores_);
 }
 
 std::chrono::nanoseconds RouteServerProcess::CpuTime() const {
