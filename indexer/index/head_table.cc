@@ -15,11 +15,13 @@ PlaceSlot SlotOf(uint32_t fragment, Granule run) { return PlaceSlot(fragment, Pl
 void HeadTable::Init(Arena* arena, Reclaimer* reclaimer) {
   arena_ = arena;
   reclaimer_ = reclaimer;
-  array_.store(BucketArray::New(arena, 1, 0).bits(), kRelease);
+  array_.store(New(arena, 1).bits(), kRelease);
 }
 
 void HeadTable::Put(BucketArray array, PlaceSlot slot) {
   uint32_t bucket = array.Home(slot.fragment());
+  BucketArray::Word& hints = Hints(array, bucket);
+  hints.store(hints.load(kRelaxed) | HintOf(slot.fragment()), kRelease);
   for (uint32_t probe = 0;;) {
     BucketArray::Word* words = array.Bucket(*arena_, bucket);
     for (uint32_t i = 0; i < kSlots; ++i) {
@@ -35,7 +37,7 @@ void HeadTable::Put(BucketArray array, PlaceSlot slot) {
 void HeadTable::Grow() {
   const BucketArray old = Array();
   const uint32_t buckets = old.size() < 8 ? old.size() * 2 : old.size() + old.size() / 4;
-  const BucketArray array = BucketArray::New(arena_, buckets, 0);
+  const BucketArray array = New(arena_, buckets);
   for (uint32_t bucket = 0; bucket < old.size(); ++bucket) {
     for (uint32_t i = 0; i < kSlots; ++i) {
       const PlaceSlot slot(old.Bucket(*arena_, bucket)[i].load(kRelaxed));
@@ -43,7 +45,7 @@ void HeadTable::Grow() {
     }
   }
   array_.store(array.bits(), kRelease);
-  reclaimer_->Retire(old.start(), old.size());
+  reclaimer_->Retire(old.start(), old.size() + HintGranules(old.size()));
 }
 
 void HeadTable::Insert(uint32_t fragment, Granule run) {
@@ -77,6 +79,20 @@ void HeadTable::Erase(uint32_t fragment, Granule run) {
     count.store(count.load(kRelaxed) - 1, kRelease);
     bucket = Next(array, fragment, ++probe, bucket);
   }
+  DropHint(array, fragment);
+}
+
+// While some of the bucket's entries are elsewhere its hints stay.
+void HeadTable::DropHint(BucketArray array, uint32_t fragment) {
+  const uint32_t home = array.Home(fragment);
+  const BucketArray::Word* words = array.Bucket(*arena_, home);
+  if (words[kPassed].load(kRelaxed) != 0) return;
+  uint64_t left = 0;
+  for (uint32_t i = 0; i < kSlots; ++i) {
+    const PlaceSlot slot(words[i].load(kRelaxed));
+    if (!slot.empty() && array.Home(slot.fragment()) == home) left |= HintOf(slot.fragment());
+  }
+  Hints(array, home).store(left, kRelease);
 }
 
 void HeadTable::Replace(uint32_t fragment, Granule old_run, Granule new_run) {

@@ -15,6 +15,10 @@ namespace kvroute {
 // cache line: buckets of seven slots, at most 9/14 full, and in the eighth word how many entries
 // had to pass the bucket because it was full. Nobody passed: the lookup ends here.
 //
+// A store asks of every block whether it is a head, and nearly none is. For that each bucket has a
+// word of 64 bits in an array an eighth as long, which caches hold: a bit for every entry that
+// belongs there, by six bits of its fragment that did not choose the bucket.
+//
 // Thread safety: Find and Prefetch by any thread under an EpochPin, without a lock; the
 // rest by one writer at a time.
 class HeadTable {
@@ -24,6 +28,12 @@ class HeadTable {
   void Prefetch(uint32_t fragment) const {
     const BucketArray array = Array();
     __builtin_prefetch(array.Bucket(*arena_, array.Home(fragment)));
+  }
+  // False: Find has nothing to offer. True one time in fourteen when it has nothing either.
+  bool MayHave(uint32_t fragment) const {
+    const BucketArray array = Array();
+    return (Hints(array, array.Home(fragment)).load(std::memory_order_acquire) &
+            HintOf(fragment)) != 0;
   }
   // Offers every run stored under the fragment until accept(Granule) returns true; that run, or 0.
   template <typename Accept>
@@ -51,6 +61,18 @@ class HeadTable {
     if (probe < 8) return array.Home((fragment * 0x9e37'79b1u * (2 * probe + 1)) >> 9);
     return bucket + 1 == array.size() ? 0 : bucket + 1;
   }
+  static constexpr uint32_t HintGranules(uint32_t buckets) {
+    return (buckets + BucketArray::kWords - 1) / BucketArray::kWords;
+  }
+  static BucketArray New(Arena* arena, uint32_t buckets) {
+    return BucketArray::New(arena, buckets, HintGranules(buckets));
+  }
+  BucketArray::Word& Hints(BucketArray array, uint32_t bucket) const {
+    return array.Bucket(*arena_, array.size())[bucket];
+  }
+  static uint64_t HintOf(uint32_t fragment) { return uint64_t{1} << (fragment % 64); }
+  // After the entry went.
+  void DropHint(BucketArray array, uint32_t fragment);
   void Put(BucketArray array, PlaceSlot slot);
   // Where the slot is, and how many buckets it had to pass.
   BucketArray::Word* Locate(PlaceSlot slot, uint32_t* passed) const;

@@ -182,26 +182,24 @@ void NameColumns::PutInPage(Place place, absl::Span<const EngineHash> engines,
   const uint32_t first = place.offset % kPageNames;
   Reserve(&page, first / kLineNames, (first + count - 1) / kLineNames);
   uint64_t* const words = Line(page, first / kLineNames) + first % kLineNames;
-  std::array<TableHash, kPageNames> hashes;
+  std::array<NameTable::Spot, kPageNames> spots;
   ForEachFetched(
-      count,
-      [&](uint32_t i) {
-        hashes[i] = Hash(engines[i].value());
-        TableOf(hashes[i]).Prefetch(hashes[i].fragment());
-      },
+      count, [&](uint32_t i) { spots[i] = Fetch(engines[i].value()); },
       [&](uint32_t i) {
         const uint64_t engine = engines[i].value();
         KVROUTE_DCHECK(engine != 0 && words[i] == 0);
         Place had;
         const Place at{place.run, static_cast<uint16_t>(place.offset + i)};
-        TableOf(hashes[i]).Insert(hashes[i].fragment(), at, [&](Place other) {
-          if (At(other) == engine) had = other;
-        });
+        const TableHash hash = Hash(engine);
+        if (TableOf(hash).Insert(spots[i], at)) {
+          had = TableOf(hash).FindAsWriter(
+              hash.fragment(), [&](Place other) { return other != at && At(other) == engine; });
+        }
         words[i] = engine;
         ++page.names;
         ++names_;
         if (had.run == 0) return true;
-        TableOf(hashes[i]).Erase(hashes[i].fragment(), had);
+        TableOf(hash).Erase(spots[i], had);
         Page& other = pages_.at(KeyOf(had));
         *WordOf(other, had.offset) = 0;
         --other.names;
@@ -218,16 +216,12 @@ void NameColumns::Erase(Place place, uint32_t count) {
     const uint32_t first = place.offset % kPageNames;
     const uint32_t here = std::min(count, kPageNames - first);
     uint64_t* const words = WordOf(page, place.offset);
-    std::array<TableHash, kPageNames> hashes;
+    std::array<NameTable::Spot, kPageNames> spots;
     ForEachFetched(
-        here,
+        here, [&](uint32_t i) { spots[i] = Fetch(words[i]); },
         [&](uint32_t i) {
-          hashes[i] = Hash(words[i]);
-          TableOf(hashes[i]).Prefetch(hashes[i].fragment());
-        },
-        [&](uint32_t i) {
-          TableOf(hashes[i]).Erase(hashes[i].fragment(),
-                                   Place{place.run, static_cast<uint16_t>(place.offset + i)});
+          TableOf(Hash(words[i]))
+              .Erase(spots[i], Place{place.run, static_cast<uint16_t>(place.offset + i)});
           return true;
         });
     std::memset(words, 0, here * sizeof(uint64_t));

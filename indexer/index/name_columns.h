@@ -31,8 +31,8 @@ namespace kvroute {
 class NameColumns {
  public:
   // `phase`: see NameTable. Streams should differ in it.
-  NameColumns(Arena* arena, Reclaimer* reclaimer, uint64_t secret, uint32_t phase)
-      : arena_(arena), reclaimer_(reclaimer), secret_(secret), phase_(phase) {}
+  NameColumns(Arena* arena, Reclaimer* reclaimer, TableHasher hasher, uint32_t phase)
+      : arena_(arena), reclaimer_(reclaimer), hasher_(hasher), phase_(phase) {}
   ~NameColumns();  // gives all memory back
   NameColumns(const NameColumns&) = delete;
   NameColumns& operator=(const NameColumns&) = delete;
@@ -43,7 +43,7 @@ class NameColumns {
   // Nowhere: it is not a name.
   Place Find(uint64_t engine) const;
   void Prefetch(uint64_t engine) const {
-    if (names_ != 0) TableOf(Hash(engine)).Prefetch(Hash(engine).fragment());
+    if (names_ != 0) Fetch(engine);
   }
   // Leading engine hashes that are no names.
   uint32_t CountUnknown(absl::Span<const EngineHash> engines) const;
@@ -78,7 +78,11 @@ class NameColumns {
     return uint64_t{place.run} << 3 | place.offset / kPageNames;
   }
 
-  TableHash Hash(uint64_t engine) const { return TableHash(engine, secret_); }
+  TableHash Hash(uint64_t engine) const { return hasher_(engine); }
+  NameTable::Spot Fetch(uint64_t engine) const {
+    const TableHash hash = Hash(engine);
+    return TableOf(hash).Fetch(hash.fragment());
+  }
   NameTable& TableOf(TableHash hash) { return tables_[hash.shard() % kTables]; }
   const NameTable& TableOf(TableHash hash) const { return tables_[hash.shard() % kTables]; }
   uint64_t* Line(const Page& page, uint32_t line) const {
@@ -97,7 +101,7 @@ class NameColumns {
 
   Arena* const arena_;
   Reclaimer* const reclaimer_;
-  const uint64_t secret_;
+  const TableHasher hasher_;
   const uint32_t phase_;
   uint64_t names_ = 0;
   std::array<NameTable, kTables> tables_;  // have memory while there are names

@@ -28,7 +28,7 @@ class NameColumnsTest : public testing::Test {
 
   Arena arena_;
   Reclaimer reclaimer_{&arena_};
-  NameColumns columns_{&arena_, &reclaimer_, 4711, 0};
+  NameColumns columns_{&arena_, &reclaimer_, TableHasher(4711), 0};
 };
 
 TEST_F(NameColumnsTest, NamesLeadToPlacesAndBack) {

@@ -26,18 +26,6 @@ void NameTable::Release() {
   size_ = 0;
 }
 
-void NameTable::Put(BucketArray array, PlaceSlot slot) {
-  Word* const buckets[2] = {array.Bucket(*arena_, First(array, slot.fragment())),
-                            array.Bucket(*arena_, Second(array, slot.fragment()))};
-  const uint32_t empty[2] = {BucketScan(buckets[0]).Empty(), BucketScan(buckets[1]).Empty()};
-  const bool choice = BucketScan::Count(empty[1]) > BucketScan::Count(empty[0]);
-  if (empty[choice] != 0) {
-    buckets[choice][BucketScan::Lowest(empty[choice])].store(slot.bits(), kRelaxed);
-  } else {
-    PutInFull(array, slot);
-  }
-}
-
 void NameTable::PutInFull(BucketArray array, PlaceSlot slot) {
   for (const uint32_t bucket : {First(array, slot.fragment()), Second(array, slot.fragment())}) {
     if (Word* word = MoveOne(array, bucket)) {
@@ -62,9 +50,9 @@ NameTable::Word* NameTable::MoveOne(BucketArray array, uint32_t bucket) {
     const uint64_t bits = words[i].load(kRelaxed);
     const uint32_t fragment = PlaceSlot(bits).fragment();
     if (First(array, fragment) != bucket && Second(array, fragment) != bucket) continue;
-    const uint32_t empty = BucketScan(others[i]).Empty();
-    if (empty == 0) continue;
-    others[i][BucketScan::Lowest(empty)].store(bits, kRelease);
+    const uint32_t room = BucketPair(others[i], others[i]).Room();
+    if (room == BucketPair::kNone) continue;
+    others[i][room].store(bits, kRelease);
     // For readers that saw the other bucket without it: before it goes from this one.
     moves_.store(moves_.load(kRelaxed) + 1, kRelease);
     return &words[i];  // whose old entry the caller overwrites
@@ -98,7 +86,7 @@ void NameTable::Grow() {
   for (uint32_t bucket = 0; bucket < old.size(); ++bucket) {
     for (uint32_t i = 0; i < kSlots; ++i) {
       const PlaceSlot slot(old.Bucket(*arena_, bucket)[i].load(kRelaxed));
-      if (!slot.empty()) Put(array, slot);
+      if (!slot.empty()) Put(SpotOf(array, slot.fragment()), slot);
     }
   }
   array_.store(array.bits(), kRelease);
@@ -106,43 +94,42 @@ void NameTable::Grow() {
   reclaimer_->Retire(old.start(), old.size() + PassedGranules(old.size()));
 }
 
-NameTable::Word* NameTable::Locate(PlaceSlot slot) const {
+bool NameTable::InsertAnew(uint32_t fragment, Place place) {
+  if (size_ * uint64_t{4} > Array().size() * kMostOfFourBuckets) Grow();
+  --size_;
+  return Insert(SpotOf(Array(), fragment), place);
+}
+
+NameTable::Word* NameTable::LocateAnew(PlaceSlot slot) const {
   const BucketArray array = Array();
-  const uint32_t second = Second(array, slot.fragment());
-  Word* const buckets[2] = {array.Bucket(*arena_, First(array, slot.fragment())),
-                            array.Bucket(*arena_, second)};
-  const uint32_t in_first = BucketScan(buckets[0]).Equal(slot);
-  const uint32_t in_second = BucketScan(buckets[1]).Equal(slot);
-  const bool choice = in_first == 0;
-  const uint32_t found = choice ? in_second : in_first;
-  if (found != 0) return &buckets[choice][BucketScan::Lowest(found)];
-  Word* word = nullptr;
-  const bool there = WalkOverflow(array, second, [&](Word* words) {
-    const uint32_t equal = BucketScan(words).Equal(slot);
-    if (equal != 0) word = &words[BucketScan::Lowest(equal)];
-    return equal != 0;
+  Word* word = Locate(SpotOf(array, slot.fragment()), slot);
+  if (word != nullptr) return word;
+  const bool there = WalkOverflow(array, Second(array, slot.fragment()), [&](Word* words) {
+    const uint32_t at = BucketPair(words, words).Find(slot);
+    if (at != BucketPair::kNone) word = &words[at];
+    return word != nullptr;
   });
   KVROUTE_CHECK(there);  // every block of a window has its entry
   return word;
 }
 
-void NameTable::Erase(uint32_t fragment, Place place) {
-  Word* word = Locate(PlaceSlot(fragment, place));
+void NameTable::EraseAnew(PlaceSlot slot) {
+  Word* word = LocateAnew(slot);
   word->store(0, kRelease);
   --size_;
-  if (overflowed_.load(kRelaxed) == 0) return;
   const BucketArray array = Array();
-  const uint32_t second = Second(array, fragment);
+  const uint32_t second = Second(array, slot.fragment());
   const auto at = arena_->Of(word) - array.start();
-  if (at == First(array, fragment) || at == second) return;
+  if (at == First(array, slot.fragment()) || at == second) return;
   for (uint32_t bucket = second; bucket != at; bucket = Behind(array, bucket)) {
     Pass(&Passed(array, bucket), -1);
   }
   overflowed_.store(overflowed_.load(kRelaxed) - 1, kRelease);
 }
 
-void NameTable::Replace(uint32_t fragment, Place old_place, Place place) {
-  Locate(PlaceSlot(fragment, old_place))->store(PlaceSlot(fragment, place).bits(), kRelease);
+void NameTable::Replace(const Spot& spot, Place old_place, Place place) {
+  LocateAnew(PlaceSlot(spot.fragment_, old_place))
+      ->store(PlaceSlot(spot.fragment_, place).bits(), kRelease);
 }
 
 }  // namespace kvroute

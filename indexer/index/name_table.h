@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "indexer/index/arena.h"
-#include "indexer/index/bucket_scan.h"
+#include "indexer/index/bucket_pair.h"
 #include "indexer/index/epoch.h"
 #include "indexer/index/place_slot.h"
 
@@ -31,12 +31,28 @@ namespace kvroute {
 // writer at a time.
 class NameTable {
  public:
+  using Word = BucketArray::Word;
+
   void Init(Arena* arena, Reclaimer* reclaimer, uint32_t phase);
   // Gives all memory back at once, whatever the table holds: nobody reads it any more. Init makes
   // it usable again.
   void Release();
 
-  void Prefetch(uint32_t fragment) const;
+  // Where names of one fragment are: found once, when their lines are fetched. A table that grew
+  // meanwhile finds out for itself.
+  class Spot {
+   public:
+    Spot() = default;
+
+   private:
+    friend class NameTable;
+    uint64_t array_;
+    Word* buckets_[2];
+    uint32_t fragment_;
+  };
+  // Also brings both buckets on their way into the cache.
+  Spot Fetch(uint32_t fragment) const;
+
   // Offers every place stored under the fragment until accept(Place) returns true; that place, or
   // nowhere. Beside a writer a place may be offered more than once.
   template <typename Accept>
@@ -46,14 +62,12 @@ class NameTable {
   template <typename Accept>
   Place FindAsWriter(uint32_t fragment, Accept accept) const;
 
-  // see(Place) is called for every place already stored under the fragment.
-  template <typename See>
-  void Insert(uint32_t fragment, Place place, See see);
-  void Erase(uint32_t fragment, Place place);                     // must be there
-  void Replace(uint32_t fragment, Place old_place, Place place);  // must be there
+  // True: the fragment may have other places as well.
+  bool Insert(const Spot& spot, Place place);
+  void Erase(const Spot& spot, Place place);                     // must be there
+  void Replace(const Spot& spot, Place old_place, Place place);  // must be there
 
  private:
-  using Word = BucketArray::Word;
   static constexpr uint32_t kSlots = BucketArray::kWords;
   static constexpr uint64_t kMostOfFourBuckets = 29;  // slots in use
 
@@ -86,14 +100,22 @@ class NameTable {
   // body(place) for what a bucket has under the fragment, until it returns true.
   template <typename Body>
   static bool Scan(const Word* words, uint32_t fragment, Body body);
-  void Put(BucketArray array, PlaceSlot slot);
+  // The spot in today's array.
+  Spot SpotOf(BucketArray array, uint32_t fragment) const;
+  void Put(const Spot& spot, PlaceSlot slot);
   // When both of its buckets are full.
   void PutInFull(BucketArray array, PlaceSlot slot);
   // Makes room in a full bucket: one of its entries goes to its other bucket. Null: all those are
   // full as well.
   Word* MoveOne(BucketArray array, uint32_t bucket);
   void PutBehind(BucketArray array, PlaceSlot slot);
-  Word* Locate(PlaceSlot slot) const;
+  Word* Locate(const Spot& spot, PlaceSlot slot) const;
+  // Wherever it is.
+  Word* LocateAnew(PlaceSlot slot) const;
+  // When the table is to grow, or has since the spot was found.
+  bool InsertAnew(uint32_t fragment, Place place);
+  // When the table has grown since the spot was found, or the slot is not in its two buckets.
+  void EraseAnew(PlaceSlot slot);
   void Grow();
 
   std::atomic<uint64_t> array_{0};
@@ -105,10 +127,20 @@ class NameTable {
   Reclaimer* reclaimer_ = nullptr;
 };
 
-inline void NameTable::Prefetch(uint32_t fragment) const {
-  const BucketArray array = Array();
-  __builtin_prefetch(array.Bucket(*arena_, First(array, fragment)));
-  __builtin_prefetch(array.Bucket(*arena_, Second(array, fragment)));
+inline NameTable::Spot NameTable::SpotOf(BucketArray array, uint32_t fragment) const {
+  Spot spot;
+  spot.array_ = array.bits();
+  spot.buckets_[0] = array.Bucket(*arena_, First(array, fragment));
+  spot.buckets_[1] = array.Bucket(*arena_, Second(array, fragment));
+  spot.fragment_ = fragment;
+  return spot;
+}
+
+inline NameTable::Spot NameTable::Fetch(uint32_t fragment) const {
+  const Spot spot = SpotOf(Array(), fragment);
+  __builtin_prefetch(spot.buckets_[0]);
+  __builtin_prefetch(spot.buckets_[1]);
+  return spot;
 }
 
 template <typename Body>
@@ -162,20 +194,17 @@ Place NameTable::Find(uint32_t fragment, Accept accept) const {
 template <typename Accept>
 Place NameTable::FindAsWriter(uint32_t fragment, Accept accept) const {
   const BucketArray array = Array();
-  const uint32_t second = Second(array, fragment);
-  const Word* const buckets[2] = {array.Bucket(*arena_, First(array, fragment)),
-                                  array.Bucket(*arena_, second)};
-  uint32_t same = BucketScan(buckets[0]).WithFragment(fragment) |
-                  BucketScan(buckets[1]).WithFragment(fragment) << kSlots;
+  const Spot spot = SpotOf(array, fragment);
+  uint32_t same = BucketPair(spot.buckets_[0], spot.buckets_[1]).WithFragment(fragment);
   for (; same != 0; same &= same - 1) {
-    const uint32_t i = BucketScan::Lowest(same);
+    const uint32_t i = BucketPair::Lowest(same);
     const Place place =
-        PlaceSlot(buckets[i / kSlots][i % kSlots].load(std::memory_order_relaxed)).place();
+        PlaceSlot(spot.buckets_[i / kSlots][i % kSlots].load(std::memory_order_relaxed)).place();
     if (accept(place)) return place;
   }
   Place found;
   if (overflowed_.load(std::memory_order_relaxed) != 0) {
-    WalkOverflow(array, second, [&](const Word* words) {
+    WalkOverflow(array, Second(array, fragment), [&](const Word* words) {
       return Scan(words, fragment, [&](Place place) {
         if (accept(place)) found = place;
         return found.run != 0;
@@ -185,28 +214,41 @@ Place NameTable::FindAsWriter(uint32_t fragment, Accept accept) const {
   return found;
 }
 
-template <typename See>
-void NameTable::Insert(uint32_t fragment, Place place, See see) {
-  if (++size_ * uint64_t{4} > Array().size() * kMostOfFourBuckets) Grow();
-  const BucketArray array = Array();
-  const uint32_t second = Second(array, fragment);
-  Word* const buckets[2] = {array.Bucket(*arena_, First(array, fragment)),
-                            array.Bucket(*arena_, second)};
-  const BucketScan scans[2] = {BucketScan(buckets[0]), BucketScan(buckets[1])};
-  const uint32_t same = scans[0].WithFragment(fragment) | scans[1].WithFragment(fragment);
-  if (same != 0 || overflowed_.load(std::memory_order_relaxed) != 0) {
-    Find(fragment, [&](Place other) {
-      see(other);
-      return false;
-    });
-  }
-  const bool choice = BucketScan::Count(scans[1].Empty()) > BucketScan::Count(scans[0].Empty());
-  const PlaceSlot slot(fragment, place);
-  if (const uint32_t empty = scans[choice].Empty(); empty != 0) {
-    buckets[choice][BucketScan::Lowest(empty)].store(slot.bits(), std::memory_order_release);
+inline void NameTable::Put(const Spot& spot, PlaceSlot slot) {
+  const uint32_t room = BucketPair(spot.buckets_[0], spot.buckets_[1]).Room();
+  if (room == BucketPair::kNone) {
+    PutInFull(BucketArray(spot.array_), slot);
   } else {
-    PutInFull(array, slot);
+    spot.buckets_[room / kSlots][room % kSlots].store(slot.bits(), std::memory_order_release);
   }
+}
+
+inline bool NameTable::Insert(const Spot& spot, Place place) {
+  const uint64_t most = uint64_t{Array().size()} * kMostOfFourBuckets;
+  if (++size_ * uint64_t{4} > most || spot.array_ != Array().bits()) [[unlikely]] {
+    return InsertAnew(spot.fragment_, place);
+  }
+  const bool others = BucketPair(spot.buckets_[0], spot.buckets_[1]).MayHave(spot.fragment_) ||
+                      overflowed_.load(std::memory_order_relaxed) != 0;
+  Put(spot, PlaceSlot(spot.fragment_, place));
+  return others;
+}
+
+inline NameTable::Word* NameTable::Locate(const Spot& spot, PlaceSlot slot) const {
+  const uint32_t at = BucketPair(spot.buckets_[0], spot.buckets_[1]).Find(slot);
+  if (at == BucketPair::kNone) return nullptr;
+  return &spot.buckets_[at / kSlots][at % kSlots];
+}
+
+inline void NameTable::Erase(const Spot& spot, Place place) {
+  const PlaceSlot slot(spot.fragment_, place);
+  Word* word = spot.array_ == Array().bits() ? Locate(spot, slot) : nullptr;
+  if (word == nullptr) [[unlikely]] {
+    EraseAnew(slot);
+    return;
+  }
+  --size_;
+  word->store(0, std::memory_order_release);
 }
 
 }  // namespace kvroute

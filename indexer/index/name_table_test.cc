@@ -28,7 +28,11 @@ class NameTableTest : public testing::Test {
   // How often a place was already stored under the fragment.
   uint32_t Insert(const Name& name) {
     uint32_t seen = 0;
-    table_.Insert(name.fragment, name.place, [&](Place) { ++seen; });
+    if (!table_.Insert(table_.Fetch(name.fragment), name.place)) return 0;
+    table_.Find(name.fragment, [&](Place place) {
+      seen += place == name.place ? 0 : 1;
+      return false;
+    });
     return seen;
   }
   bool Holds(const Name& name) const {
@@ -39,7 +43,7 @@ class NameTableTest : public testing::Test {
   // Erases one of them at random.
   void EraseOne(std::vector<Name>* names) {
     std::swap((*names)[random_() % names->size()], names->back());
-    table_.Erase(names->back().fragment, names->back().place);
+    table_.Erase(table_.Fetch(names->back().fragment), names->back().place);
     names->pop_back();
   }
 
@@ -85,7 +89,7 @@ TEST_F(NameTableTest, ReplaceKeepsTheNameAndChangesThePlace) {
   const Name old_name = NewName(100);
   Insert(old_name);
   const Name new_name{old_name.fragment, NewName(100).place};
-  table_.Replace(old_name.fragment, old_name.place, new_name.place);
+  table_.Replace(table_.Fetch(old_name.fragment), old_name.place, new_name.place);
   EXPECT_FALSE(Holds(old_name));
   EXPECT_TRUE(Holds(new_name));
 }

@@ -16,17 +16,27 @@ inline constexpr uint32_t kShards = 256;
 class TableHash {
  public:
   TableHash() = default;
-  // A multiply-fold with secret odd factors: a key's place cannot be foreseen from outside.
-  TableHash(uint64_t key, uint64_t secret) {
-    const auto product =
-        static_cast<unsigned __int128>(key ^ secret) * ((secret * 0x9e37'79b9'7f4a'7c15) | 1);
-    mixed_ = static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
-  }
+  explicit TableHash(uint64_t mixed) : mixed_(mixed) {}
   uint32_t shard() const { return static_cast<uint32_t>(mixed_ >> 56); }
   uint32_t fragment() const { return static_cast<uint32_t>(mixed_ >> 33) & 0x7f'ffff; }
 
  private:
   uint64_t mixed_ = 0;
+};
+
+// A multiply-fold with secret odd factors: a key's place cannot be foreseen from outside.
+class TableHasher {
+ public:
+  explicit TableHasher(uint64_t secret)
+      : secret_(secret), factor_((secret * 0x9e37'79b9'7f4a'7c15) | 1) {}
+  TableHash operator()(uint64_t key) const {
+    const auto product = static_cast<unsigned __int128>(key ^ secret_) * factor_;
+    return TableHash(static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64));
+  }
+
+ private:
+  const uint64_t secret_;
+  const uint64_t factor_;
 };
 
 // An entry of a table in 8 bytes: 23 bits of fragment, 9 of offset, 32 of run. 0 is none. The key

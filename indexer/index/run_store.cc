@@ -18,7 +18,7 @@ constexpr uint32_t kMaxMovedBlocks = 64;
 }  // namespace
 
 RunStore::RunStore(uint64_t secret)
-    : secret_(secret),
+    : hasher_(secret),
       shards_(std::make_unique<Shard[]>(kShards)),
       heads_(std::make_unique<HeadTable[]>(kShards)),
       names_(std::make_unique<NameShard[]>(kShards)) {
@@ -142,18 +142,13 @@ RunStore::Stretch RunStore::Append(Shard& shard, Run* run, const StoreArgs& args
 uint32_t RunStore::FreshCount(const StoreArgs& args, size_t most) const {
   const auto size =
       static_cast<uint32_t>(std::min<size_t>({args.prefixes.size(), args.plain, most}));
-  std::array<TableHash, kPrefetchAhead> ahead;
-  const auto fetch = [&](uint32_t i) {
-    const TableHash hash = Hash(args.prefixes[i].value());
-    heads_[hash.shard()].Prefetch(hash.fragment());
-    ahead[i % kPrefetchAhead] = hash;
-  };
-  for (uint32_t i = 1; i < std::min(size, kPrefetchAhead); ++i) fetch(i);
   for (uint32_t i = 1; i < size; ++i) {
-    const TableHash hash = ahead[i % kPrefetchAhead];
-    if (i + kPrefetchAhead <= size) fetch(i + kPrefetchAhead - 1);
     const uint64_t prefix = args.prefixes[i].value();
-    const Granule head = heads_[hash.shard()].Find(
+    const TableHash hash = Hash(prefix);
+    const HeadTable& heads = heads_[hash.shard()];
+    if (!heads.MayHave(hash.fragment())) [[likely]]
+      continue;
+    const Granule head = heads.Find(
         hash.fragment(), [&](Granule run) { return arena_.At<Run>(run)->Prefix(0) == prefix; });
     if (head != 0) return i;
   }
@@ -192,8 +187,8 @@ Run* RunStore::Relocate(Shard& shard, Run* old, uint32_t capacity) {
     run->prefix(i).store(old->Prefix(i), kRelaxed);
     run->engine(i).store(old->Engine(i), kRelaxed);
   }
-  ForEachName(*run, 0, length, [&](NameTable* names, uint32_t fragment, uint32_t i) {
-    names->Replace(fragment, PlaceOf(*old, i), PlaceOf(*run, i));
+  ForEachName(*run, 0, length, [&](NameTable* names, const NameTable::Spot& spot, uint32_t i) {
+    names->Replace(spot, PlaceOf(*old, i), PlaceOf(*run, i));
   });
   HeadsOf(shard).Replace(Hash(run->Prefix(0)).fragment(), arena_.Of(old), arena_.Of(run));
   {
@@ -206,37 +201,50 @@ Run* RunStore::Relocate(Shard& shard, Run* old, uint32_t capacity) {
 
 template <typename Use>
 void RunStore::ForEachName(const Run& run, uint32_t begin, uint32_t end, Use use) {
-  std::array<TableHash, kPrefetchAhead> ahead;
+  struct Ahead {
+    NameShard* shard;
+    NameTable::Spot spot;
+  };
+  std::array<Ahead, kPrefetchAhead> ahead;
   const auto fetch = [&](uint32_t i) {
     const TableHash hash = Hash(run.Engine(i));
-    NamesOf(hash).Prefetch(hash.fragment());
-    ahead[i % kPrefetchAhead] = hash;
+    NameShard& shard = names_[hash.shard()];
+    ahead[i % kPrefetchAhead] = Ahead{&shard, shard.names.Fetch(hash.fragment())};
   };
   for (uint32_t i = begin; i < std::min(end, begin + kPrefetchAhead); ++i) fetch(i);
   for (uint32_t i = begin; i < end; ++i) {
-    const TableHash hash = ahead[i % kPrefetchAhead];
+    const Ahead& at = ahead[i % kPrefetchAhead];
+    {
+      SpinLockHolder lock(&at.shard->lock);
+      use(&at.shard->names, at.spot, i);
+    }
     if (i + kPrefetchAhead < end) fetch(i + kPrefetchAhead);
-    NameShard& shard = names_[hash.shard()];
-    SpinLockHolder lock(&shard.lock);
-    use(&shard.names, hash.fragment(), i);
   }
 }
 
 void RunStore::AddNames(const Run& run, uint32_t begin, uint32_t end,
                         std::vector<std::pair<uint64_t, Place>>* twins) {
-  ForEachName(run, begin, end, [&](NameTable* names, uint32_t fragment, uint32_t i) {
-    names->Insert(fragment, PlaceOf(run, i), [&](Place other) {
-      const uint64_t engine = run.Engine(i);
-      if (RunAt(other)->Engine(other.offset) != engine) return;
+  ForEachName(run, begin, end, [&](NameTable* names, const NameTable::Spot& spot, uint32_t i) {
+    const Place place = PlaceOf(run, i);
+    if (names->Insert(spot, place)) [[unlikely]]
+      NoteTwins(*names, run.Engine(i), place, twins);
+  });
+}
+
+void RunStore::NoteTwins(const NameTable& names, uint64_t engine, Place place,
+                         std::vector<std::pair<uint64_t, Place>>* twins) {
+  names.Find(Hash(engine).fragment(), [&](Place other) {
+    if (other != place && RunAt(other)->Engine(other.offset) == engine) {
       twins_seen_.store(true, kRelease);
       twins->emplace_back(engine, other);
-    });
+    }
+    return false;
   });
 }
 
 void RunStore::DropNames(const Run& run, uint32_t begin, uint32_t end) {
-  ForEachName(run, begin, end, [&](NameTable* names, uint32_t fragment, uint32_t i) {
-    names->Erase(fragment, PlaceOf(run, i));
+  ForEachName(run, begin, end, [&](NameTable* names, const NameTable::Spot& spot, uint32_t i) {
+    names->Erase(spot, PlaceOf(run, i));
   });
 }
 

@@ -75,7 +75,7 @@ class RunStore {
   Place Locate(Slot slot, uint64_t engine, absl::FunctionRef<bool(Place)> accept) const;
   void PrefetchName(uint64_t engine) const {
     const TableHash hash = Hash(engine);
-    NamesOf(hash).Prefetch(hash.fragment());
+    NamesOf(hash).Fetch(hash.fragment());
   }
   void PrefetchRunOf(uint64_t engine) const;
 
@@ -106,7 +106,7 @@ class RunStore {
 
   // For the names of a stream that are not the runs'. `phase`: see NameTable.
   std::unique_ptr<NameColumns> NewColumns(uint32_t phase) {
-    return std::make_unique<NameColumns>(&arena_, &reclaimer_, secret_, phase);
+    return std::make_unique<NameColumns>(&arena_, &reclaimer_, hasher_, phase);
   }
 
   // Takes all slots marked in `slots` (a bit each) out of every run.
@@ -158,7 +158,7 @@ class RunStore {
     NameTable names;  // written under the lock
   };
 
-  TableHash Hash(uint64_t key) const { return TableHash(key, secret_); }
+  TableHash Hash(uint64_t key) const { return hasher_(key); }
   Shard& ShardOf(const Run& run) { return shards_[Hash(run.Prefix(0)).shard()]; }
   const Shard& ShardOf(const Run& run) const { return shards_[Hash(run.Prefix(0)).shard()]; }
   HeadTable& HeadsOf(const Shard& shard) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex) {
@@ -188,8 +188,11 @@ class RunStore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void AddNames(const Run& run, uint32_t begin, uint32_t end,
                 std::vector<std::pair<uint64_t, Place>>* twins);
+  // Where else a new name is. Its shard's lock is held.
+  void NoteTwins(const NameTable& names, uint64_t engine, Place place,
+                 std::vector<std::pair<uint64_t, Place>>* twins);
   void DropNames(const Run& run, uint32_t begin, uint32_t end);
-  // use(NameTable*, fragment, i) for the names of the run's blocks [begin, end), each under its
+  // use(NameTable*, spot, i) for the names of the run's blocks [begin, end), each under its
   // shard's lock; their lines are fetched ahead.
   template <typename Use>
   void ForEachName(const Run& run, uint32_t begin, uint32_t end, Use use);
@@ -225,7 +228,7 @@ class RunStore {
   void ScrubRun(Shard& shard, Run* run, absl::Span<const uint64_t> slots)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
 
-  const uint64_t secret_;
+  const TableHasher hasher_;
   Arena arena_;
   mutable Reclaimer reclaimer_{&arena_};
   const Holders holders_{&arena_, &reclaimer_};
