@@ -10,20 +10,50 @@ constexpr auto kAcquire = std::memory_order_acquire;
 // Then the answer may mix moments, each run's part being exact for the moment it was looked at.
 constexpr int kMostWalks = 4;
 
-// How many leading blocks of the run equal the prompt's. The hashes are chained: equal at one place
-// means equal before it.
-uint32_t CommonBlocks(const Run& run, absl::Span<const PrefixHash> rest, uint32_t length) {
-  const auto most = static_cast<uint32_t>(std::min<size_t>(length, rest.size()));
-  if (most == 0) return 0;
-  if (run.Prefix(most - 1) == rest[most - 1].value()) return most;
-  if (run.Prefix(0) != rest[0].value()) return 0;
-  uint32_t equal = 0;
-  uint32_t differs = most - 1;
-  while (differs - equal > 1) {
-    const uint32_t middle = (equal + differs) / 2;
-    (run.Prefix(middle) == rest[middle].value() ? equal : differs) = middle;
+// A prompt whose hashes are there, with the methods of PromptChain.
+class GivenPrompt {
+ public:
+  explicit GivenPrompt(absl::Span<const PrefixHash> prefixes) : prefixes_(prefixes) {}
+  size_t size() const { return prefixes_.size(); }
+  static constexpr bool complete() { return true; }
+  const PrefixHash* First(size_t) const { return prefixes_.data(); }
+
+ private:
+  const absl::Span<const PrefixHash> prefixes_;
+};
+
+// A prompt that is hashed on the way is hashed so many blocks ahead of what is known to be held:
+// few are hashed in vain, and a comparison every so many blocks costs nothing beside the hashing.
+constexpr uint32_t kHashedAhead = 16;
+
+// How many leading blocks of the run equal the prompt's from `depth` on. The hashes are chained:
+// equal at one place means equal before it.
+template <typename Prompt>
+uint32_t CommonBlocks(const Run& run, Prompt* prompt, uint32_t depth, uint32_t length) {
+  const auto most = static_cast<uint32_t>(std::min<size_t>(length, prompt->size() - depth));
+  for (uint32_t equal = 0; equal < most;) {
+    const uint32_t end = prompt->complete() ? most : std::min(most, equal + kHashedAhead);
+    run.PrefetchBlock(end - 1);
+    const PrefixHash* rest = prompt->First(depth + end) + depth;
+    if (run.Prefix(end - 1) == rest[end - 1].value()) {
+      equal = end;
+      continue;
+    }
+    if (equal == 0) {
+      if (run.Prefix(0) != rest[0].value()) return 0;
+      equal = 1;
+    }
+    for (uint32_t differs = end - 1; differs > equal;) {
+      const uint32_t middle = (equal + differs) / 2;
+      if (run.Prefix(middle) == rest[middle].value()) {
+        equal = middle + 1;
+      } else {
+        differs = middle;
+      }
+    }
+    return equal;
   }
-  return equal + 1;
+  return most;
 }
 
 bool TestBit(const std::vector<uint64_t>& bits, Slot slot) {
@@ -41,8 +71,19 @@ void ClearBit(std::vector<uint64_t>* bits, Slot slot) {
 
 void Matcher::Run(const RunStore& store, const SlotTable& slots,
                   absl::Span<const PrefixHash> prompt, MatchResult* result) {
+  GivenPrompt given(prompt);
+  RunOn(store, slots, &given, result);
+}
+
+void Matcher::Run(const RunStore& store, const SlotTable& slots, PromptChain* prompt,
+                  MatchResult* result) {
+  RunOn(store, slots, prompt, result);
+}
+
+template <typename Prompt>
+void Matcher::RunOn(const RunStore& store, const SlotTable& slots, Prompt* prompt,
+                    MatchResult* result) {
   result->Clear();
-  if (prompt.empty()) return;
   for (int walks = 0; walks < kMostWalks; ++walks) {
     Walk(store, prompt);
     if (StillSo()) break;
@@ -56,19 +97,20 @@ bool Matcher::StillSo() const {
   });
 }
 
-void Matcher::Walk(const RunStore& store, absl::Span<const PrefixHash> prompt) {
+template <typename Prompt>
+void Matcher::Walk(const RunStore& store, Prompt* prompt) {
   seen_.clear();
   scores_.clear();
   slower_.clear();
   few_.clear();
   many_ = false;
   uint32_t depth = 0;
-  while (depth < prompt.size()) {
+  while (depth < prompt->size()) {
     Look look{};
-    const absl::Span<const PrefixHash> rest = prompt.subspan(depth);
     bool died = false;
-    const kvroute::Run* run = store.FindHead(rest[0].value(), [&](const kvroute::Run& candidate) {
-      died = !LookAt(store, candidate, rest, &look);
+    const uint64_t next = prompt->First(depth + 1)[depth].value();
+    const kvroute::Run* run = store.FindHead(next, [&](const kvroute::Run& candidate) {
+      died = !LookAt(store, candidate, prompt, depth, &look);
       return died || look.blocks > 0;
     });
     if (died) continue;  // it was moved, or is gone: look again
@@ -92,15 +134,19 @@ void Matcher::Walk(const RunStore& store, absl::Span<const PrefixHash> prompt) {
   }
 }
 
-bool Matcher::LookAt(const RunStore& store, const kvroute::Run& run,
-                     absl::Span<const PrefixHash> rest, Look* look) {
+template <typename Prompt>
+bool Matcher::LookAt(const RunStore& store, const kvroute::Run& run, Prompt* prompt, uint32_t depth,
+                     Look* look) {
   for (uint32_t tries = 1;; ++tries) {
     look->version = run.version.load(kAcquire);
     if ((look->version & 1) == 0) {
       if (run.Dead()) return false;
       look->length = run.Length();
-      if (look->length < rest.size()) store.PrefetchHead(rest[look->length].value());
-      look->blocks = CommonBlocks(run, rest, look->length);
+      if (look->length < prompt->size() - depth && prompt->complete()) {
+        const uint32_t next = depth + look->length;
+        store.PrefetchHead(prompt->First(next + 1)[next].value());
+      }
+      look->blocks = CommonBlocks(run, prompt, depth, look->length);
       if (look->blocks > 0) CopyHolders(store, run, look);
       look->tiers = run.tiers.load(kAcquire);
       if (run.version.load(std::memory_order_relaxed) == look->version) return true;

@@ -18,6 +18,7 @@ class Matcher {
  public:
   void Run(const RunStore& store, const SlotTable& slots, absl::Span<const PrefixHash> prompt,
            MatchResult* result);
+  void Run(const RunStore& store, const SlotTable& slots, PromptChain* prompt, MatchResult* result);
 
  private:
   // What a run said under one version.
@@ -36,11 +37,15 @@ class Matcher {
     uint32_t end;
   };
 
-  void Walk(const RunStore& store, absl::Span<const PrefixHash> prompt);
+  template <typename Prompt>
+  void RunOn(const RunStore& store, const SlotTable& slots, Prompt* prompt, MatchResult* result);
+  template <typename Prompt>
+  void Walk(const RunStore& store, Prompt* prompt);
   // Whether no run has changed since it was looked at: then the walk saw one moment.
   bool StillSo() const;
-  // False: the run is dead.
-  bool LookAt(const RunStore& store, const kvroute::Run& run, absl::Span<const PrefixHash> rest,
+  // What the run has of the prompt from block `depth` on. False: the run is dead.
+  template <typename Prompt>
+  bool LookAt(const RunStore& store, const kvroute::Run& run, Prompt* prompt, uint32_t depth,
               Look* look);
   void CopyHolders(const RunStore& store, const kvroute::Run& run, Look* look);
   void Start(const Look& look);

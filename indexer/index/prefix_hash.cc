@@ -10,6 +10,24 @@ namespace {
 
 constexpr uint64_t kSeed = 1337;
 
+// Fills prefixes[from, end) of a prompt whose blocks before `from` are there.
+template <typename LocalOf>
+void Chain(absl::Span<PrefixHash> prefixes, size_t from, LocalOf local_of) {
+  if (from == prefixes.size()) return;
+  PrefixHash prefix =
+      from == 0 ? RootPrefix(local_of(0)) : ChainPrefix(prefixes[from - 1], local_of(from));
+  prefixes[from] = prefix;
+  for (size_t i = from + 1; i < prefixes.size(); ++i) {
+    prefixes[i] = prefix = ChainPrefix(prefix, local_of(i));
+  }
+}
+
+void HashBlocks(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
+                bool bigram, size_t from, absl::Span<PrefixHash> prefixes) {
+  Chain(prefixes, from,
+        [&](size_t i) { return HashBlock(BlockWindow(tokens, block_size, i, bigram), seed); });
+}
+
 }  // namespace
 
 NamespaceSeed MakeNamespaceSeed(std::string_view lora_name, std::string_view cache_salt) {
@@ -56,17 +74,9 @@ size_t FullBlocks(size_t tokens, uint32_t block_size, bool bigram) {
 
 void HashPrompt(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
                 std::vector<PrefixHash>* prefixes, bool bigram) {
-  const size_t blocks = FullBlocks(tokens.size(), block_size, bigram);
-  if (blocks == 0) return;
-  const auto local = [&](size_t i) {
-    return HashBlock(BlockWindow(tokens, block_size, i, bigram), seed);
-  };
   const size_t before = prefixes->size();
-  prefixes->resize(before + blocks);
-  PrefixHash* out = prefixes->data() + before;
-  PrefixHash prefix = RootPrefix(local(0));
-  out[0] = prefix;
-  for (size_t i = 1; i < blocks; ++i) out[i] = prefix = ChainPrefix(prefix, local(i));
+  prefixes->resize(before + FullBlocks(tokens.size(), block_size, bigram));
+  HashBlocks(tokens, block_size, seed, bigram, 0, absl::MakeSpan(*prefixes).subspan(before));
 }
 
 void ChainLocals(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* prefixes) {
@@ -81,6 +91,34 @@ void ChainLocals(PrefixHash parent, absl::Span<const LocalHash> locals,
   prefixes->resize(before + locals.size());
   PrefixHash* out = prefixes->data() + before;
   for (const LocalHash local : locals) *out++ = parent = ChainPrefix(parent, local);
+}
+
+PromptChain::PromptChain(absl::Span<const PrefixHash> prefixes)
+    : prefixes_(prefixes.data()), ready_(prefixes.size()), size_(prefixes.size()) {}
+
+PromptChain::PromptChain(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* memory)
+    : size_(locals.size()), memory_(memory), locals_(locals) {}
+
+PromptChain::PromptChain(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
+                         std::vector<PrefixHash>* memory, bool bigram)
+    : size_(FullBlocks(tokens.size(), block_size, bigram)),
+      memory_(memory),
+      tokens_(tokens),
+      block_size_(block_size),
+      seed_(seed),
+      bigram_(bigram) {}
+
+void PromptChain::Extend(size_t blocks) {
+  KVROUTE_CHECK(blocks <= size_);
+  memory_->resize(blocks);
+  const absl::Span<PrefixHash> prefixes = absl::MakeSpan(*memory_);
+  if (block_size_ == 0) {
+    Chain(prefixes, ready_, [this](size_t i) { return locals_[i]; });
+  } else {
+    HashBlocks(tokens_, block_size_, seed_, bigram_, ready_, prefixes);
+  }
+  prefixes_ = memory_->data();
+  ready_ = blocks;
 }
 
 }  // namespace kvroute

@@ -54,6 +54,44 @@ void ChainLocals(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* pr
 void ChainLocals(PrefixHash parent, absl::Span<const LocalHash> locals,
                  std::vector<PrefixHash>* prefixes);
 
+// The prefix hashes of a prompt, first block first, computed as far as they are asked for: nobody has to hash what no
+// worker holds.
+//
+// Thread safety: one thread at a time.
+// Ownership: refers to what it is made from and to `memory`, which is overwritten; both must outlive it.
+class PromptChain {
+ public:
+  PromptChain() = default;
+  // Hashes that are there already.
+  explicit PromptChain(absl::Span<const PrefixHash> prefixes);
+  PromptChain(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* memory);
+  // The full blocks of a prompt, as HashPrompt.
+  PromptChain(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
+              std::vector<PrefixHash>* memory, bool bigram = false);
+
+  size_t size() const { return size_; }
+  // Whether all of them cost nothing any more.
+  bool complete() const { return ready_ == size_; }
+  // At least the first `blocks` (at most size()) hashes. Valid until the next call.
+  const PrefixHash* First(size_t blocks) {
+    if (blocks > ready_) Extend(blocks);
+    return prefixes_;
+  }
+
+ private:
+  void Extend(size_t blocks);
+
+  const PrefixHash* prefixes_ = nullptr;
+  size_t ready_ = 0;
+  size_t size_ = 0;
+  std::vector<PrefixHash>* memory_ = nullptr;
+  absl::Span<const LocalHash> locals_;
+  absl::Span<const TokenId> tokens_;
+  uint32_t block_size_ = 0;
+  NamespaceSeed seed_{};
+  bool bigram_ = false;
+};
+
 }  // namespace kvroute
 
 #endif  // KVROUTE_INDEXER_INDEX_PREFIX_HASH_H_

@@ -65,5 +65,34 @@ TEST(HashPromptTest, BigramBlocksCoverTheTokenThatFollows) {
   EXPECT_EQ(FullBlocks(9, 4, true), 2u);
 }
 
+TEST(PromptChainTest, GivesTheSameHashesHoweverFarItIsAsked) {
+  const NamespaceSeed seed = MakeNamespaceSeed("lora", "");
+  std::vector<TokenId> tokens(103);
+  for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<TokenId>(i * i);
+  for (const bool bigram : {false, true}) {
+    std::vector<PrefixHash> whole;
+    HashPrompt(tokens, 4, seed, &whole, bigram);
+    std::vector<LocalHash> locals;
+    for (size_t i = 0; i < whole.size(); ++i) {
+      locals.push_back(HashBlock(BlockWindow(tokens, 4, i, bigram), seed));
+    }
+    std::vector<PrefixHash> memory = {PrefixHash(99)};  // of another prompt
+    std::vector<PrefixHash> local_memory;
+    PromptChain given(whole);
+    PromptChain hashed(tokens, 4, seed, &memory, bigram);
+    PromptChain chained(locals, &local_memory);
+    for (PromptChain* chain : {&given, &hashed, &chained}) {
+      ASSERT_EQ(chain->size(), whole.size());
+      for (const size_t blocks : {size_t{1}, size_t{3}, size_t{2}, size_t{17}, whole.size()}) {
+        const PrefixHash* hashes = chain->First(blocks);
+        EXPECT_EQ(
+            std::vector<PrefixHash>(hashes, hashes + blocks),
+            std::vector<PrefixHash>(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(blocks)));
+        EXPECT_EQ(chain->complete(), chain == &given || blocks == whole.size());
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace kvroute

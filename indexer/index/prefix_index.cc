@@ -102,7 +102,8 @@ class PrefixIndex::Impl {
     return *writer;
   }
 
-  void Match(absl::Span<const PrefixHash> prompt, MatchResult* result) const {
+  template <typename Prompt>
+  void Match(Prompt prompt, MatchResult* result) const {
     static thread_local Matcher matcher;
     EpochPin pin;
     matcher.Run(store_, slots_, prompt, result);
@@ -224,6 +225,9 @@ bool PrefixIndex::Holds(StreamId stream, EngineHash engine_hash) const {
 }
 
 void PrefixIndex::Match(absl::Span<const PrefixHash> prompt, MatchResult* result) const {
+  impl_->Match(prompt, result);
+}
+void PrefixIndex::Match(PromptChain* prompt, MatchResult* result) const {
   impl_->Match(prompt, result);
 }
 

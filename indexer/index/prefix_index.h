@@ -132,6 +132,8 @@ class PrefixIndex {
   // chain (HashPrompt, ChainLocals): equal hashes at one place are taken as proof that everything before is equal. For a
   // sequence that is not a chain the answer may be too high, never out of bounds.
   void Match(absl::Span<const PrefixHash> prompt, MatchResult* result) const;
+  // The same; hashes the prompt about as far as somebody holds it.
+  void Match(PromptChain* prompt, MatchResult* result) const;
 
   PrefixIndexStats Stats() const;
   // Returns when what was cleared or closed before the call has been freed, and not only become invisible.

@@ -121,6 +121,7 @@ struct alignas(kGranuleBytes) Run {
   uint64_t Engine(uint32_t i) const {
     return Words()[(i / 4) * 8 + 4 + i % 4].load(std::memory_order_acquire);
   }
+  void PrefetchBlock(uint32_t i) const { __builtin_prefetch(&Words()[size_t{i} / 4 * 8]); }
   uint32_t Length() const { return length.load(std::memory_order_acquire); }
   uint32_t Capacity() const { return (granules - 1u) * kGroupBlocks; }
   bool Dead() const { return flags.load(std::memory_order_acquire) & kDead; }

@@ -218,6 +218,13 @@ std::string IndexScript::CompareAnswers(uint32_t count) {
       return absl::StrCat("a prompt of ", prompt.size(), " blocks:\n", DescribeMatches(got),
                           "the model:\n", DescribeMatches(want));
     }
+    std::vector<PrefixHash> memory;
+    PromptChain chain(path, &memory);
+    index_.Match(&chain, &got);
+    if (SortedMatches(got) != SortedMatches(want)) {
+      return absl::StrCat("a prompt of ", path.size(), " local hashes:\n", DescribeMatches(got),
+                          "the model:\n", DescribeMatches(want));
+    }
     if (path.empty()) continue;
     const Stream& stream = streams_[below_(static_cast<uint32_t>(streams_.size()))];
     const EngineHash some = EngineHashes(stream, path)[below_(static_cast<uint32_t>(path.size()))];

@@ -58,9 +58,9 @@ class ModelCheck {
   };
 
   Results Query(const CorpusOperation& op) {
+    index_->MatchLocals(corpus_.Query(op), &prompt_, &actual_);
     prompt_.clear();
     ChainLocals(corpus_.Query(op), &prompt_);
-    index_->Match(prompt_, &actual_);
     model_.Match(prompt_, &expected_);
     actual_.matches = SortedMatches(actual_);
     expected_.matches = SortedMatches(expected_);

@@ -60,9 +60,7 @@ class Lane {
 
   void Apply(const CorpusOperation& op) {
     if (op.kind == OperationKind::kQuery) {
-      prompt_.clear();
-      ChainLocals(corpus_.Query(op), &prompt_);
-      index_->Match(prompt_, &result_);
+      index_->MatchLocals(corpus_.Query(op), &prompt_, &result_);
       return;
     }
     const StreamId stream = streams_.Advance(op).stream;
@@ -207,8 +205,7 @@ class OpenLoop {
       last_issue = std::max(last_issue, lane->last_issue());
       last_completion = std::max(last_completion, lane->last_completion());
     }
-    run.query = OperationTimes::Of(&latencies[0], blocks[0]);
-    run.query_chaining = run.query;
+    run.query_chaining = OperationTimes::Of(&latencies[0], blocks[0]);
     run.store = OperationTimes::Of(&latencies[1], blocks[1]);
     run.remove = OperationTimes::Of(&latencies[2], blocks[2]);
     run.clear = OperationTimes::Of(&latencies[3], blocks[3]);

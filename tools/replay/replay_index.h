@@ -22,6 +22,13 @@ class ReplayIndex {
   virtual RemoveResult Remove(StreamId stream, absl::Span<const EngineHash> engine_hashes) = 0;
   virtual uint64_t Clear(StreamId stream) = 0;
   virtual void Match(absl::Span<const PrefixHash> prompt, MatchResult* result) const = 0;
+  // The same for local hashes, chained in `memory` as far as the index wants it.
+  virtual void MatchLocals(absl::Span<const LocalHash> prompt, std::vector<PrefixHash>* memory,
+                           MatchResult* result) const {
+    memory->clear();
+    ChainLocals(prompt, memory);
+    Match(*memory, result);
+  }
   virtual PrefixIndexStats Stats() const = 0;
 };
 
@@ -43,6 +50,15 @@ class ReplayIndexOf final : public ReplayIndex {
   uint64_t Clear(StreamId stream) override { return index_.Clear(stream); }
   void Match(absl::Span<const PrefixHash> prompt, MatchResult* result) const override {
     index_.Match(prompt, result);
+  }
+  void MatchLocals(absl::Span<const LocalHash> prompt, std::vector<PrefixHash>* memory,
+                   MatchResult* result) const override {
+    PromptChain chain(prompt, memory);
+    if constexpr (requires { index_.Match(&chain, result); }) {
+      index_.Match(&chain, result);
+    } else {
+      ReplayIndex::MatchLocals(prompt, memory, result);
+    }
   }
   PrefixIndexStats Stats() const override {
     if constexpr (requires { index_.WaitForScrub(); }) index_.WaitForScrub();

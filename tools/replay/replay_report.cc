@@ -80,8 +80,8 @@ std::string RunText(const ReplayRun& run) {
       "%.2f M block ops/s (queries counted as far as verified; %.2f M as requested) in %.3f s\n",
       Rate(run.VerifiedBlockOps(), run.elapsed_s) * 1e-6,
       Rate(run.RequestedBlockOps(), run.elapsed_s) * 1e-6, run.elapsed_s);
-  absl::StrAppend(&text, TimesLine("query", run.query));
-  if (!run.open) absl::StrAppend(&text, TimesLine("query + chaining", run.query_chaining));
+  if (!run.open) absl::StrAppend(&text, TimesLine("query", run.query));
+  absl::StrAppend(&text, TimesLine("query + chaining", run.query_chaining));
   absl::StrAppend(&text, TimesLine("store", run.store), TimesLine("remove", run.remove));
   if (run.clear.operations > 0) absl::StrAppend(&text, TimesLine("clear", run.clear));
   absl::StrAppendFormat(

@@ -29,16 +29,16 @@ struct OperationTimes {
 struct ReplayRun {
   // Closed loop: service times. Open loop: from an operation's deadline to its completion; clears
   // count as removals of no block.
-  OperationTimes query;           // block hashes given
-  OperationTimes query_chaining;  // from local hashes: chained first
+  OperationTimes query_chaining;  // from local hashes
+  OperationTimes query;           // the others: prefix hashes given. Closed loop: one in eight
   OperationTimes store;
   OperationTimes remove;
   OperationTimes clear;
-  double elapsed_s = 0;          // first operation issued to last completed
+  double elapsed_s = 0;  // first operation issued to last completed
   // Processor time over wall time of what was timed; well below 1, something else ran on the core
   // meanwhile. Closed loop only.
   double cpu_share = 0;
-  double probe_ns = 0;  // SpeedProbe, in the mean. Closed loop only.
+  double probe_ns = 0;           // SpeedProbe, in the mean. Closed loop only.
   uint64_t verified_blocks = 0;  // of the queries: up to the deepest match
   uint64_t checksum = 0;  // sum over queries and matches of blocks x (worker + 1); closed loop only
 
@@ -54,7 +54,9 @@ struct ReplayRun {
   PrefixIndexStats stats;         // at the end
   uint64_t rss_growth_bytes = 0;  // of the process, from before the index to the end
 
-  uint64_t RequestedBlockOps() const { return query.blocks + store.blocks + remove.blocks; }
+  uint64_t RequestedBlockOps() const {
+    return query_chaining.blocks + query.blocks + store.blocks + remove.blocks;
+  }
   uint64_t VerifiedBlockOps() const { return verified_blocks + store.blocks + remove.blocks; }
 };
 

@@ -80,12 +80,12 @@ TEST(ReplayTest, BothIndexesGiveTheSameChecksum) {
   EXPECT_NE(runs->checksum, 0u);
   EXPECT_EQ(runs->checksum, flat->checksum);
   EXPECT_EQ(runs->verified_blocks, flat->verified_blocks);
-  EXPECT_EQ(runs->query.operations, corpus.totals.requests);
+  EXPECT_EQ(runs->query.operations, corpus.totals.requests / 8);
+  EXPECT_EQ(runs->query.operations + runs->query_chaining.operations, corpus.totals.requests);
   EXPECT_EQ(runs->store.blocks, corpus.totals.stored_blocks);
   EXPECT_EQ(runs->clear.operations, corpus.totals.cleared_events);
   EXPECT_GT(runs->query.p50_ns, 0);
   EXPECT_LE(runs->query.p50_ns, runs->query.p99_ns);
-  EXPECT_LE(runs->query.MeanNs(), runs->query_chaining.MeanNs());
 }
 
 TEST(ReplayTest, TheSecondHalfAnswersAsTheWholeDoes) {
@@ -96,8 +96,8 @@ TEST(ReplayTest, TheSecondHalfAnswersAsTheWholeDoes) {
       ReplayClosedLoop(corpus, true, MakeReplayIndex(ReplayIndexKind::kRuns).get());
   ASSERT_TRUE(whole.ok() && half.ok());
   EXPECT_EQ(half->stats.holdings, whole->stats.holdings);
-  EXPECT_GT(half->query.operations, 0u);
-  EXPECT_LT(half->query.operations, whole->query.operations);
+  EXPECT_GT(half->query_chaining.operations, 0u);
+  EXPECT_LT(half->query_chaining.operations, whole->query_chaining.operations);
   EXPECT_LT(half->checksum, whole->checksum);
 }
 
@@ -113,7 +113,7 @@ TEST(ReplayTest, TheOpenLoopRunsEverythingInItsWindow) {
   ASSERT_TRUE(open->open.has_value());
   EXPECT_DOUBLE_EQ(open->open->window_s, 0.05);
   EXPECT_GE(open->elapsed_s, 0.05);
-  EXPECT_EQ(open->query.operations, corpus.totals.requests);
+  EXPECT_EQ(open->query_chaining.operations, corpus.totals.requests);
   EXPECT_EQ(open->store.blocks, corpus.totals.stored_blocks);
   EXPECT_EQ(open->stats.holdings, closed->stats.holdings);
 }
