@@ -97,9 +97,21 @@ Granule Arena::FindFree(uint32_t granules) {
   return 0;
 }
 
-Granule Arena::Allocate(uint32_t granules) {
-  SpinLockHolder lock(&lock_);
-  const Granule found = FindFree(granules);
+// The longest stretch shorter than that, of `least` or more; 0: none. Only among those that have
+// bins of their own.
+Granule Arena::FindShorter(uint32_t granules, uint32_t least) const {
+  const uint32_t limit = std::min(granules, kExactBins);
+  for (uint32_t word = (limit + 63) / 64; word-- > 0;) {
+    uint64_t candidates = used_bins_[word];
+    if (word == limit / 64) candidates &= (uint64_t{1} << (limit % 64)) - 1;
+    if (candidates == 0) continue;
+    const uint32_t bin = word * 64 + static_cast<uint32_t>(std::bit_width(candidates)) - 1;
+    return bin < least ? 0 : bins_[bin];
+  }
+  return 0;
+}
+
+Granule Arena::Take(Granule found, uint32_t granules) {
   if (found != 0) {
     const uint32_t have = At<FreeNode>(found)->granules;
     Unlink(found);
@@ -111,6 +123,21 @@ Granule Arena::Allocate(uint32_t granules) {
   top_ += granules;
   high_ = std::max(high_, top_);
   return start;
+}
+
+Granule Arena::Allocate(uint32_t granules) {
+  SpinLockHolder lock(&lock_);
+  return Take(FindFree(granules), granules);
+}
+
+Granule Arena::AllocateUpTo(uint32_t* granules, uint32_t least) {
+  SpinLockHolder lock(&lock_);
+  Granule found = FindFree(*granules);
+  if (found == 0 && *granules > high_ - top_) {
+    found = FindShorter(*granules, least);
+    if (found != 0) *granules = At<FreeNode>(found)->granules;
+  }
+  return Take(found, *granules);
 }
 
 void Arena::Free(Granule start, uint32_t granules) {
@@ -133,21 +160,22 @@ void Arena::Free(Granule start, uint32_t granules) {
   }
 }
 
-bool Arena::Extend(Granule start, uint32_t granules, uint32_t extra) {
+uint32_t Arena::ExtendBetween(Granule start, uint32_t granules, uint32_t least, uint32_t extra) {
   SpinLockHolder lock(&lock_);
   const Granule end = start + granules;
   if (end == top_) {
     KVROUTE_CHECK(extra < limit_ - top_);
     top_ += extra;
     high_ = std::max(high_, top_);
-    return true;
+    return extra;
   }
-  if (!Boundary(end)) return false;
+  if (!Boundary(end)) return 0;
   const uint32_t have = At<FreeNode>(end)->granules;
-  if (have < extra) return false;
+  if (have < least) return 0;
   Unlink(end);
-  if (have > extra) Link(end + extra, have - extra);
-  return true;
+  if (have <= extra) return have;
+  Link(end + extra, have - extra);
+  return extra;
 }
 
 uint64_t Arena::ReservedBytes() const {

@@ -35,8 +35,17 @@ class Arena {
   // Not cleared.
   Granule Allocate(uint32_t granules);
   void Free(Granule start, uint32_t granules);
+  // For who can go on elsewhere: up to `*granules`, which becomes how many. Shorter only where the
+  // arena would have to grow else, and then the longest stretch that is left, of `least` or more.
+  Granule AllocateUpTo(uint32_t* granules, uint32_t least);
   // Makes the allocation at `start` longer by `extra`; false when what lies behind it is in use.
-  bool Extend(Granule start, uint32_t granules, uint32_t extra);
+  bool Extend(Granule start, uint32_t granules, uint32_t extra) {
+    return ExtendBetween(start, granules, extra, extra) == extra;
+  }
+  // By as much of `extra` as is free behind it; by how much.
+  uint32_t ExtendUpTo(Granule start, uint32_t granules, uint32_t extra) {
+    return ExtendBetween(start, granules, 1, extra);
+  }
 
   template <typename T>
   T* At(Granule granule) const {
@@ -65,6 +74,11 @@ class Arena {
   void FlipBoundary(Granule granule) { boundary_[granule / 64] ^= uint64_t{1} << (granule % 64); }
   void Link(Granule start, uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void Unlink(Granule start) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  Granule FindShorter(uint32_t granules, uint32_t least) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  // By `least` to `extra`, or 0.
+  uint32_t ExtendBetween(Granule start, uint32_t granules, uint32_t least, uint32_t extra);
+  // The first `granules` of the free stretch at `found`, or new ones if that is 0.
+  Granule Take(Granule found, uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   Granule FindFree(uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
 
   void* reservation_ = nullptr;

@@ -78,8 +78,8 @@ void NameTable::PutBehind(BucketArray array, PlaceSlot slot) {
 
 void NameTable::Grow() {
   const BucketArray old = Array();
-  uint32_t buckets = old.size() < kPhased ? old.size() * 2 : old.size() + old.size() / 3;
-  if (buckets == kPhased) buckets += buckets * phase_ / (3 * 256);
+  uint32_t buckets = old.size() < kPhased ? old.size() * 2 : old.size() + old.size() / kGrowthPart;
+  if (buckets == kPhased) buckets += buckets * phase_ / (kGrowthPart * 256);
   const BucketArray array = BucketArray::New(arena_, buckets, PassedGranules(buckets));
   // Readers of the old array may still need its overflow: the count goes up first, and down last.
   const uint32_t overflowed = overflowed_.load(kRelaxed);

@@ -12,6 +12,9 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kRelease = std::memory_order_release;
 
+// Granules: what is shorter hardly ever fits anything and stays for the run to grow into again.
+constexpr uint32_t kLeastGivenBack = 4;
+
 bool Marked(absl::Span<const uint64_t> slots, Slot slot) {
   return slot / 64u < slots.size() && (slots[slot / 64u] >> (slot % 64)) & 1;
 }
@@ -200,7 +203,7 @@ bool RunStore::Settle(Shard& shard, Run* run) {
   shard.blocks -= length - end;
   // Readers may still look at the blocks behind, so that part goes the way of a dead run.
   const uint32_t needed = Run::GranulesFor(end);
-  if (run->granules - needed > needed + 2) {
+  if (run->granules - needed >= kLeastGivenBack) {
     reclaimer_.Retire(arena_.Of(run) + needed, run->granules - needed);
     run->granules = static_cast<uint16_t>(needed);
   }

@@ -11,9 +11,13 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kRelease = std::memory_order_release;
 constexpr uint32_t kPrefetchAhead = 16;
-// A longer run is not moved to make room for more; a new one begins. 64 bytes of header for so many
-// blocks are nothing.
-constexpr uint32_t kMaxMovedBlocks = 64;
+// A longer run is not moved to make room for more; a new one begins. That costs 64 bytes of header
+// where a move costs a name's worth of time for every block and leaves a hole.
+constexpr uint32_t kMaxMovedBlocks = 16;
+// A new run is cut to a free stretch that is shorter than it should be, rather than letting the
+// arena grow, down to so many granules and to this part of what it should be.
+constexpr uint32_t kLeastCutGranules = 8;
+constexpr uint32_t kLeastCutPart = 4;
 
 }  // namespace
 
@@ -94,9 +98,19 @@ RunStore::Stretch RunStore::Join(Shard& shard, Run* run, uint32_t offset, const 
 
 RunStore::Stretch RunStore::Create(Shard& shard, const StoreArgs& args,
                                    std::vector<std::pair<uint64_t, Place>>* twins) {
-  const uint32_t count = FreshCount(args, kMaxRunBlocks);
-  const uint32_t granules = Run::GranulesFor(count);
-  Run* run = arena_.At<Run>(arena_.Allocate(granules));
+  const auto wanted =
+      static_cast<uint32_t>(std::min<size_t>({args.prefixes.size(), args.plain, kMaxRunBlocks}));
+  uint32_t granules = Run::GranulesFor(wanted);
+  Run* run = arena_.At<Run>(
+      arena_.AllocateUpTo(&granules, std::max(kLeastCutGranules, granules / kLeastCutPart)));
+  // Only now: looking whether blocks are heads is most of the work, and what is cut is looked at
+  // again in the next run.
+  const uint32_t count =
+      FreshCount(args, std::min<size_t>(wanted, size_t{granules - 1} * kGroupBlocks));
+  if (const uint32_t needed = Run::GranulesFor(count); needed < granules) {
+    arena_.Free(arena_.Of(run) + needed, granules - needed);  // no reader has seen it
+    granules = needed;
+  }
   run->version.store(0, kRelaxed);
   run->length.store(static_cast<uint16_t>(count), kRelaxed);
   run->holder_count.store(1, kRelaxed);
@@ -119,12 +133,14 @@ RunStore::Stretch RunStore::Create(Shard& shard, const StoreArgs& args,
 
 RunStore::Stretch RunStore::Append(Shard& shard, Run* run, const StoreArgs& args,
                                    std::vector<std::pair<uint64_t, Place>>* twins) {
-  const uint32_t wanted = FreshCount(args, kMaxRunBlocks - run->Length());
+  const uint32_t length = run->Length();
+  const auto wanted = static_cast<uint32_t>(
+      std::min<size_t>({args.prefixes.size(), args.plain, kMaxRunBlocks - length}));
   if (wanted == 0) return Stretch{Outcome::kAdded, Place{}, 0};
   run = MakeRoom(shard, run, wanted);
-  const uint32_t length = run->Length();
-  const uint32_t count = std::min(wanted, run->Capacity() - length);
-  if (count == 0) return Stretch{Outcome::kAdded, Place{}, 0};
+  const uint32_t room = std::min(wanted, run->Capacity() - length);
+  if (room == 0) return Stretch{Outcome::kAdded, Place{}, 0};
+  const uint32_t count = FreshCount(args, room);
   for (uint32_t i = 0; i < count; ++i) {
     run->prefix(length + i).store(args.prefixes[i].value(), kRelease);
     run->engine(length + i).store(args.engines[i].value(), kRelease);
@@ -161,10 +177,9 @@ Run* RunStore::MakeRoom(Shard& shard, Run* run, uint32_t blocks) {
   const uint32_t wanted = std::min(kMaxRunBlocks, length + blocks);
   if (wanted <= run->Capacity()) return run;
   const uint32_t granules = Run::GranulesFor(wanted);
-  if (arena_.Extend(arena_.Of(run), run->granules, granules - run->granules)) {
-    run->granules = static_cast<uint16_t>(granules);
-    return run;
-  }
+  const uint32_t extended =
+      arena_.ExtendUpTo(arena_.Of(run), run->granules, granules - run->granules);
+  run->granules = static_cast<uint16_t>(run->granules + extended);
   const bool pinned = run->flags.load(kRelaxed) & Run::kPinned;
   if (run->Capacity() > length || length > kMaxMovedBlocks || pinned ||
       run->tiers.load(kRelaxed) != nullptr) {
