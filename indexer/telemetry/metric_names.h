@@ -91,7 +91,7 @@ inline constexpr std::array<MetricDef, kMetricCount> kMetrics = {{
     {Metric::kRequestDuration, MetricKind::kHistogram, "kvroute_request_duration_seconds", "method", "One API call inside kvroute: request parsed to response ready."},
     {Metric::kOpenStreams, MetricKind::kGauge, "kvroute_api_streams_open", "", "RouteStream and ScoreStream calls open."},
     {Metric::kRefusedStreams, MetricKind::kCounter, "kvroute_api_streams_refused_total", "", "Such calls refused at grpc.max_streams."},
-    {Metric::kMatchDuration, MetricKind::kHistogram, "kvroute_match_duration_seconds", "", "One lookup in the index, hashing left out."},
+    {Metric::kMatchDuration, MetricKind::kHistogram, "kvroute_match_duration_seconds", "", "Tokens to matches: hashing the prompt as far as it is held, and the lookup."},
     {Metric::kMatchedFraction, MetricKind::kHistogram, "kvroute_matched_fraction_ratio", "", "Matched tokens of the chosen target over prompt tokens, a routed request each; _sum is estimated from bucket middles."},
     {Metric::kPromptTokens, MetricKind::kCounter, "kvroute_prompt_tokens_total", "", "Prompt tokens of routed requests."},
     {Metric::kMatchedTokens, MetricKind::kCounter, "kvroute_matched_tokens_total", "", "Those that the chosen target held: the predicted hit rate is this over prompt tokens."},

@@ -50,21 +50,21 @@ void ForEachLocal(const v1::Prompt& prompt, PromptNamespace prompt_namespace, Ha
   }
 }
 
-void HashTokens(const v1::Prompt& prompt, PromptNamespace prompt_namespace, HashProfile profile,
-                std::vector<PrefixHash>* prefixes) {
-  if (!profile.bigram && prompt.multimodal().empty()) {
-    HashPrompt(TokensOf(prompt), profile.block_size_tokens,
-               MakeNamespaceSeed(prompt_namespace.lora_name, prompt_namespace.cache_salt),
-               prefixes);
-    return;
+PromptChain ChainOfTokens(const v1::Prompt& prompt, PromptNamespace prompt_namespace,
+                          HashProfile profile, std::vector<PrefixHash>* prefixes) {
+  if (prompt.multimodal().empty()) {
+    return PromptChain(TokensOf(prompt), profile.block_size_tokens,
+                       MakeNamespaceSeed(prompt_namespace.lora_name, prompt_namespace.cache_salt),
+                       prefixes, profile.bigram);
   }
   ForEachLocal(prompt, prompt_namespace, profile, UINT64_MAX, [&](LocalHash local) {
     prefixes->push_back(prefixes->empty() ? RootPrefix(local)
                                           : ChainPrefix(prefixes->back(), local));
   });
+  return PromptChain(*prefixes);
 }
 
-void TakeHashes(const v1::BlockHashes& given, std::vector<PrefixHash>* prefixes) {
+PromptChain ChainOfHashes(const v1::BlockHashes& given, std::vector<PrefixHash>* prefixes) {
   for (const uint64_t hash : given.hashes()) {
     if (given.kind() == v1::BlockHashes::KIND_PREFIX || prefixes->empty()) {
       prefixes->push_back(PrefixHash(hash));  // a root's prefix hash is its local hash
@@ -72,6 +72,7 @@ void TakeHashes(const v1::BlockHashes& given, std::vector<PrefixHash>* prefixes)
       prefixes->push_back(ChainPrefix(prefixes->back(), LocalHash(hash)));
     }
   }
+  return PromptChain(*prefixes);
 }
 
 absl::Status CheckMultimodal(const v1::Prompt& prompt) {
@@ -193,15 +194,15 @@ absl::Status CheckNamespace(PromptNamespace prompt_namespace) {
 }
 
 // The slot for the next profile, empty; memory of unusually long prompts is given back.
-std::vector<PrefixHash>* NextSlot(HashProfile profile, bool comparable, ParsedPrompt* parsed) {
-  if (parsed->hashes.size() == parsed->profile_count) parsed->hashes.emplace_back();
+ParsedPrompt::Hashes* NextSlot(HashProfile profile, bool comparable, ParsedPrompt* parsed) {
   ParsedPrompt::Hashes& slot = parsed->hashes[parsed->profile_count++];
   slot.profile = profile;
   slot.comparable = comparable;
-  if (slot.prefixes.capacity() > ParsedPrompt::kKeptBlocks)
-    std::vector<PrefixHash>().swap(slot.prefixes);
-  slot.prefixes.clear();
-  return &slot.prefixes;
+  slot.chain = PromptChain();
+  if (slot.memory.capacity() > ParsedPrompt::kKeptBlocks)
+    std::vector<PrefixHash>().swap(slot.memory);
+  slot.memory.clear();
+  return &slot;
 }
 
 }  // namespace
@@ -216,11 +217,14 @@ absl::Status ParsePrompt(const v1::Prompt& prompt, PromptNamespace prompt_namesp
   parsed->profile_count = 0;
   parsed->hashed_block_size = 0;
   KVROUTE_RETURN_IF_ERROR(CheckNamespace(prompt_namespace));
+  // At once: chains point into the slots.
+  if (parsed->hashes.size() < profiles.size()) parsed->hashes.resize(profiles.size());
   if (!prompt.has_block_hashes()) {
     KVROUTE_RETURN_IF_ERROR(CheckTokens(prompt, profiles));
     parsed->prompt_tokens = static_cast<uint64_t>(prompt.token_ids_size());
     for (const HashProfile& profile : profiles) {
-      HashTokens(prompt, prompt_namespace, profile, NextSlot(profile, true, parsed));
+      ParsedPrompt::Hashes* slot = NextSlot(profile, true, parsed);
+      slot->chain = ChainOfTokens(prompt, prompt_namespace, profile, &slot->memory);
     }
     return absl::OkStatus();
   }
@@ -232,8 +236,8 @@ absl::Status ParsePrompt(const v1::Prompt& prompt, PromptNamespace prompt_namesp
                                                            given.block_size_tokens();
   for (const HashProfile& profile : profiles) {
     const bool comparable = profile.block_size_tokens == given.block_size_tokens();
-    std::vector<PrefixHash>* prefixes = NextSlot(profile, comparable, parsed);
-    if (comparable) TakeHashes(given, prefixes);
+    ParsedPrompt::Hashes* slot = NextSlot(profile, comparable, parsed);
+    if (comparable) slot->chain = ChainOfHashes(given, &slot->memory);
   }
   return absl::OkStatus();
 }

@@ -20,17 +20,24 @@ struct HashProfile {
   bool operator==(const HashProfile&) const = default;
 };
 
-// One prompt, hashed for every profile of its model. Reused from request to request: up to
-// kKeptBlocks blocks a profile, parsing allocates nothing in steady state.
+// One prompt, ready to be hashed for every profile of its model. Reused from request to request: up
+// to kKeptBlocks blocks a profile, parsing and hashing allocate nothing in steady state.
+//
+// Ownership: refers to the v1::Prompt it was parsed from.
 struct ParsedPrompt {
   static constexpr size_t kKeptBlocks = 16'384;
+
+  ParsedPrompt() = default;
+  ParsedPrompt(const ParsedPrompt&) = delete;
+  ParsedPrompt& operator=(const ParsedPrompt&) = delete;
 
   struct Hashes {
     HashProfile profile;
     // False: the request brought hashes of another block size, so that nothing can be said for this
     // profile.
     bool comparable = true;
-    std::vector<PrefixHash> prefixes;
+    PromptChain chain;               // tokens are hashed as far as the index asks
+    std::vector<PrefixHash> memory;  // of the chain
   };
 
   uint64_t prompt_tokens = 0;

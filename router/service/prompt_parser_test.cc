@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
@@ -36,15 +37,25 @@ v1::Prompt OfHashes(v1::BlockHashes::Kind kind, const std::vector<uint64_t>& has
   return prompt;
 }
 
-std::vector<uint64_t> PrefixesOf(const ParsedPrompt& parsed, size_t profile = 0) {
+// Keeps the prompt, which what is parsed refers to.
+absl::Status ParseKept(v1::Prompt prompt, PromptNamespace prompt_namespace,
+                       absl::Span<const HashProfile> profiles, ParsedPrompt* parsed) {
+  static auto* const kept = new std::deque<v1::Prompt>();
+  kept->push_back(std::move(prompt));
+  return ParsePrompt(kept->back(), prompt_namespace, profiles, parsed);
+}
+
+std::vector<uint64_t> PrefixesOf(ParsedPrompt& parsed, size_t profile = 0) {
+  PromptChain& chain = parsed.hashes[profile].chain;
+  const PrefixHash* hashes = chain.First(chain.size());
   std::vector<uint64_t> values;
-  for (const PrefixHash hash : parsed.hashes[profile].prefixes) values.push_back(hash.value());
+  for (size_t i = 0; i < chain.size(); ++i) values.push_back(hashes[i].value());
   return values;
 }
 
 TEST(PromptParserTest, TokensAreHashedByTheDefinition) {
   ParsedPrompt parsed;
-  ASSERT_TRUE(ParsePrompt(OfTokens(11), {}, {kBy4}, &parsed).ok());
+  ASSERT_TRUE(ParseKept(OfTokens(11), {}, {kBy4}, &parsed).ok());
   EXPECT_EQ(PrefixesOf(parsed), (std::vector<uint64_t>{kLocal0, kPrefix1}));
   EXPECT_EQ(parsed.prompt_tokens, 11u);
   EXPECT_EQ(parsed.TotalBlocks(kBy4), 2u);
@@ -56,13 +67,13 @@ TEST(PromptParserTest, TokensAreHashedByTheDefinition) {
 
 TEST(PromptParserTest, AllThreeFormsOfAPromptAreTheSame) {
   ParsedPrompt tokens, locals, prefixes;
-  ASSERT_TRUE(ParsePrompt(OfTokens(8), {}, {kBy4}, &tokens).ok());
+  ASSERT_TRUE(ParseKept(OfTokens(8), {}, {kBy4}, &tokens).ok());
   ASSERT_TRUE(
-      ParsePrompt(OfHashes(v1::BlockHashes::KIND_LOCAL, {kLocal0, kLocal1}), {}, {kBy4}, &locals)
+      ParseKept(OfHashes(v1::BlockHashes::KIND_LOCAL, {kLocal0, kLocal1}), {}, {kBy4}, &locals)
           .ok());
-  ASSERT_TRUE(ParsePrompt(OfHashes(v1::BlockHashes::KIND_PREFIX, {kLocal0, kPrefix1}), {}, {kBy4},
-                          &prefixes)
-                  .ok());
+  ASSERT_TRUE(
+      ParseKept(OfHashes(v1::BlockHashes::KIND_PREFIX, {kLocal0, kPrefix1}), {}, {kBy4}, &prefixes)
+          .ok());
   EXPECT_EQ(PrefixesOf(tokens), PrefixesOf(locals));
   EXPECT_EQ(PrefixesOf(tokens), PrefixesOf(prefixes));
   EXPECT_EQ(locals.prompt_tokens, 8u);
@@ -70,9 +81,9 @@ TEST(PromptParserTest, AllThreeFormsOfAPromptAreTheSame) {
 
 TEST(PromptParserTest, TheNamespaceSeparatesEqualTokens) {
   ParsedPrompt plain, lora, salted;
-  ASSERT_TRUE(ParsePrompt(OfTokens(8), {}, {kBy4}, &plain).ok());
-  ASSERT_TRUE(ParsePrompt(OfTokens(8), {"adapter", ""}, {kBy4}, &lora).ok());
-  ASSERT_TRUE(ParsePrompt(OfTokens(8), {"", "salt"}, {kBy4}, &salted).ok());
+  ASSERT_TRUE(ParseKept(OfTokens(8), {}, {kBy4}, &plain).ok());
+  ASSERT_TRUE(ParseKept(OfTokens(8), {"adapter", ""}, {kBy4}, &lora).ok());
+  ASSERT_TRUE(ParseKept(OfTokens(8), {"", "salt"}, {kBy4}, &salted).ok());
   EXPECT_NE(PrefixesOf(plain), PrefixesOf(lora));
   EXPECT_NE(PrefixesOf(plain), PrefixesOf(salted));
   EXPECT_NE(PrefixesOf(lora), PrefixesOf(salted));
@@ -81,7 +92,7 @@ TEST(PromptParserTest, TheNamespaceSeparatesEqualTokens) {
 TEST(PromptParserTest, EachProfileHasItsOwnHashes) {
   ParsedPrompt parsed;
   ASSERT_TRUE(
-      ParsePrompt(OfTokens(9), {}, {kBy4, HashProfile{2, false}, HashProfile{4, true}}, &parsed)
+      ParseKept(OfTokens(9), {}, {kBy4, HashProfile{2, false}, HashProfile{4, true}}, &parsed)
           .ok());
   ASSERT_EQ(parsed.profile_count, 3u);
   EXPECT_EQ(PrefixesOf(parsed, 0).size(), 2u);
@@ -90,9 +101,8 @@ TEST(PromptParserTest, EachProfileHasItsOwnHashes) {
   // have 1.
   EXPECT_EQ(PrefixesOf(parsed, 2).size(), 2u);
   const std::vector<TokenId> five = {1, 2, 3, 4, 5};
-  EXPECT_EQ(parsed.hashes[2].prefixes[0].value(),
-            HashBlock(five, MakeNamespaceSeed("", "")).value());
-  ASSERT_TRUE(ParsePrompt(OfTokens(8), {}, {HashProfile{4, true}}, &parsed).ok());
+  EXPECT_EQ(PrefixesOf(parsed, 2)[0], HashBlock(five, MakeNamespaceSeed("", "")).value());
+  ASSERT_TRUE(ParseKept(OfTokens(8), {}, {HashProfile{4, true}}, &parsed).ok());
   EXPECT_EQ(PrefixesOf(parsed).size(), 1u);
 }
 
@@ -128,8 +138,8 @@ TEST(PromptParserTest, MultimodalInputsMixIntoTheBlocksTheyOverlap) {
 
 TEST(PromptParserTest, HashesOfAnotherBlockSizeAreNotComparable) {
   ParsedPrompt parsed;
-  ASSERT_TRUE(ParsePrompt(OfHashes(v1::BlockHashes::KIND_LOCAL, {1, 2}, 8), {},
-                          {kBy4, HashProfile{8, false}}, &parsed)
+  ASSERT_TRUE(ParseKept(OfHashes(v1::BlockHashes::KIND_LOCAL, {1, 2}, 8), {},
+                        {kBy4, HashProfile{8, false}}, &parsed)
                   .ok());
   EXPECT_FALSE(parsed.hashes[0].comparable);
   EXPECT_TRUE(parsed.hashes[1].comparable);
@@ -141,15 +151,15 @@ TEST(PromptParserTest, HashesMayCoverOnlyThePrefixOfAPrompt) {
   v1::Prompt prompt = OfHashes(v1::BlockHashes::KIND_LOCAL, {1, 2});
   prompt.mutable_block_hashes()->set_prompt_tokens(100);
   ParsedPrompt parsed;
-  ASSERT_TRUE(ParsePrompt(prompt, {}, {kBy4}, &parsed).ok());
+  ASSERT_TRUE(ParseKept(prompt, {}, {kBy4}, &parsed).ok());
   EXPECT_EQ(parsed.prompt_tokens, 100u);
   EXPECT_EQ(parsed.TotalBlocks(kBy4), 25u);
 }
 
 TEST(PromptParserTest, BeforeAnyBlockSizeIsKnownEveryPromptIsAccepted) {
   ParsedPrompt parsed;
-  EXPECT_TRUE(ParsePrompt(OfTokens(9), {}, {}, &parsed).ok());
-  ASSERT_TRUE(ParsePrompt(OfHashes(v1::BlockHashes::KIND_LOCAL, {1, 2}), {}, {}, &parsed).ok());
+  EXPECT_TRUE(ParseKept(OfTokens(9), {}, {}, &parsed).ok());
+  ASSERT_TRUE(ParseKept(OfHashes(v1::BlockHashes::KIND_LOCAL, {1, 2}), {}, {}, &parsed).ok());
   EXPECT_EQ(parsed.profile_count, 0u);
   EXPECT_EQ(parsed.prompt_tokens, 8u);
   EXPECT_EQ(parsed.TotalBlocks(HashProfile{}), 2u);
@@ -157,10 +167,11 @@ TEST(PromptParserTest, BeforeAnyBlockSizeIsKnownEveryPromptIsAccepted) {
 
 TEST(PromptParserTest, MemoryOfAnUnusuallyLongPromptIsGivenBack) {
   ParsedPrompt parsed;
-  ASSERT_TRUE(ParsePrompt(OfTokens(4 * (ParsedPrompt::kKeptBlocks + 8)), {}, {kBy4}, &parsed).ok());
-  EXPECT_GT(parsed.hashes[0].prefixes.capacity(), ParsedPrompt::kKeptBlocks);
-  ASSERT_TRUE(ParsePrompt(OfTokens(400), {}, {kBy4}, &parsed).ok());
-  EXPECT_LE(parsed.hashes[0].prefixes.capacity(), ParsedPrompt::kKeptBlocks);
+  ASSERT_TRUE(ParseKept(OfTokens(4 * (ParsedPrompt::kKeptBlocks + 8)), {}, {kBy4}, &parsed).ok());
+  EXPECT_EQ(PrefixesOf(parsed).size(), ParsedPrompt::kKeptBlocks + 8);
+  EXPECT_GT(parsed.hashes[0].memory.capacity(), ParsedPrompt::kKeptBlocks);
+  ASSERT_TRUE(ParseKept(OfTokens(400), {}, {kBy4}, &parsed).ok());
+  EXPECT_LE(parsed.hashes[0].memory.capacity(), ParsedPrompt::kKeptBlocks);
 }
 
 struct BadCase {
@@ -174,8 +185,8 @@ class BadPromptTest : public testing::TestWithParam<BadCase> {};
 
 TEST_P(BadPromptTest, IsRefusedWithFieldValueAndLimit) {
   ParsedPrompt parsed;
-  const absl::Status status = ParsePrompt(GetParam().prompt(), GetParam().prompt_namespace,
-                                          {kBy4, HashProfile{16, false}}, &parsed);
+  const absl::Status status = ParseKept(GetParam().prompt(), GetParam().prompt_namespace,
+                                        {kBy4, HashProfile{16, false}}, &parsed);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().message));
 }

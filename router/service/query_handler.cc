@@ -74,7 +74,7 @@ absl::Status QueryHandler::MatchPrompt(const Request& request, Scratch* s) {
   KVROUTE_RETURN_IF_ERROR(
       ParsePrompt(request.prompt(), NamespaceOf(request), s->matches.profiles(), &s->prompt));
   const Nanos begin = clock_->Monotonic();
-  s->matches.Match(*s->fleet, *index_, s->prompt);
+  s->matches.Match(*s->fleet, *index_, &s->prompt);
   stats_->match_latency.Observe(clock_->Monotonic() - begin);
   return absl::OkStatus();
 }
@@ -173,14 +173,15 @@ absl::Status QueryHandler::DoExplain(const v1::RouteRequest& request,
   }
   // As the chosen target's engine hashes; without one, as the first comparable profile does.
   for (size_t p = 0; p < s.prompt.profile_count; ++p) {
-    const ParsedPrompt::Hashes& hashes = s.prompt.hashes[p];
+    ParsedPrompt::Hashes& hashes = s.prompt.hashes[p];
     if (choice ? hashes.profile != s.matches[choice->index].profile : !hashes.comparable) continue;
     std::vector<LocalHash> locals;
     LocalHashesOf(request.prompt(), NamespaceOf(request), hashes.profile,
                   limits::kMaxExplainedHashes, &locals);
     for (const LocalHash local : locals) response->add_local_hashes(local.value());
-    const size_t shown = std::min(hashes.prefixes.size(), limits::kMaxExplainedHashes);
-    for (size_t i = 0; i < shown; ++i) response->add_prefix_hashes(hashes.prefixes[i].value());
+    const size_t shown = std::min(hashes.chain.size(), limits::kMaxExplainedHashes);
+    const PrefixHash* prefixes = hashes.chain.First(shown);
+    for (size_t i = 0; i < shown; ++i) response->add_prefix_hashes(prefixes[i].value());
     break;
   }
   return absl::OkStatus();

@@ -47,7 +47,7 @@ struct RoutingStats {
   Counter open_streams{0};         // now
   Counter running_calls{0};        // now; those of streams not counted
   Counter refused_streams{0};      // at max_open_streams
-  LatencyHistogram match_latency;  // the index alone, all profiles of a request
+  LatencyHistogram match_latency;  // hashing as far as needed and the index, all profiles of a request
   LatencyHistogram route_latency;  // a Route: parsed message to reply, gRPC excluded
   LatencyHistogram score_latency;
 

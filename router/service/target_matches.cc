@@ -43,13 +43,13 @@ uint32_t TargetMatches::IndexOf(HashProfile profile) {
 }
 
 void TargetMatches::Match(const FleetSnapshot& fleet, const PrefixIndex& index,
-                          const ParsedPrompt& prompt) {
+                          ParsedPrompt* prompt) {
   bool all_comparable = true;
-  for (uint32_t p = 0; p < prompt.profile_count; ++p) {
-    const ParsedPrompt::Hashes& hashes = prompt.hashes[p];
+  for (uint32_t p = 0; p < prompt->profile_count; ++p) {
+    ParsedPrompt::Hashes& hashes = prompt->hashes[p];
     all_comparable = all_comparable && hashes.comparable;
     if (!hashes.comparable) continue;
-    index.Match(hashes.prefixes, &result_);
+    index.Match(&hashes.chain, &result_);
     for (const StreamMatch& found : result_.matches) {
       const std::optional<uint32_t> target = fleet.TargetOf(found.stream);
       // Another model may hold equal tokens; a stream of another profile, equal hashes by
@@ -64,7 +64,7 @@ void TargetMatches::Match(const FleetSnapshot& fleet, const PrefixIndex& index,
   if (all_comparable) return;
   for (TargetMatch& match : matches_) {
     if (match.profile.block_size_tokens != 0)
-      match.comparable = prompt.hashes[match.profile_index].comparable;
+      match.comparable = prompt->hashes[match.profile_index].comparable;
   }
 }
 

@@ -44,7 +44,7 @@ class TargetMatches {
   void ReadStreams(const FleetSnapshot& fleet, const ModelTargets& model);
   // The different ways in which the model's targets hash a prompt, in order of first use.
   absl::Span<const HashProfile> profiles() const { return profiles_; }
-  void Match(const FleetSnapshot& fleet, const PrefixIndex& index, const ParsedPrompt& prompt);
+  void Match(const FleetSnapshot& fleet, const PrefixIndex& index, ParsedPrompt* prompt);
 
   // The i-th target of the model: FleetSnapshot::targets[begin + i].
   const TargetMatch& operator[](size_t i) const { return matches_[i]; }
