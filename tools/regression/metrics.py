@@ -41,6 +41,9 @@ _PER_ITEM = re.compile(r"(further_holder_)?rss_bytes(_per_[a-z]+)?$")
 # Of two things that were measured beside each other, or of few events: noise moves it either way. All else it makes worse.
 _EITHER_WAY = re.compile(r"(speedup|_ratio|hit_rate|correct_share|echo_share)$")
 # Benchmarks of which every time depends on what ran beside what.
+# Client and server in processes of their own: the client's probe says nothing of the server's core, and of the few repetitions
+# that it lets through, a rate's and a tail's are different ones. Shown is the median of all.
+_TWO_PROCESSES = re.compile(r"^(Unary|Stream)/")
 _SIDE_BY_SIDE = re.compile(r"^(Concurrency|QueriesBesideWriter|SecondCore)\b")
 
 
@@ -126,6 +129,8 @@ def undisturbed(metric, samples, *both):
 
 def figure_of(metric, samples):
     """To be shown: the median of the undisturbed repetitions, or of all where there are none; as measured."""
+    if _TWO_PROCESSES.search(metric):
+        return statistics.median(samples[metric])
     return statistics.median(_undisturbed(metric, samples[metric], samples, [samples]) or samples[metric])
 
 
