@@ -13,6 +13,7 @@
 
 #include "indexer/base/named_thread.h"
 #include "test/benchmark/support/concurrent_load.h"
+#include "test/benchmark/support/processor_time.h"
 #include "test/benchmark/support/sampler.h"
 
 namespace kvroute {
@@ -26,11 +27,8 @@ struct Usage {
   static Usage Now() {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
-    const auto seconds = [](const timeval& time) {
-      return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
-    };
     return {static_cast<double>(usage.ru_nvcsw), static_cast<double>(usage.ru_nivcsw),
-            seconds(usage.ru_utime) + seconds(usage.ru_stime)};
+            ProcessorSeconds()};
   }
   double waited = 0;     // a thread gave its core up: it waited for a lock
   double preempted = 0;  // its core was taken away
