@@ -167,7 +167,9 @@ void StreamMachine::OnAhead(uint64_t seq, std::string_view payload) {
     Increment(&counters_->missing_batches, seq - tracker_.next());
   }
   Hold(seq, payload, /*suspect=*/false);
-  if (!catching_up && !StartReplay(OverlapStart())) SkipTo(seq, TrustReason::kNoReplay);
+  if (catching_up || StartReplay(OverlapStart())) return;
+  // Live batches may come faster than held ones are drained: what waits its turn is not lost.
+  if (!FrontHasItsTurn()) SkipTo(held_.empty() ? seq : held_.front_seq(), TrustReason::kNoReplay);
 }
 
 void StreamMachine::Hold(uint64_t seq, std::string_view payload, bool suspect) {

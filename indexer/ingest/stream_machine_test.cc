@@ -117,6 +117,31 @@ TEST_F(StreamMachineTest, ABatchWhoseNumberGoesOnEndsThatDoubtToo) {
   EXPECT_EQ(status_.trust.load(), Trust::kExact);
 }
 
+// A lane hands over many live batches before it drains what is held.
+TEST_F(StreamMachineTest, WithoutReplayABurstBehindALossLosesNothingMore) {
+  status_.config.replay_endpoint.clear();
+  Machine().OnConnected();
+  Live(7);
+  const std::string clear = ModelEngine(1).Clear();
+  Machine().OnLiveBatch(8, clear);
+  Live(9);
+  Live(12);
+  Live(13);
+  while (Machine().Drain(100)) {
+  }
+  EXPECT_EQ(status_.batches.load(), 5u);
+  EXPECT_EQ(status_.next_seq.load(), 14u);
+  EXPECT_EQ(status_.trust.load(), Trust::kDegraded);  // 10 and 11 came after the clear
+  Machine().OnLiveBatch(17, Batch(17));
+  Machine().OnLiveBatch(18, clear);
+  Live(19);
+  while (Machine().Drain(100)) {
+  }
+  EXPECT_EQ(status_.trust.load(), Trust::kExact);
+  EXPECT_EQ(status_.reason.load(), TrustReason::kClearedByEngine);
+  EXPECT_EQ(status_.next_seq.load(), 20u);
+}
+
 TEST_F(StreamMachineTest, AFirstReplayWhoseFirstRepliesWereLostIsAskedForAgain) {
   Machine().OnConnected();
   ReplyFrom(3, 10);
