@@ -15,7 +15,8 @@ class HeldBatches {
  public:
   struct Batch {
     std::string payload;
-    bool suspect = false;  // did not decode; a replay may bring a better copy
+    bool suspect = false;   // did not decode; a replay may bring a better copy
+    bool unproven = false;  // of a connection before this one, perhaps of another publisher
   };
 
   HeldBatches(size_t max_batches, size_t max_bytes)
@@ -27,7 +28,7 @@ class HeldBatches {
     if (batches_.contains(seq)) return true;
     if (batches_.size() >= max_batches_ || bytes_ + payload.size() > max_bytes_) return false;
     bytes_ += payload.size();
-    batches_.emplace(seq, Batch{std::string(payload), suspect});
+    batches_.emplace(seq, Batch{std::string(payload), suspect, false});
     return true;
   }
   bool empty() const { return batches_.empty(); }
@@ -46,6 +47,15 @@ class HeldBatches {
   }
   void DropBelow(uint64_t seq) {
     while (!batches_.empty() && front_seq() < seq) PopFront();
+  }
+  void MarkUnproven() {
+    for (auto& [seq, batch] : batches_) batch.unproven = true;
+  }
+  void DropUnproven() {
+    std::erase_if(batches_, [this](const auto& entry) {
+      if (entry.second.unproven) bytes_ -= entry.second.payload.size();
+      return entry.second.unproven;
+    });
   }
   void Clear() {
     batches_.clear();

@@ -1,5 +1,7 @@
 // What goes wrong between an engine and kvroute, over real sockets: after each, the index equals
 // the engine's pool again or the stream says that it is not exact.
+#include <atomic>
+
 #include "indexer/ingest/ingest_fixture.h"
 
 namespace kvroute {
@@ -161,6 +163,49 @@ TEST_F(IngestFaultsTest, ACutConnectionIsStaleUntilItIsBack) {
   Publish(3);
   ExpectIndexEqualsEngine();
   EXPECT_EQ(stream_->restarts.load(), 0u);
+}
+
+// The lane is kept from working while an engine publishes, dies, and its successor publishes less.
+TEST_F(IngestFaultsTest, WhatADeadEngineLeftInTheSocketIsNotTakenForItsSuccessors) {
+  StartInSync();
+  std::atomic<bool> entered{false};
+  std::atomic<bool> release{false};
+  std::string endpoint = (*ZmqPublisher::Create(&sockets_, {}))->event_endpoint();
+  ASSERT_TRUE(Until([&] {
+    return ingest_
+        ->AddListener({.endpoint = endpoint},
+                      [&](const DiscoveredStream&) {
+                        entered = true;
+                        while (!release) std::this_thread::yield();
+                        return true;
+                      })
+        .ok();
+  }));
+  auto other = ZmqPublisher::Create(
+      &sockets_,
+      {.event_endpoint = endpoint, .replay_endpoint = "", .connect = true, .topic = "kv@a@m"});
+  ASSERT_TRUE(Until([&] {
+    (*other)->Publish("x");
+    return entered.load();
+  }));
+  // Sees what the stream's socket, too, has received.
+  PrefixIndex index;
+  IngestCounters counters;
+  auto witness = *Ingest::Start(options_, &index, &counters, &Clock::Real());
+  const auto seen = *witness->AddStream(Config());
+  const auto witnessed = [&] {
+    return seen->trust.load() == Trust::kExact && seen->next_seq.load() == engine_.next_seq();
+  };
+  EXPECT_TRUE(Until(witnessed));
+  Publish(1000);
+  EXPECT_TRUE(Until(witnessed));
+  engine_.Restart();
+  EXPECT_TRUE(publisher_->Restart().ok());
+  Publish(300);
+  EXPECT_TRUE(Until(witnessed));
+  release = true;
+  ExpectIndexEqualsEngine();
+  EXPECT_EQ(stream_->restarts.load(), 1u);
 }
 
 }  // namespace

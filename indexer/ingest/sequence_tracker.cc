@@ -18,8 +18,10 @@ Admission SequenceTracker::AdmitLive(uint64_t seq, PayloadDigest digest) {
   const bool rises = (!last_live_ || seq > *last_live_) && seq >= floor_;
   const std::optional<bool> same = SameAsApplied(seq, digest);
   if (same.has_value() && *same) return Admission::kDuplicate;
+  if (last_live_ == seq && last_live_digest_ == digest) return Admission::kDuplicate;
   if (same.has_value() || !rises) return Admission::kRestart;
   last_live_ = seq;
+  last_live_digest_ = digest;
   if (seq < next_) return Admission::kDuplicate;
   return seq == next_ ? Admission::kNext : Admission::kAhead;
 }

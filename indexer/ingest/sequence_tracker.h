@@ -63,6 +63,7 @@ class SequenceTracker {
   uint64_t known_from_ = 0;  // digests are kept of [max(known_from, next - kRemembered), next)
   uint64_t floor_ = 0;       // live numbers below it were published in an earlier connection
   std::optional<uint64_t> last_live_;
+  PayloadDigest last_live_digest_{};
   std::array<PayloadDigest, kRemembered> digests_{};
 };
 

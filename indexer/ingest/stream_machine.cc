@@ -25,22 +25,25 @@ void StreamMachine::OnLiveBatch(uint64_t seq, std::string_view payload) {
   adopt_number_ = false;
   switch (tracker_.AdmitLive(seq, digest)) {
     case Admission::kDuplicate:
-      Increment(&status_->duplicates);
-      Increment(&counters_->duplicate_batches);
+      CountDuplicate();
       break;
     case Admission::kRestart:
-      if (const auto* held = held_.Find(seq); held != nullptr && held->payload == payload) break;
+      if (const auto* held = held_.Find(seq); held != nullptr && held->payload == payload) {
+        CountDuplicate();
+        break;
+      }
       Restart();
       if (!guard_.conflict())
         OnLiveBatch(seq, payload);  // the first of a new life: never a restart
       break;
     case Admission::kAhead:
       highest_live_ = seq;
-      OnAhead(seq, payload);
+      OnAhead(seq, payload, digest);
       break;
     case Admission::kNext:
       highest_live_ = seq;
-      if (verified_ || !has_replay()) {
+      // What comes before the news of a new connection may be of another life of the publisher.
+      if (!has_replay() || (connected_ && verified_)) {
         Apply(seq, payload, digest, Origin::kLive);
       } else {
         Hold(seq, payload, /*suspect=*/false);
@@ -144,7 +147,7 @@ void StreamMachine::Learn(const AppliedBatch& applied) {
     trust_.SetExact(
         TrustReason::kReplayComplete);  // this life of the publisher was seen from its first batch
   }
-  if (applied.cleared && trust_.known() == Trust::kDegraded) {
+  if (applied.cleared && trust_.known() != Trust::kExact) {
     trust_.SetExact(TrustReason::kClearedByEngine);
     fresh_start_at_ = Nanos::max();
   }
@@ -158,27 +161,35 @@ void StreamMachine::Learn(const AppliedBatch& applied) {
 
 // ---- held batches ----
 
-void StreamMachine::OnAhead(uint64_t seq, std::string_view payload) {
+void StreamMachine::OnAhead(uint64_t seq, std::string_view payload, PayloadDigest digest) {
   const bool catching_up = replay_ && replay_->purpose == ReplayPurpose::kCatchUp;
-  if (held_.empty() && !catching_up && trust_.known() != Trust::kCold) {
+  if (!has_replay() || (held_.empty() && !catching_up && trust_.known() != Trust::kCold)) {
     Increment(&status_->gaps);
     Increment(&counters_->gaps);
     Increment(&status_->missing_batches, seq - tracker_.next());
     Increment(&counters_->missing_batches, seq - tracker_.next());
   }
+  if (!has_replay()) {  // what is missing will never come: nothing to wait for
+    SkipTo(seq, TrustReason::kNoReplay);
+    return Apply(seq, payload, digest, Origin::kLive);
+  }
   Hold(seq, payload, /*suspect=*/false);
-  if (catching_up || StartReplay(OverlapStart())) return;
-  // Live batches may come faster than held ones are drained: what waits its turn is not lost.
-  if (!FrontHasItsTurn()) SkipTo(held_.empty() ? seq : held_.front_seq(), TrustReason::kNoReplay);
+  if (!catching_up) StartReplay(OverlapStart());
 }
 
 void StreamMachine::Hold(uint64_t seq, std::string_view payload, bool suspect) {
+  if (held_.Find(seq) != nullptr) return CountDuplicate();  // a replay has brought it already
   if (!held_.Hold(seq, payload, suspect)) hold_overflow_ = true;
   StatusChanged();
 }
 
+void StreamMachine::CountDuplicate() {
+  Increment(&status_->duplicates);
+  Increment(&counters_->duplicate_batches);
+}
+
 bool StreamMachine::FrontHasItsTurn() const {
-  return verified_ && !held_.empty() && held_.front_seq() == tracker_.next() &&
+  return connected_ && verified_ && !held_.empty() && held_.front_seq() == tracker_.next() &&
          (!held_.front().suspect || accept_suspects_);
 }
 
@@ -191,9 +202,8 @@ bool StreamMachine::Drain(size_t max_batches) {
   }
   if (FrontHasItsTurn()) return true;
   Settle();
-  if (!replay_ && !held_.empty() && !FrontHasItsTurn() && connected_) {
-    // Another hole behind the batches just applied.
-    if (!StartReplay(OverlapStart())) SkipTo(held_.front_seq(), TrustReason::kNoReplay);
+  if (!replay_ && !held_.empty() && !FrontHasItsTurn()) {
+    StartReplay(OverlapStart());  // another hole behind the batches just applied
   }
   return FrontHasItsTurn();
 }

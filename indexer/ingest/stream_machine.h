@@ -29,9 +29,9 @@ struct RunningReplay {
   Nanos reply_deadline{0};
   Nanos deadline{0};
   bool any_reply = false;
-  bool ended = false;    // the end marker came
-  bool spliced = false;  // a live batch was applied behind it
-  bool trimmed = false;  // the engine no longer had its start
+  bool ended = false;                   // the end marker came
+  bool spliced = false;                 // a live batch was applied behind it
+  bool trimmed = false;                 // the engine no longer had its start
   uint64_t first_reply = ~uint64_t{0};  // to the request before, where that began behind `from`
   ReplayPurpose purpose = ReplayPurpose::kCatchUp;
 };
@@ -78,11 +78,13 @@ class StreamMachine {
   bool DecodesBadly(DecodeReason rejected, const DecodedBatch& batch) const;
   void CountBad(DecodeReason rejected, const DecodedBatch& batch);
 
-  void OnAhead(uint64_t seq, std::string_view payload);
+  void OnAhead(uint64_t seq, std::string_view payload, PayloadDigest digest);
   bool OnFirstReply(uint64_t seq);
+  void DropUnproven();
   bool AskForStartAgain(uint64_t first_reply);
   void OnLastBatchUnknown();
   void Hold(uint64_t seq, std::string_view payload, bool suspect);
+  void CountDuplicate();
   bool FrontHasItsTurn() const;
 
   bool StartReplay(uint64_t from, ReplayPurpose purpose = ReplayPurpose::kCatchUp);

@@ -84,9 +84,9 @@ TEST_F(StreamMachineTest, BatchesHeldOfAnEngineThatRestartedBeforeTheFirstReplay
   Live(50);
   EXPECT_EQ(status_.held_batches.load(), 1u);
   Reconnect();
+  EXPECT_EQ(status_.held_batches.load(), 0u);
   Reply(10, /*life=*/1);
   EXPECT_EQ(status_.trust.load(), Trust::kExact) << TrustReasonName(status_.reason.load());
-  EXPECT_EQ(status_.held_batches.load(), 0u);
   EXPECT_EQ(status_.next_seq.load(), 10u);
 }
 
@@ -140,6 +140,118 @@ TEST_F(StreamMachineTest, WithoutReplayABurstBehindALossLosesNothingMore) {
   EXPECT_EQ(status_.trust.load(), Trust::kExact);
   EXPECT_EQ(status_.reason.load(), TrustReason::kClearedByEngine);
   EXPECT_EQ(status_.next_seq.load(), 20u);
+  EXPECT_EQ(status_.gaps.load(), 3u);
+  EXPECT_EQ(status_.missing_batches.load(), 7u + 2 + 3);
+}
+
+TEST_F(StreamMachineTest, WithoutReplayWhatANewLifeLostIsCounted) {
+  status_.config.replay_endpoint.clear();
+  Machine().OnConnected();
+  for (uint64_t seq = 0; seq < 5; ++seq) Live(seq);
+  Reconnect();
+  Live(2, /*life=*/1);
+  EXPECT_EQ(status_.restarts.load(), 1u);
+  EXPECT_EQ(status_.missing_batches.load(), 2u);
+  EXPECT_EQ(status_.reason.load(), TrustReason::kNoReplay);
+}
+
+TEST_F(StreamMachineTest, ABatchThatIsHeldAlreadyIsADuplicate) {
+  StartInSync(5);
+  Live(7);
+  Live(7);
+  EXPECT_EQ(status_.duplicates.load(), 1u);
+  EXPECT_EQ(status_.restarts.load(), 0u);
+  Reply(7);
+  EXPECT_EQ(status_.trust.load(), Trust::kExact);
+  EXPECT_EQ(status_.next_seq.load(), 8u);
+}
+
+TEST_F(StreamMachineTest, ABatchThatCameTwiceAndMayNotBeHeldIsADuplicateToo) {
+  options_.max_held_batches = 1;
+  StartInSync(5);
+  Live(7);
+  Live(8);
+  Live(8);
+  EXPECT_EQ(status_.duplicates.load(), 1u);
+  EXPECT_EQ(status_.restarts.load(), 0u);
+  Reply(9);
+  EXPECT_EQ(status_.trust.load(), Trust::kExact);
+}
+
+// The new life has published as much as was applied of the old one, and the news of the connection
+// is read after its first batch.
+TEST_F(StreamMachineTest, ABatchBetweenTwoConnectionsWaitsUntilItsPublisherIsKnown) {
+  StartInSync(5);
+  Machine().OnDisconnected();
+  Live(5, /*life=*/1);
+  EXPECT_EQ(status_.next_seq.load(), 5u);
+  Machine().OnConnected();
+  Reply(6, /*life=*/1);
+  EXPECT_EQ(status_.restarts.load(), 1u);
+  Reply(6, /*life=*/1);
+  EXPECT_EQ(status_.trust.load(), Trust::kExact);
+  EXPECT_EQ(status_.next_seq.load(), 6u);
+}
+
+// Whether an engine that has trimmed the batch it is to be known by is the same nobody can tell.
+TEST_F(StreamMachineTest, WhatIsHeldOfAnotherConnectionIsNotMixedWithThatOfAPublisherUnknown) {
+  options_.replay_attempts = 1;
+  StartInSync(5);
+  for (uint64_t seq = 7; seq < 10; ++seq) Live(seq);
+  Reconnect();
+  ReplyFrom(20, 25, /*life=*/1);
+  EXPECT_EQ(status_.reason.load(), TrustReason::kReplayTrimmed);
+  EXPECT_EQ(status_.next_seq.load(), 25u);
+  EXPECT_EQ(status_.batches.load(), 5u + 5);
+}
+
+TEST_F(StreamMachineTest, NorWhenThatPublisherDoesNotAnswer) {
+  StartInSync(5);
+  for (uint64_t seq = 7; seq < 10; ++seq) Live(seq);
+  Reconnect();
+  for (int i = 0; i < options_.replay_attempts; ++i) Wait(options_.replay_timeout);
+  EXPECT_EQ(status_.reason.load(), TrustReason::kReplayTimeout);
+  EXPECT_EQ(status_.held_batches.load(), 0u);
+  EXPECT_EQ(index_.Stats().holdings, 0u);
+  Live(30, /*life=*/1);
+  EXPECT_EQ(status_.next_seq.load(), 31u);
+}
+
+TEST_F(StreamMachineTest, AReplayThatBeginsBehindWhatIsHeldLosesNothing) {
+  StartInSync(5);
+  Wait(options_.probe_after_idle);
+  for (const uint64_t seq : {4, 6}) Machine().OnReplayedBatch(seq, Batch(seq));
+  Machine().OnReplayEnd();  // without 5, which comes in time all the same
+  Live(5);
+  ReplyFrom(7, 9);
+  ReplyFrom(7, 9);  // asked once more for its beginning
+  EXPECT_EQ(status_.trust.load(), Trust::kExact) << TrustReasonName(status_.reason.load());
+  EXPECT_EQ(status_.next_seq.load(), 9u);
+}
+
+TEST_F(StreamMachineTest, OneLostReplyDoesNotEndTheSearchForLostLastBatches) {
+  StartInSync(5);
+  Wait(options_.probe_after_idle);
+  Reply(0);  // batch 4 was lost in the engine's pipe
+  Reply(5);
+  EXPECT_EQ(status_.trust.load(), Trust::kExact);
+  Live(5);
+  Wait(options_.probe_after_idle);
+  Reply(8);
+  EXPECT_EQ(status_.next_seq.load(), 8u);
+}
+
+TEST_F(StreamMachineTest, AClearIsAKnownPointThoughTheFirstReplayBreaksOff) {
+  Machine().OnConnected();
+  ASSERT_TRUE(Machine().TakeReplayRequest().has_value());
+  Machine().OnReplayedBatch(0, Batch(0));
+  Machine().OnReplayedBatch(1, ModelEngine(1).Clear());
+  Machine().OnReplayedBatch(2, Batch(2));
+  for (int i = 0; i < options_.replay_attempts; ++i) Wait(options_.replay_timeout);
+  EXPECT_EQ(status_.next_seq.load(), 3u);
+  EXPECT_GT(index_.Stats().holdings, 0u);
+  Live(3);
+  EXPECT_EQ(status_.trust.load(), Trust::kExact) << TrustReasonName(status_.reason.load());
 }
 
 TEST_F(StreamMachineTest, AFirstReplayWhoseFirstRepliesWereLostIsAskedForAgain) {

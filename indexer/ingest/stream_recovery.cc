@@ -26,7 +26,9 @@ void StreamMachine::OnConnected() {
   if (verified_) {  // nor can it be told whether what is held is of this life of the publisher
     held_.Clear();
     highest_live_.reset();
+    StatusChanged();
   }
+  held_.MarkUnproven();
   StartReplay(OverlapStart());
 }
 
@@ -47,7 +49,7 @@ uint64_t StreamMachine::OverlapStart() const {
 }
 
 bool StreamMachine::StartReplay(uint64_t from, ReplayPurpose purpose) {
-  if (!has_replay()) return false;
+  if (!has_replay() || !connected_) return false;
   const Nanos now = clock_->Monotonic();
   replay_.emplace();
   replay_->purpose = purpose;
@@ -106,10 +108,20 @@ bool StreamMachine::OnFirstReply(uint64_t seq) {
     StartOver();
     trust_.SetSyncing(TrustReason::kReplaying);
   } else if (!from_start) {
+    DropUnproven();
+    if (!held_.empty() && held_.front_seq() == tracker_.next() && verified_) return true;
     replay_->trimmed = true;
     SkipTo(held_.empty() ? seq : std::min(seq, held_.front_seq()), TrustReason::kReplayTrimmed);
   }
   return true;
+}
+
+// The engine has not confirmed that it is the publisher of the connections before, and will not:
+// what came from those and was not applied is of no use.
+void StreamMachine::DropUnproven() {
+  if (verified_) return;
+  held_.DropUnproven();
+  highest_live_.reset();
 }
 
 // Replies that begin too late are those of an engine that no longer has the start, or the first
@@ -138,13 +150,15 @@ void StreamMachine::OnReplayEnd() {
 }
 
 // The engine's replay does not even know the last batch that was applied. Behind a new connection
-// that is a new life of the engine; on the same one it is a buffer that keeps less than one batch.
+// that is a new life of the engine; on the same one it is a buffer that keeps less than one batch,
+// unless the reply was lost.
 void StreamMachine::OnLastBatchUnknown() {
   if (!verified_) {
     Restart();
     if (!guard_.conflict()) StartReplay(0);
     return;
   }
+  if (replay_->attempts < options_.replay_attempts) return Retry(replay_->attempts + 1);
   probes_help_ = false;
   EndReplay(ReplayResult::kTrimmed);
   accept_suspects_ = true;
@@ -194,6 +208,7 @@ void StreamMachine::Fail(TrustReason reason) {
   const bool overflowed = std::exchange(hold_overflow_, false);
   if (fresh_start) return ScheduleFreshStart();
   if (verified_ && FrontHasItsTurn()) return;  // only a better copy was missing
+  DropUnproven();
   const bool unverified = !std::exchange(verified_, true);
   if (!held_.empty()) {
     SkipTo(held_.front_seq(), reason);

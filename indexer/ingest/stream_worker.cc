@@ -94,6 +94,7 @@ ConnectedStream::~ConnectedStream() {
 bool ConnectedStream::Work() {
   FollowConnection();
   bool more = ReceiveLive();
+  if (!more) FinishBefore();
   more |= stream_.Work();
   return more;
 }
@@ -106,8 +107,17 @@ bool ConnectedStream::ReceiveLive() {
     } else {
       Increment(&lane_.counters->malformed_messages);
     }
+    // At most so many can be of the connection before.
+    if (left_before_ > 0 && --left_before_ == 0) FinishBefore();
   }
   return true;
+}
+
+// The connection before has been read to its end: of what comes now, the machine may take it that
+// it was published behind it.
+void ConnectedStream::FinishBefore() {
+  left_before_ = 0;
+  if (std::exchange(connected_since_, false)) stream_.machine().OnConnected();
 }
 
 void ConnectedStream::Tick() {
@@ -125,8 +135,15 @@ void ConnectedStream::Tick() {
 
 void ConnectedStream::FollowConnection() {
   while (const auto change = subscription_->NextChange()) {
-    if (*change == EventSubscription::Change::kConnected) stream_.machine().OnConnected();
-    if (*change == EventSubscription::Change::kDisconnected) stream_.machine().OnDisconnected();
+    if (*change == EventSubscription::Change::kConnected) {
+      connected_since_ = true;
+      if (left_before_ == 0) FinishBefore();
+    }
+    if (*change == EventSubscription::Change::kDisconnected) {
+      if (std::exchange(connected_since_, false)) stream_.machine().OnConnected();
+      stream_.machine().OnDisconnected();
+      left_before_ = static_cast<size_t>(lane_.options->receive_high_water_mark);
+    }
     if (*change == EventSubscription::Change::kRefused) {
       Increment(&status_->refused_handshakes);
       if (const uint64_t lines = limiter_.Admit(lane_.clock->Monotonic())) {

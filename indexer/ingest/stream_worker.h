@@ -54,7 +54,9 @@ class ReplayedStream final : public Pollable {
   Multipart message_;
 };
 
-// A stream whose engine is connected to.
+// A stream whose engine is connected to. What is left of a lost connection in the socket is read
+// before the machine is told of the next: it may be another life of the engine that is connected
+// to.
 class ConnectedStream final : public Pollable {
  public:
   ConnectedStream(const LaneContext& lane, const std::shared_ptr<StreamStatus>& status,
@@ -68,10 +70,13 @@ class ConnectedStream final : public Pollable {
  private:
   bool ReceiveLive();
   void FollowConnection();
+  void FinishBefore();
 
   const LaneContext lane_;
   const std::shared_ptr<StreamStatus> status_;
   const std::unique_ptr<EventSubscription> subscription_;
+  size_t left_before_ = 0;  // batches, at most, of a lost connection that are still to be read
+  bool connected_since_ = false;  // there is a new connection, of which the machine is to be told
   ReplayedStream stream_;
   Multipart message_;
   LogLimiter limiter_;

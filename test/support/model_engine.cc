@@ -81,26 +81,28 @@ std::string ModelEngine::Step() {
     }
   }
   if (random_() % 50 == 0) return Clear();
-  return Finish();
+  return Finish(/*cleared=*/false);
 }
 
 std::string ModelEngine::Clear() {
   held_.clear();
   encoder_.Cleared();
-  return Finish();
+  return Finish(/*cleared=*/true);
 }
 
 // The time stamp makes equal batches of two lives differ, as an engine's clock does.
-std::string ModelEngine::Finish() {
+std::string ModelEngine::Finish(bool cleared) {
   std::string payload;
   encoder_.Finish(static_cast<double>(random_() % 1'000'000'000), 0, &payload);
   history_.push_back(held_);
+  cleared_.push_back(cleared);
   return payload;
 }
 
 void ModelEngine::Restart() {
   held_.clear();
   history_.assign(1, {});
+  cleared_.clear();
 }
 
 std::vector<uint32_t> ModelEngine::PathOf(uint32_t node) const {

@@ -30,6 +30,8 @@ class ModelEngine {
   void Restart();
 
   uint64_t next_seq() const { return history_.size() - 1; }
+  // Whether batch `seq` ends by saying that the pool is empty.
+  bool ClearedBy(uint64_t seq) const { return cleared_[seq]; }
   // How many leading blocks of the prompt that ends at `node` were held when `seq` was next.
   uint32_t HeldAt(uint64_t seq, uint32_t node) const;
   std::vector<PrefixHash> PromptOf(uint32_t node) const;
@@ -46,7 +48,7 @@ class ModelEngine {
   uint32_t Child(int64_t parent);
   void StoreSomething();
   void RemoveSomething();
-  std::string Finish();
+  std::string Finish(bool cleared);
   std::vector<uint32_t> PathOf(uint32_t node) const;
 
   std::mt19937_64 random_;
@@ -56,6 +58,7 @@ class ModelEngine {
   std::map<std::pair<int64_t, int>, uint32_t> children_;
   Copies held_;
   std::vector<Copies> history_;  // [n]: before batch n of this life
+  std::vector<bool> cleared_;    // [n]: by batch n
 };
 
 }  // namespace kvroute
