@@ -1,17 +1,21 @@
 // RoutingDecision over gRPC: kvroute's server beside servers that do nothing but answer the same
 // messages, one in each of gRPC's server styles. Each serves in a process of its own; the client is
-// one thread and one connection with in_flight calls (or streams with one request each) under way.
+// one thread, and one connection to each with in_flight calls (or streams with one request each)
+// under way.
 #include <benchmark/benchmark.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "kvroute/v1/router.grpc.pb.h"
+#include "test/benchmark/support/cached.h"
 #include "test/benchmark/support/route_fleet.h"
 #include "test/benchmark/support/route_server_process.h"
 #include "test/benchmark/support/sampler.h"
@@ -20,8 +24,6 @@ namespace kvroute {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr int kWarmUp = 500;  // answers: connection, threads and buffers are there
 
 // One request after the other, in a place of its own; tags of one queue. Next starts a request;
 // Proceed takes an event of it and says whether it is answered.
@@ -97,52 +99,184 @@ Caller* NextAnswered(grpc::CompletionQueue* queue) {
   }
 }
 
+// All servers, alive at a time: who is not asked does nothing.
+struct RouteServers {
+  struct Server {
+    std::string style;
+    std::unique_ptr<RouteServerProcess> process;
+  };
+  RouteServers() {
+    for (const char* style :
+         {"kvroute", "sync_echo", "callback_echo", "async_echo_1", "async_echo_2"}) {
+      all.push_back({style, std::make_unique<RouteServerProcess>(style, client_core.others())});
+    }
+  }
+  const ClientCore client_core;
+  std::vector<Server> all;  // kvroute first
+};
+
+// Of at least one value, which it reorders.
+double Quantile(double q, std::vector<double>* values) {
+  const double last = static_cast<double>(values->size() - 1);
+  const auto place = values->begin() + static_cast<ptrdiff_t>(std::lround(q * last));
+  std::nth_element(values->begin(), place, values->end());
+  return *place;
+}
+double Median(std::vector<double> values) { return Quantile(0.5, &values); }
+
+// A connection to one server with in_flight callers of one kind, and what its answers took.
 template <typename Caller>
-void Measure(benchmark::State& state, const std::string& server_style) {
-  const RouteServerProcess server(server_style);
-  const v1::RouteRequest request = RouteRequestFor(Tokens(1'025));
-  const auto stub = v1::Router::NewStub(grpc::CreateChannel(
-      "127.0.0.1:" + std::to_string(server.port()), grpc::InsecureChannelCredentials()));
-  grpc::CompletionQueue queue;
-  std::vector<std::unique_ptr<Caller>> callers;
-  for (int64_t i = 0; i < state.range(0); ++i) {
-    callers.push_back(std::make_unique<Caller>(stub.get(), &request, &queue));
+class Load {
+ public:
+  Load(const RouteServers::Server& server, const v1::RouteRequest& request, int64_t in_flight)
+      : server_(server),
+        stub_(v1::Router::NewStub(
+            grpc::CreateChannel("127.0.0.1:" + std::to_string(server.process->port()),
+                                grpc::InsecureChannelCredentials()))) {
+    for (int64_t i = 0; i < in_flight; ++i) {
+      callers_.push_back(std::make_unique<Caller>(stub_.get(), &request, &queue_));
+    }
   }
-  for (const auto& caller : callers) caller->Next();
-  for (int i = 0; i < kWarmUp; ++i) NextAnswered<Caller>(&queue)->Next();
-  Sampler sampler;
-  const std::chrono::nanoseconds busy_before = server.CpuTime();
-  for (auto _ : state) {
-    Caller* const caller = NextAnswered<Caller>(&queue);
-    sampler.AddNanos(static_cast<double>((Clock::now() - caller->started()).count()));
-    caller->Next();
+
+  // Keeps all callers busy for `time`, then lets them end; how long that was. The first answers are
+  // not counted: the cores were another server's.
+  std::chrono::nanoseconds Turn(std::chrono::nanoseconds time) {
+    const std::chrono::nanoseconds busy_before = server_.process->CpuTime();
+    for (const auto& caller : callers_) caller->Next();
+    for (size_t i = 0; i < kUncountedRounds * callers_.size(); ++i) Answered()->Next();
+    const Clock::time_point begin = Clock::now();
+    turn_ns_.clear();
+    Clock::time_point now = begin;
+    while (now - begin < time) {
+      Caller* const caller = Answered();
+      now = Clock::now();
+      turn_ns_.push_back(static_cast<double>((now - caller->started()).count()));
+      caller->Next();
+    }
+    for (size_t i = 0; i < callers_.size(); ++i) Answered();
+    server_busy_ += server_.process->CpuTime() - busy_before;
+    for (const double ns : turn_ns_) sampler_.AddNanos(ns);
+    per_second_.push_back(static_cast<double>(turn_ns_.size()) /
+                          std::chrono::duration<double>(now - begin).count());
+    p99_ns_.push_back(Quantile(0.99, &turn_ns_));
+    return now - begin;
   }
-  const std::chrono::nanoseconds busy = server.CpuTime() - busy_before;
-  for (size_t i = 0; i < callers.size(); ++i) NextAnswered<Caller>(&queue);
-  callers.clear();
-  sampler.Report(&state);
-  state.counters["server_cpu_ns"] =
-      static_cast<double>(busy.count()) / static_cast<double>(state.iterations());
-  state.SetItemsProcessed(state.iterations());
+  void Forget() {
+    sampler_ = Sampler();
+    per_second_.clear();
+    p99_ns_.clear();
+    server_busy_ = {};
+    answers_ = 0;
+  }
+
+  const std::string& style() const { return server_.style; }
+  Sampler& sampler() { return sampler_; }
+  // By turn.
+  const std::vector<double>& per_second() const { return per_second_; }
+  const std::vector<double>& p99_ns() const { return p99_ns_; }
+  double ServerCpuNs() const {
+    return static_cast<double>(server_busy_.count()) / static_cast<double>(answers_);
+  }
+
+ private:
+  static constexpr size_t kUncountedRounds = 4;
+
+  Caller* Answered() {
+    ++answers_;
+    return NextAnswered<Caller>(&queue_);
+  }
+
+  const RouteServers::Server& server_;
+  const std::unique_ptr<v1::Router::Stub> stub_;
+  grpc::CompletionQueue queue_;
+  std::vector<std::unique_ptr<Caller>> callers_;
+  Sampler sampler_;
+  std::vector<double> turn_ns_;
+  std::vector<double> per_second_;
+  std::vector<double> p99_ns_;
+  std::chrono::nanoseconds server_busy_{0};
+  uint64_t answers_ = 0;  // counted or not
+};
+
+// kvroute and the echoes in turns, forth and back: what the machine does meanwhile it does to all
+// of them. Rates are medians of turns, and what kvroute's are of an echo's is the median of rounds:
+// a pause meets one of them. What is compared of tails is the median of the turns' p99.
+template <typename Caller>
+class Contest {
+ public:
+  explicit Contest(int64_t in_flight) : request_(RouteRequestFor(Tokens(1'025))) {
+    for (const RouteServers::Server& server : Cached<RouteServers>().all) {
+      loads_.push_back(std::make_unique<Load<Caller>>(server, request_, in_flight));
+    }
+    Round();  // connections, threads and buffers are there
+    for (const auto& load : loads_) load->Forget();
+  }
+
+  // One turn of each. How long kvroute's took.
+  std::chrono::duration<double> Round() {
+    std::chrono::duration<double> kvroute{};
+    for (size_t i = 0; i < loads_.size(); ++i) {
+      const size_t turn = forth_ ? i : loads_.size() - 1 - i;
+      const std::chrono::nanoseconds took = loads_[turn]->Turn(kTurn);
+      if (turn == 0) kvroute = took;
+    }
+    forth_ = !forth_;
+    return kvroute;
+  }
+
+  void Report(benchmark::State* state) {
+    Load<Caller>& kvroute = *loads_[0];
+    kvroute.sampler().Report(state);
+    for (const auto& load : loads_) {
+      const std::string prefix = load == loads_[0] ? "" : load->style() + "_";
+      state->counters[prefix + "answers_per_s"] = Median(load->per_second());
+      if (load != loads_[0]) state->counters[prefix + "p99_ns"] = load->sampler().Quantile(0.99);
+      state->counters[prefix + "server_cpu_ns"] = load->ServerCpuNs();
+    }
+    Load<Caller>& echo = Fastest();
+    std::vector<double> shares;
+    for (size_t round = 0; round < echo.per_second().size(); ++round) {
+      shares.push_back(kvroute.per_second()[round] / echo.per_second()[round]);
+    }
+    state->counters["echo_share"] = Median(shares);
+    state->counters["echo_p99_ratio"] = Median(kvroute.p99_ns()) / Median(echo.p99_ns());
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds kTurn{5};
+
+  Load<Caller>& Fastest() {
+    return **std::max_element(loads_.begin() + 1, loads_.end(), [](const auto& a, const auto& b) {
+      return Median(a->per_second()) < Median(b->per_second());
+    });
+  }
+
+  const v1::RouteRequest request_;
+  std::vector<std::unique_ptr<Load<Caller>>> loads_;
+  bool forth_ = true;
+};
+
+template <typename Caller>
+void Measure(benchmark::State& state) {
+  std::optional<AwakeCores> awake;
+  if (state.range(1) != 0 && !awake.emplace().permitted()) {
+    return state.SkipWithError("/dev/cpu_dma_latency: not permitted");
+  }
+  Contest<Caller> contest(state.range(0));
+  for (auto _ : state) state.SetIterationTime(contest.Round().count());
+  contest.Report(&state);
 }
 
-void Unary(benchmark::State& state, const char* server) { Measure<UnaryCaller>(state, server); }
-void Stream(benchmark::State& state, const char* server) { Measure<StreamCaller>(state, server); }
+void Unary(benchmark::State& state) { Measure<UnaryCaller>(state); }
+void Stream(benchmark::State& state) { Measure<StreamCaller>(state); }
 
-void Loads(benchmark::internal::Benchmark* benchmark) {
-  benchmark->ArgName("in_flight")->Arg(1)->Arg(8)->UseRealTime()->Unit(benchmark::kMicrosecond);
+void Cases(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"in_flight", "awake"})->UseManualTime()->Unit(benchmark::kMillisecond);
+  benchmark->Args({1, 0})->Args({1, 1})->Args({8, 0});
 }
 
-BENCHMARK_CAPTURE(Unary, kvroute, "kvroute")->Apply(Loads);
-BENCHMARK_CAPTURE(Unary, sync_echo, "sync_echo")->Apply(Loads);
-BENCHMARK_CAPTURE(Unary, callback_echo, "callback_echo")->Apply(Loads);
-BENCHMARK_CAPTURE(Unary, async_echo_1, "async_echo_1")->Apply(Loads);
-BENCHMARK_CAPTURE(Unary, async_echo_2, "async_echo_2")->Apply(Loads);
-BENCHMARK_CAPTURE(Stream, kvroute, "kvroute")->Apply(Loads);
-BENCHMARK_CAPTURE(Stream, sync_echo, "sync_echo")->Apply(Loads);
-BENCHMARK_CAPTURE(Stream, callback_echo, "callback_echo")->Apply(Loads);
-BENCHMARK_CAPTURE(Stream, async_echo_1, "async_echo_1")->Apply(Loads);
-BENCHMARK_CAPTURE(Stream, async_echo_2, "async_echo_2")->Apply(Loads);
+BENCHMARK(Unary)->Apply(Cases);
+BENCHMARK(Stream)->Apply(Cases);
 
 }  // namespace
 }  // namespace kvroute

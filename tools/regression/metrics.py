@@ -40,10 +40,11 @@ _MEMORY = re.compile(r"(bytes|bytes_per_(?!s$|second$)[a-z]+|growth_ratio)$")
 _PER_ITEM = re.compile(r"(further_holder_)?rss_bytes(_per_[a-z]+)?$")
 # Of two things that were measured beside each other, or of few events: noise moves it either way. All else it makes worse.
 _EITHER_WAY = re.compile(r"(speedup|_ratio|hit_rate|correct_share|echo_share)$")
-# Benchmarks of which every time depends on what ran beside what.
-# Client and server in processes of their own: the client's probe says nothing of the server's core, and of the few repetitions
-# that it lets through, a rate's and a tail's are different ones. Shown is the median of all.
+# Client and server in processes of their own: the client's probe says nothing of the server's core. Such a repetition counts if
+# nothing else ran on the machine's cores.
 _TWO_PROCESSES = re.compile(r"^(Unary|Stream)/")
+ALONE = 0.05  # foreign cores
+# Benchmarks of which every time depends on what ran beside what.
 _SIDE_BY_SIDE = re.compile(r"^(Concurrency|QueriesBesideWriter|SecondCore)\b")
 
 
@@ -108,6 +109,9 @@ SETTLED = 0.015
 def _undisturbed(metric, values, samples, both):
     if _MEMORY.search(metric) or is_allocations(metric):
         return values
+    if _TWO_PROCESSES.search(metric):
+        foreign = _aligned(metric, "foreign_cores", samples) or [0.0] * len(values)
+        return [value for value, cores in zip(values, foreign) if cores <= ALONE]
     probes, shares = _aligned(metric, "probe_ns", samples), _aligned(metric, "cpu_share", samples)
     count = [True] * len(values)
     if probes is not None and not _EITHER_WAY.search(metric):  # that of a ratio was slow above and below
@@ -129,8 +133,6 @@ def undisturbed(metric, samples, *both):
 
 def figure_of(metric, samples):
     """To be shown: the median of the undisturbed repetitions, or of all where there are none; as measured."""
-    if _TWO_PROCESSES.search(metric):
-        return statistics.median(samples[metric])
     return statistics.median(_undisturbed(metric, samples[metric], samples, [samples]) or samples[metric])
 
 

@@ -14,8 +14,8 @@ class Target:
     scale: float = 1.0   # from the metric's unit to the one shown
     unit: str = ""
     divide_by: tuple = ()  # other metrics: the target is on the ratio to the largest that was measured
-    fastest_of: tuple = ()  # other benchmarks: on the ratio to the same metric of the one with the highest rate
     beside: tuple = ()     # (metric, what it is): the same of threads that share nothing, shown with the share of it
+    spread: bool = False   # show the lowest and the highest repetition, too
     floor: str = ""        # what the harness itself takes, in a benchmark of nothing: taken off
 
     def floor_of(self, samples):
@@ -26,20 +26,18 @@ class Target:
         if self.metric not in samples:
             return None
         value = (metrics.figure_of(self.metric, samples) - self.floor_of(samples)) * self.scale
-        if self.fastest_of:
-            return self._against_fastest(samples, value)
         if not self.divide_by:
             return value
         others = [metrics.figure_of(name, samples) for name in self.divide_by if name in samples]
         return value / max(others) if others else None
 
-    def _against_fastest(self, samples, value):
-        rates = {name: metrics.figure_of(f"{name}:items_per_second", samples) for name in self.fastest_of
-                 if f"{name}:items_per_second" in samples}
-        if not rates:
-            return None
-        fastest = max(rates, key=rates.get)
-        return value / metrics.figure_of(f"{fastest}:{self.metric.rsplit(':', 1)[1]}", samples)
+    def repetitions(self, samples):
+        """" (0.8 to 0.9 in all 5 repetitions)"; "" where that is not wanted."""
+        values = samples.get(self.metric, [])
+        if not self.spread or len(values) < 2:
+            return ""
+        low, high = (f"{edge(values) * self.scale:.3g}" for edge in (min, max))
+        return f" ({low} to {high} in all {len(values)} repetitions)"
 
     def share_of_machine(self, figure, samples):
         """" (96% of ...)": how much of what the machine allows a figure is; "" where that was not measured."""
@@ -57,19 +55,17 @@ _CORPUS = "conversation, second half"
 _RUNS = "replay/conversation/runs"
 _FLAT = "replay/conversation/flat"
 _FLOOR = "MatchFloor:p50_ns"
-_ECHOES = ("sync_echo", "callback_echo", "async_echo_1", "async_echo_2")
 
 
-def _over_grpc(family, in_flight):
+def _over_grpc(family, in_flight, awake=0):
     """A Route's rate and p99 against the echo, in whichever server style echoes fastest."""
-    def name(server):
-        return f"{family}/{server}/in_flight:{in_flight}/real_time"
-    echoes = tuple(name(server) for server in _ECHOES)
+    name = f"{family}/in_flight:{in_flight}/awake:{awake}"
     what = f"Route over gRPC, {'unary' if family == 'Unary' else 'streams'}, {in_flight} in flight"
-    return [Target(f"{what}: rate, of the fastest echo's", f"{name('kvroute')}:items_per_second", 0.8,
-                   at_least=True, unit="x", fastest_of=echoes),
-            Target(f"{what}: p99, of that echo's", f"{name('kvroute')}:p99_ns", 1.3, unit="x",
-                   fastest_of=echoes)]
+    if awake:
+        what += ", idle cores awake"
+    return [Target(f"{what}: rate, of the fastest echo's", f"{name}:echo_share", 0.8, at_least=True, unit="x",
+                   spread=True),
+            Target(f"{what}: p99, of that echo's", f"{name}:echo_p99_ratio", 1.3, unit="x", spread=True)]
 
 
 TARGETS = [
@@ -116,7 +112,9 @@ TARGETS = [
     *_over_grpc("Unary", 8),
     *_over_grpc("Stream", 8),
     *_over_grpc("Unary", 1),
+    *_over_grpc("Unary", 1, awake=1),
     *_over_grpc("Stream", 1),
+    *_over_grpc("Stream", 1, awake=1),
     Target("routing decision in process, 64 workers, right",
            "RoutingDecision/tokens:1024/workers:64:correct_share", 1, at_least=True),
     Target("routing decision in process, 512 workers, p50", "RoutingDecision/tokens:1024/workers:512:p50_ns",
@@ -141,7 +139,7 @@ def rows(samples):
         if figure is not None and target.floor_of(samples) > 0:
             what += f" (less {target.floor_of(samples):.3g} ns of the harness)"
         if figure is not None:
-            what += target.share_of_machine(figure, samples)
+            what += target.share_of_machine(figure, samples) + target.repetitions(samples)
         table.append((what, figure, bound, verdict))
     return table
 

@@ -23,12 +23,12 @@ def _add(samples, name, value):
 
 
 def benchmark_name(run_name):
-    return run_name.replace("/iterations:1", "")
+    return run_name.replace("/iterations:1", "").replace("/manual_time", "")
 
 
 def _loops_on_one_thread(entry):
     """Whether its processor time is all it needed of its wall time."""
-    return "/iterations:1" not in entry["run_name"] and "/real_time" not in entry["run_name"] and \
+    return "/iterations:1" not in entry["run_name"] and "_time" not in entry["run_name"] and \
         entry.get("real_time", 0) > 0
 
 

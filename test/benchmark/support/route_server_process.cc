@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 
@@ -33,17 +34,35 @@ void RunOn(const cpu_set_t& cores) {
 
 }  // namespace
 
-RouteServerProcess::RouteServerProcess(const std::string& style) {
-  KVROUTE_CHECK(sched_getaffinity(0, sizeof cores_, &cores_) == 0);
-  cpu_set_t client_core = cores_, server_cores = cores_;  // the same where there is only one
-  if (CPU_COUNT(&cores_) > 1) {
+ClientCore::ClientCore() {
+  KVROUTE_CHECK(sched_getaffinity(0, sizeof all_, &all_) == 0);
+  cpu_set_t client = all_;
+  others_ = all_;
+  if (CPU_COUNT(&all_) > 1) {
     int last = CPU_SETSIZE - 1;
-    while (!CPU_ISSET(last, &cores_)) --last;
-    CPU_ZERO(&client_core);
-    CPU_SET(last, &client_core);
-    CPU_CLR(last, &server_cores);
+    while (!CPU_ISSET(last, &all_)) --last;
+    CPU_ZERO(&client);
+    CPU_SET(last, &client);
+    CPU_CLR(last, &others_);
   }
-  RunOn(server_cores);  // for the server to inherit
+  RunOn(client);
+}
+
+ClientCore::~ClientCore() { RunOn(all_); }
+
+AwakeCores::AwakeCores() : fd_(open("/dev/cpu_dma_latency", O_WRONLY | O_CLOEXEC)) {
+  const int32_t latency_us = 0;  // that an idle core may take to wake, while the file is open
+  if (fd_ >= 0) KVROUTE_CHECK(write(fd_, &latency_us, sizeof latency_us) == sizeof latency_us);
+}
+
+AwakeCores::~AwakeCores() {
+  if (fd_ >= 0) close(fd_);
+}
+
+RouteServerProcess::RouteServerProcess(const std::string& style, const cpu_set_t& cores) {
+  cpu_set_t before{};
+  KVROUTE_CHECK(sched_getaffinity(0, sizeof before, &before) == 0);
+  RunOn(cores);  // for the server to inherit
   const Pipe in, out;
   posix_spawn_file_actions_t actions;
   KVROUTE_CHECK(posix_spawn_file_actions_init(&actions) == 0);
@@ -54,7 +73,7 @@ RouteServerProcess::RouteServerProcess(const std::string& style) {
   std::string argument = style;
   char* const arguments[] = {binary.data(), argument.data(), nullptr};
   KVROUTE_CHECK(posix_spawn(&pid_, binary.c_str(), &actions, nullptr, arguments, environ) == 0);
-  RunOn(client_core);
+  RunOn(before);
   posix_spawn_file_actions_destroy(&actions);
   close(in.ends[0]);
   close(out.ends[1]);
@@ -67,7 +86,6 @@ RouteServerProcess::RouteServerProcess(const std::string& style) {
 RouteServerProcess::~RouteServerProcess() {
   close(input_fd_);
   waitpid(pid_, nullptr, 0);
-  RunOn(cores_);
 }
 
 std::chrono::nanoseconds RouteServerProcess::CpuTime() const {
