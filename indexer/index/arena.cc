@@ -164,6 +164,10 @@ uint32_t Arena::ExtendBetween(Granule start, uint32_t granules, uint32_t least, 
   SpinLockHolder lock(&lock_);
   const Granule end = start + granules;
   if (end == top_) {
+    if (extra > high_ - top_ && FindFree(kUsefulGranules) != 0) {
+      extra = high_ - top_;
+      if (extra < least) return 0;
+    }
     KVROUTE_CHECK(extra < limit_ - top_);
     top_ += extra;
     high_ = std::max(high_, top_);

@@ -27,6 +27,9 @@ inline constexpr size_t kGranuleBytes = 64;
 // reserve).
 class Arena {
  public:
+  // A free stretch that is shorter hardly fits anything.
+  static constexpr uint32_t kUsefulGranules = 8;
+
   Arena();
   ~Arena();
   Arena(const Arena&) = delete;
@@ -38,7 +41,8 @@ class Arena {
   // For who can go on elsewhere: up to `*granules`, which becomes how many. Shorter only where the
   // arena would have to grow else, and then the longest stretch that is left, of `least` or more.
   Granule AllocateUpTo(uint32_t* granules, uint32_t least);
-  // Makes the allocation at `start` longer by `extra`; false when what lies behind it is in use.
+  // Makes the allocation at `start` longer by `extra`; false when what lies behind it is in use,
+  // also when the arena would have to grow although it has free stretches of some use.
   bool Extend(Granule start, uint32_t granules, uint32_t extra) {
     return ExtendBetween(start, granules, extra, extra) == extra;
   }

@@ -7,6 +7,7 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kRelease = std::memory_order_release;
+constexpr uint32_t kRoomForEntries = 8;
 
 bool TestBit(const DenseHolders& dense, Slot slot) {
   const uint32_t word = slot / 64u;
@@ -16,6 +17,18 @@ bool TestBit(const DenseHolders& dense, Slot slot) {
 void FlipBit(DenseHolders* dense, Slot slot) {
   std::atomic<uint64_t>& word = dense->word(slot / 64u);
   word.store(word.load(kRelaxed) ^ uint64_t{1} << (slot % 64), kRelease);
+}
+
+// There is room.
+void Add(DenseHolders* dense, HolderEntry entry) {
+  if (entry.all() && dense->words.load(kRelaxed) > 0) {
+    FlipBit(dense, entry.slot());
+    ++dense->full;
+    return;
+  }
+  const uint16_t at = dense->entries.load(kRelaxed);
+  dense->entry(at).store(entry.bits(), kRelease);
+  dense->entries.store(static_cast<uint16_t>(at + 1), kRelease);
 }
 
 }  // namespace
@@ -52,7 +65,15 @@ bool Holders::Empty(const Run& run) const {
 
 bool Holders::AnyAll(const Run& run) const {
   const uint8_t count = run.holder_count.load(kRelaxed);
-  if (count == Run::kDense) return DenseOf(run)->full > 0;
+  if (count == Run::kDense) {
+    const DenseHolders& dense = *DenseOf(run);
+    const uint32_t words = dense.words.load(kRelaxed);
+    if (words > 0) return dense.full > 0;
+    for (uint32_t i = 0; i < dense.entries.load(kRelaxed); ++i) {
+      if (HolderEntry(Load(dense.entry(i, words))).all()) return true;
+    }
+    return false;
+  }
   for (uint32_t i = 0; i < count; ++i) {
     if (HolderEntry(Load(run.holders[i])).all()) return true;
   }
@@ -66,8 +87,8 @@ DenseHolders* Holders::NewDense(uint32_t words, uint32_t entry_capacity) const {
   dense->words.store(static_cast<uint16_t>(words), kRelaxed);
   dense->entries.store(0, kRelaxed);
   dense->granules = static_cast<uint16_t>(granules);
-  dense->entry_capacity =
-      static_cast<uint16_t>((granules * kGranuleBytes - sizeof(DenseHolders) - size_t{words} * 8) / 4);
+  dense->entry_capacity = static_cast<uint16_t>(
+      (granules * kGranuleBytes - sizeof(DenseHolders) - size_t{words} * 8) / 4);
   dense->full = 0;
   for (uint32_t w = 0; w < words; ++w) dense->word(w).store(0, kRelaxed);
   return dense;
@@ -81,22 +102,17 @@ void Holders::RetireDense(Run* run) const {
 // A dense block with room for `slot` and one more entry, holding what the run holds now.
 void Holders::GrowDense(Run* run, Slot slot) const {
   uint32_t words = slot / 64u + 1;
-  uint32_t entries = 8;
+  uint32_t holders = 1;
+  uint32_t partly = 0;
   ForEach(*run, [&](HolderEntry entry) {
     words = std::max(words, entry.slot() / 64u + 1);
-    entries += entry.all() ? 0 : 1;
+    ++holders;
+    partly += entry.all() ? 0 : 1;
   });
-  DenseHolders* dense = NewDense(words, entries + entries / 2);
-  ForEach(*run, [&](HolderEntry entry) {
-    if (entry.all()) {
-      FlipBit(dense, entry.slot());
-      ++dense->full;
-    } else {
-      const uint16_t at = dense->entries.load(kRelaxed);
-      dense->entry(at).store(entry.bits(), kRelaxed);
-      dense->entries.store(static_cast<uint16_t>(at + 1), kRelaxed);
-    }
-  });
+  const bool listed = holders <= DenseHolders::kListed;
+  DenseHolders* dense = listed ? NewDense(0, DenseHolders::kListed)
+                               : NewDense(words, partly + partly / 2 + kRoomForEntries);
+  ForEach(*run, [&](HolderEntry entry) { Add(dense, entry); });
   RetireDense(run);
   run->dense.store(arena_->Of(dense), kRelease);
   run->holder_count.store(Run::kDense, kRelease);
@@ -121,19 +137,12 @@ void Holders::Put(Run* run, HolderEntry entry) const {
   Erase(run, entry.slot());
   if (run->holder_count.load(kRelaxed) != Run::kDense) return Put(run, entry);  // became few
   const DenseHolders* now = DenseOf(*run);
-  if (entry.slot() / 64u >= now->words.load(kRelaxed) ||
+  const uint32_t words = now->words.load(kRelaxed);
+  if ((words > 0 && entry.slot() / 64u >= words) ||
       now->entries.load(kRelaxed) == now->entry_capacity) {
     GrowDense(run, entry.slot());
   }
-  DenseHolders* dense = DenseOf(*run);
-  if (entry.all()) {
-    FlipBit(dense, entry.slot());
-    ++dense->full;
-  } else {
-    const uint16_t at = dense->entries.load(kRelaxed);
-    dense->entry(at).store(entry.bits(), kRelease);
-    dense->entries.store(static_cast<uint16_t>(at + 1), kRelease);
-  }
+  Add(DenseOf(*run), entry);
 }
 
 void Holders::Erase(Run* run, Slot slot) const {
@@ -161,9 +170,11 @@ void Holders::Erase(Run* run, Slot slot) const {
       break;
     }
   }
-  // Back into the header well below its limit, so that one holder coming and going does not move
-  // the set each time.
-  if (dense->full + dense->entries.load(kRelaxed) > Run::kInlineHolders / 2) return;
+  // Back into a list, and into the header, well below their limits, so that one holder coming and
+  // going does not move the set each time.
+  const uint32_t left = dense->full + dense->entries.load(kRelaxed);
+  if (left > (words > 0 ? DenseHolders::kListed : Run::kInlineHolders) / 2) return;
+  if (left > Run::kInlineHolders) return GrowDense(run, slot);
   uint32_t at = 0;
   ForEach(*run, [&](HolderEntry entry) { run->holders[at++].store(entry.bits(), kRelease); });
   RetireDense(run);
@@ -192,9 +203,13 @@ void Holders::PromoteAll(Run* run) const {
       ++i;
       continue;
     }
-    FlipBit(dense, entry.slot());
-    ++dense->full;
+    const HolderEntry all(entry.slot(), HolderEntry::kAll, false);
+    if (dense->words.load(kRelaxed) == 0) {
+      dense->entry(i++).store(all.bits(), kRelease);
+      continue;
+    }
     dense->entry(i).store(Load(dense->entry(--entries)), kRelease);
+    Add(dense, all);
   }
   dense->entries.store(entries, kRelease);
 }

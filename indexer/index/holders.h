@@ -10,9 +10,9 @@
 
 namespace kvroute {
 
-// The holder set of runs, as their writer changes it: up to ten entries in the run's header, beyond
-// that a dense block. An entry that covers the whole window and has no islands is always stored as
-// `all`.
+// The holder set of runs, as their writer changes it: two entries in the run's header, beyond that
+// a list of up to twelve or bits, in a dense block. An entry that covers the whole window and has
+// no islands is always stored as `all`.
 //
 // Thread safety: Find, IsSole and ForEach under the run's lock; the others inside a RunEdit under
 // that lock.

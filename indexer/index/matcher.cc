@@ -142,6 +142,7 @@ bool Matcher::LookAt(const RunStore& store, const kvroute::Run& run, Prompt* pro
     if ((look->version & 1) == 0) {
       if (run.Dead()) return false;
       look->length = run.Length();
+      store.PrefetchHolders(run);
       if (look->length < prompt->size() - depth && prompt->complete()) {
         const uint32_t next = depth + look->length;
         store.PrefetchHead(prompt->First(next + 1)[next].value());

@@ -18,14 +18,14 @@ namespace kvroute {
 // even that a table fills to 29/32: when both are full, one of their entries goes to its other one.
 //
 // What finds no room even so (thousands of streams with one engine hash, say) overflows into the
-// buckets behind its second, and a byte a bucket counts who passed. While nothing has overflowed,
-// which is nearly always so with sound hashes, nobody looks there.
+// buckets behind its second, and a byte for every eight buckets counts who passed. While nothing
+// has overflowed, which is nearly always so with sound hashes, nobody looks there.
 //
 // Tables grow by a quarter, each shard's at sizes of its own (`phase`, in 1/256 of a step): were
 // all to grow at once, the arrays they leave would be a hole as large as all names, and all names
 // would at times take as many bytes as they do at worst. By smaller steps they would be fuller, but
 // leave more behind than fits into what comes next (measured: an eighth costs 2 bytes a block more
-// in all). 8 bytes / load of 0.72 to 0.91 + 1/8 of a byte a slot: 10 bytes an entry on average.
+// in all). 8 bytes / load of 0.72 to 0.91: 9.9 bytes an entry on average.
 //
 // Thread safety: Find and Prefetch by any thread under an EpochPin, without a lock; the rest by one
 // writer at a time.
@@ -71,6 +71,7 @@ class NameTable {
   static constexpr uint32_t kSlots = BucketArray::kWords;
   static constexpr uint64_t kMostOfFourBuckets = 29;  // slots in use
   static constexpr uint32_t kGrowthPart = 4;          // tables grow by one in so many
+  static constexpr uint32_t kPassedBuckets = 8;       // count together what overflows from them
 
   BucketArray Array() const { return BucketArray(array_.load(std::memory_order_acquire)); }
   static uint32_t First(BucketArray array, uint32_t fragment) { return array.Home(fragment); }
@@ -81,12 +82,12 @@ class NameTable {
     return bucket + 1 == array.size() ? 0 : bucket + 1;
   }
   static uint32_t PassedGranules(uint32_t buckets) {
-    return (buckets + static_cast<uint32_t>(kGranuleBytes) - 1) /
-           static_cast<uint32_t>(kGranuleBytes);
+    constexpr uint32_t kBucketsAGranule = kPassedBuckets * static_cast<uint32_t>(kGranuleBytes);
+    return (buckets + kBucketsAGranule - 1) / kBucketsAGranule;
   }
-  // How many entries went past the bucket; 255: at least so many, for good.
+  // How many entries went past buckets of these eight; 255: at least so many, for good.
   std::atomic<uint8_t>& Passed(BucketArray array, uint32_t bucket) const {
-    return arena_->At<std::atomic<uint8_t>>(array.start() + array.size())[bucket];
+    return arena_->At<std::atomic<uint8_t>>(array.start() + array.size())[bucket / kPassedBuckets];
   }
   static void Pass(std::atomic<uint8_t>* passed, int change) {
     const uint8_t count = passed->load(std::memory_order_relaxed);
@@ -155,7 +156,7 @@ bool NameTable::Scan(const Word* words, uint32_t fragment, Body body) {
 
 template <typename Body>
 bool NameTable::WalkOverflow(BucketArray array, uint32_t bucket, Body body) const {
-  for (uint32_t walked = 0; walked < array.size(); ++walked) {
+  for (uint32_t walked = 1; walked < array.size(); ++walked) {
     if (Passed(array, bucket).load(std::memory_order_acquire) == 0) return false;
     bucket = Behind(array, bucket);
     if (body(array.Bucket(*arena_, bucket))) return true;

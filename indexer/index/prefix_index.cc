@@ -15,6 +15,7 @@
 #include "indexer/index/run_store.h"
 #include "indexer/index/slot_table.h"
 #include "indexer/index/stream_writer.h"
+#include "indexer/index/zeroed_array.h"
 
 namespace kvroute {
 namespace {
@@ -34,12 +35,11 @@ class PrefixIndex::Impl {
   explicit Impl(const PrefixIndexOptions& options)
       : capacity_(static_cast<uint32_t>(options.max_streams)),
         store_(options.secret_seed != 0 ? options.secret_seed : RandomSecret()),
-        writers_(std::make_unique<std::atomic<StreamWriter*>[]>(options.max_streams)),
+        writers_(options.max_streams),
         generation_(options.max_streams),
         scrubber_("index-scrub", [this] { ScrubUntilStopped(); }) {
     // Two slots a stream: the one it uses and one that waits to be scrubbed.
     KVROUTE_CHECK(options.max_streams > 0 && options.max_streams * 2 <= kMaxSlots);
-    for (uint32_t i = capacity_; i-- > 0;) free_.push_back(i);
   }
 
   ~Impl() {
@@ -49,7 +49,7 @@ class PrefixIndex::Impl {
     }
     changed_.NotifyAll();
     scrubber_.Join();
-    for (uint32_t i = 0; i < capacity_; ++i) delete writers_[i].load();
+    for (uint32_t i = 0; i < used_; ++i) delete writers_[i].load();
   }
 
   absl::StatusOr<StreamId> Open(CopyMode mode) {
@@ -57,12 +57,15 @@ class PrefixIndex::Impl {
     StreamId id;
     {
       MutexLock lock(&mutex_);
-      if (free_.empty()) {
+      if (!free_.empty()) {
+        index = free_.back();
+        free_.pop_back();
+      } else if (used_ < capacity_) {
+        index = used_++;
+      } else {
         return absl::ResourceExhaustedError(
             absl::StrCat("the index is limited to ", capacity_, " streams"));
       }
-      index = free_.back();
-      free_.pop_back();
       id = StreamId(++generation_[index] * capacity_ + index);
     }
     writers_[index].store(new StreamWriter(&store_, id, TakeSlot(id), mode),
@@ -114,10 +117,11 @@ class PrefixIndex::Impl {
     const RunStore::Totals totals = store_.Count();
     stats.runs = totals.runs;
     stats.distinct_blocks = totals.blocks;
-    stats.bytes = totals.bytes + kMaxSlots * sizeof(uint32_t) + capacity_ * sizeof(void*);
+    stats.bytes = totals.bytes;
     MutexLock lock(&mutex_);
-    stats.streams = capacity_ - free_.size();
-    for (uint32_t i = 0; i < capacity_; ++i) {
+    stats.bytes += used_ * (sizeof(void*) + 3 * sizeof(uint32_t));
+    stats.streams = used_ - free_.size();
+    for (uint32_t i = 0; i < used_; ++i) {
       const StreamWriter* writer = writers_[i].load(std::memory_order_acquire);
       if (writer == nullptr) continue;
       stats.holdings += writer->holdings();
@@ -176,11 +180,12 @@ class PrefixIndex::Impl {
   SlotTable slots_;
   // By id modulo capacity. An id is never used twice: each use of a place in the array is another
   // multiple of capacity.
-  const std::unique_ptr<std::atomic<StreamWriter*>[]> writers_;
+  const ZeroedArray<std::atomic<StreamWriter*>> writers_;
   mutable Mutex mutex_;
   mutable CondVar changed_;
+  uint32_t used_ ABSL_GUARDED_BY(mutex_) = 0;  // places below were used at some time
   std::vector<uint32_t> free_ ABSL_GUARDED_BY(mutex_);
-  std::vector<uint32_t> generation_ ABSL_GUARDED_BY(mutex_);
+  const ZeroedArray<uint32_t> generation_ ABSL_GUARDED_BY(mutex_);
   // Of streams that were cleared or closed: to be given back by the scrubber.
   std::vector<std::unique_ptr<NameColumns>> unused_columns_ ABSL_GUARDED_BY(mutex_);
   bool scrub_wanted_ ABSL_GUARDED_BY(mutex_) = false;

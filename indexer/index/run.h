@@ -2,6 +2,7 @@
 #define KVROUTE_INDEXER_INDEX_RUN_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -17,6 +18,7 @@ inline constexpr uint32_t kMaxSlots = 65'535;
 inline constexpr uint32_t kMaxRunBlocks = 512;
 inline constexpr uint32_t kGroupBlocks =
     4;  // blocks a granule: four prefix hashes, then four engine hashes
+inline constexpr uint32_t kHeaderBlocks = 2;  // as many fewer are in a run's first granule
 
 // Where a block is: the run and the position in it. At most one place holds a given prefix hash.
 struct Place {
@@ -64,10 +66,12 @@ class HolderEntry {
   uint32_t bits_;
 };
 
-// The holders of a run that has more than fit in its header: a bit for each that holds all of it,
-// an entry for each other. The bits follow this header, then the entries.
+// The holders of a run that has more than fit in its header: up to twelve as entries, more as a bit
+// for each that holds all of it and an entry for each other. The bits (no words: there are none)
+// follow this header, then the entries.
 struct DenseHolders {
-  std::atomic<uint16_t> words;  // of 64 slots
+  static constexpr uint32_t kListed = 12;  // entries that fit in a granule without bits
+  std::atomic<uint16_t> words;             // of 64 slots
   std::atomic<uint16_t> entries;
   uint16_t entry_capacity;  // writer only, like the rest
   uint16_t granules;
@@ -90,15 +94,17 @@ struct DenseHolders {
 };
 static_assert(sizeof(DenseHolders) == 16);
 
-// A stretch of one chain, stored once: this header of one cache line, and behind it the blocks,
-// four a line.
+// A stretch of one chain, stored once: its blocks in lines of four, as four prefix hashes and then
+// four engine hashes; the first line has two blocks, and in place of the others' hashes what is to
+// be said about the run. So who finds a run's first block to be what it looks for has read its
+// header.
 //
 // Written under the lock of the shard that its first prefix hash belongs to, inside a RunEdit; read
 // without a lock: load an even version, load everything else with acquire, compare the version.
 // Block words below `length` only change together with the version. A dead run has been unlinked
 // and changes no more.
 struct alignas(kGranuleBytes) Run {
-  static constexpr uint32_t kInlineHolders = 10;
+  static constexpr uint32_t kInlineHolders = 2;
   static constexpr uint8_t kDense = 255;  // holder_count: see `dense`
   static constexpr uint8_t kDead = 1;
   static constexpr uint8_t kPinned = 2;  // may not move: a stream's names point at it
@@ -108,35 +114,50 @@ struct alignas(kGranuleBytes) Run {
   std::atomic<uint8_t> holder_count;
   std::atomic<uint8_t> flags;
   std::atomic<Granule> dense;
-  uint16_t granules;  // header included
+  uint16_t granules;  // this one included
   uint16_t unused;
+  std::atomic<uint64_t> first_prefixes[kHeaderBlocks];  // see prefix()
   std::atomic<const RunTiers*> tiers;
   std::atomic<uint32_t> holders[kInlineHolders];
+  std::atomic<uint64_t> first_engines[kHeaderBlocks];
 
-  std::atomic<uint64_t>& prefix(uint32_t i) { return Words()[(i / 4) * 8 + i % 4]; }
-  std::atomic<uint64_t>& engine(uint32_t i) { return Words()[(i / 4) * 8 + 4 + i % 4]; }
-  uint64_t Prefix(uint32_t i) const {
-    return Words()[(i / 4) * 8 + i % 4].load(std::memory_order_acquire);
-  }
+  std::atomic<uint64_t>& prefix(uint32_t i) { return Words()[WordOf(i)]; }
+  std::atomic<uint64_t>& engine(uint32_t i) { return Words()[WordOf(i) + kGroupBlocks]; }
+  uint64_t Prefix(uint32_t i) const { return Words()[WordOf(i)].load(std::memory_order_acquire); }
   uint64_t Engine(uint32_t i) const {
-    return Words()[(i / 4) * 8 + 4 + i % 4].load(std::memory_order_acquire);
+    return Words()[WordOf(i) + kGroupBlocks].load(std::memory_order_acquire);
   }
-  void PrefetchBlock(uint32_t i) const { __builtin_prefetch(&Words()[size_t{i} / 4 * 8]); }
+  // Which granule of the run a block is in.
+  static uint32_t LineOf(uint32_t i) { return (i + kHeaderBlocks) / kGroupBlocks; }
+  void PrefetchBlock(uint32_t i) const {
+    __builtin_prefetch(&Words()[size_t{LineOf(i)} * kLineWords]);
+  }
   uint32_t Length() const { return length.load(std::memory_order_acquire); }
-  uint32_t Capacity() const { return (granules - 1u) * kGroupBlocks; }
+  uint32_t Capacity() const { return CapacityOf(granules); }
   bool Dead() const { return flags.load(std::memory_order_acquire) & kDead; }
 
-  static uint32_t GranulesFor(uint32_t blocks) {
-    return 1 + (blocks + kGroupBlocks - 1) / kGroupBlocks;
+  static constexpr uint32_t GranulesFor(uint32_t blocks) {
+    return (blocks + kHeaderBlocks + kGroupBlocks - 1) / kGroupBlocks;
+  }
+  static constexpr uint32_t CapacityOf(uint32_t granules) {
+    return granules * kGroupBlocks - kHeaderBlocks;
   }
 
  private:
-  std::atomic<uint64_t>* Words() { return reinterpret_cast<std::atomic<uint64_t>*>(this + 1); }
+  static constexpr size_t kLineWords = kGranuleBytes / sizeof(uint64_t);
+
+  static size_t WordOf(uint32_t i) {
+    const uint32_t at = i + kHeaderBlocks;
+    return size_t{at / kGroupBlocks} * kLineWords + at % kGroupBlocks;
+  }
+  std::atomic<uint64_t>* Words() { return reinterpret_cast<std::atomic<uint64_t>*>(this); }
   const std::atomic<uint64_t>* Words() const {
-    return reinterpret_cast<const std::atomic<uint64_t>*>(this + 1);
+    return reinterpret_cast<const std::atomic<uint64_t>*>(this);
   }
 };
 static_assert(sizeof(Run) == kGranuleBytes);
+static_assert(offsetof(Run, first_prefixes) == kHeaderBlocks * sizeof(uint64_t));
+static_assert(offsetof(Run, first_engines) == (kGroupBlocks + kHeaderBlocks) * sizeof(uint64_t));
 
 // Keeps a run's version odd, so that readers wait or look again.
 class RunEdit {

@@ -12,8 +12,9 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kRelease = std::memory_order_release;
 
-// Granules: what is shorter hardly ever fits anything and stays for the run to grow into again.
-constexpr uint32_t kLeastGivenBack = 4;
+// Granules: a single one fits nothing until its neighbours are free, and stays for the run to grow
+// into again.
+constexpr uint32_t kLeastGivenBack = 2;
 
 bool Marked(absl::Span<const uint64_t> slots, Slot slot) {
   return slot / 64u < slots.size() && (slots[slot / 64u] >> (slot % 64)) & 1;

@@ -14,9 +14,11 @@ constexpr uint32_t kPrefetchAhead = 16;
 // A longer run is not moved to make room for more; a new one begins. That costs 64 bytes of header
 // where a move costs a name's worth of time for every block and leaves a hole.
 constexpr uint32_t kMaxMovedBlocks = 16;
+// What it gains at least by being moved to a stretch that is shorter than it should be.
+constexpr uint32_t kLeastGainGranules = 2;
 // A new run is cut to a free stretch that is shorter than it should be, rather than letting the
 // arena grow, down to so many granules and to this part of what it should be.
-constexpr uint32_t kLeastCutGranules = 8;
+constexpr uint32_t kLeastCutGranules = Arena::kUsefulGranules;
 constexpr uint32_t kLeastCutPart = 4;
 
 }  // namespace
@@ -51,6 +53,7 @@ RunStore::Stretch RunStore::Store(const StoreArgs& args,
     Run* run = RunAt(args.parent);
     const uint32_t next = args.parent.offset + 1u;
     Shard& shard = ShardOf(*run);
+    PrefetchHolders(*run);
     MutexLock lock(&shard.mutex);
     // The parent may have been dropped since it was located, by a rebind in this very request.
     if (!run->Dead() && next <= run->Length() && run->Prefix(next - 1) == args.parent_prefix) {
@@ -105,8 +108,7 @@ RunStore::Stretch RunStore::Create(Shard& shard, const StoreArgs& args,
       arena_.AllocateUpTo(&granules, std::max(kLeastCutGranules, granules / kLeastCutPart)));
   // Only now: looking whether blocks are heads is most of the work, and what is cut is looked at
   // again in the next run.
-  const uint32_t count =
-      FreshCount(args, std::min<size_t>(wanted, size_t{granules - 1} * kGroupBlocks));
+  const uint32_t count = FreshCount(args, std::min(wanted, Run::CapacityOf(granules)));
   if (const uint32_t needed = Run::GranulesFor(count); needed < granules) {
     arena_.Free(arena_.Of(run) + needed, granules - needed);  // no reader has seen it
     granules = needed;
@@ -190,8 +192,9 @@ Run* RunStore::MakeRoom(Shard& shard, Run* run, uint32_t blocks) {
 
 Run* RunStore::Relocate(Shard& shard, Run* old, uint32_t capacity) {
   const uint32_t length = old->Length();
-  const uint32_t granules = Run::GranulesFor(capacity);
-  Run* run = arena_.At<Run>(arena_.Allocate(granules));
+  uint32_t granules = Run::GranulesFor(capacity);
+  const uint32_t least = std::min(granules, old->granules + kLeastGainGranules);
+  Run* run = arena_.At<Run>(arena_.AllocateUpTo(&granules, least));
   run->version.store(0, kRelaxed);
   run->length.store(static_cast<uint16_t>(length), kRelaxed);
   run->flags.store(0, kRelaxed);
@@ -281,7 +284,7 @@ void RunStore::PrefetchRunOf(uint64_t engine) const {
   NamesOf(hash).Find(hash.fragment(), [&](Place place) {
     const Run* run = RunAt(place);
     __builtin_prefetch(run);
-    __builtin_prefetch(arena_.At<std::byte>(place.run + 1 + place.offset / kGroupBlocks));
+    __builtin_prefetch(arena_.At<std::byte>(place.run + Run::LineOf(place.offset)));
     return true;
   });
 }
@@ -305,6 +308,7 @@ uint32_t RunStore::RemoveStretch(Slot slot, Place place, BlockRange own,
                                  absl::Span<const EngineHash> engines, Place* cursor) {
   Run* run = RunAt(place);
   Shard& shard = ShardOf(*run);
+  PrefetchHolders(*run);
   MutexLock lock(&shard.mutex);
   uint32_t begin = place.offset;
   uint32_t end = begin + 1;

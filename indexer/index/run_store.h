@@ -125,6 +125,11 @@ class RunStore {
     heads_[hash.shard()].Prefetch(hash.fragment());
   }
   const DenseHolders* DenseAt(Granule granule) const { return arena_.At<DenseHolders>(granule); }
+  void PrefetchHolders(const Run& run) const {
+    if (run.holder_count.load(std::memory_order_acquire) == Run::kDense) {
+      __builtin_prefetch(DenseAt(run.dense.load(std::memory_order_acquire)));
+    }
+  }
   Run* RunAt(Place place) const { return arena_.At<Run>(place.run); }
 
   // Engine hashes were seen twice: a place that carries a name no longer proves that the name means

@@ -3,13 +3,13 @@
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <vector>
 
 #include "indexer/base/mutex.h"
 #include "indexer/index/prefix_index.h"
 #include "indexer/index/run.h"
+#include "indexer/index/zeroed_array.h"
 
 namespace kvroute {
 
@@ -20,8 +20,6 @@ namespace kvroute {
 // Thread safety: all methods from any thread.
 class SlotTable {
  public:
-  SlotTable() : owners_(std::make_unique<std::atomic<uint32_t>[]>(kMaxSlots)) {}
-
   std::optional<Slot> Take(StreamId owner);
   void Retire(Slot slot);
   // A bit for each slot that is retired and not yet being scrubbed; empty when none is.
@@ -34,7 +32,7 @@ class SlotTable {
   }
 
  private:
-  const std::unique_ptr<std::atomic<uint32_t>[]> owners_;
+  ZeroedArray<std::atomic<uint32_t>> owners_{kMaxSlots};
   Mutex mutex_;
   uint32_t used_ ABSL_GUARDED_BY(mutex_) = 0;  // slots below were given out at some time
   std::vector<Slot> free_ ABSL_GUARDED_BY(mutex_);
