@@ -67,14 +67,17 @@ absl::StatusOr<std::unique_ptr<EventSubscription>> EventSubscription::Listen(
 std::optional<EventSubscription::Change> EventSubscription::NextChange() {
   while (monitor_message_.ReceiveFrom(monitor_.get())) {
     const auto frames = monitor_message_.frames();
-    if (frames.empty() || frames[0].size() < sizeof(uint16_t)) continue;
+    if (frames.empty() || frames[0].size() < sizeof(uint16_t) + sizeof(int)) continue;
     uint16_t event = 0;
     std::memcpy(&event, frames[0].data(), sizeof(event));
     if (event == ZMQ_EVENT_MONITOR_STOPPED) continue;
     gave_up_ = event != ZMQ_EVENT_HANDSHAKE_SUCCEEDED && event != ZMQ_EVENT_CONNECT_RETRIED;
     if (event == ZMQ_EVENT_CONNECT_RETRIED) continue;
     if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) return Change::kConnected;
-    if (event == ZMQ_EVENT_DISCONNECTED) return Change::kDisconnected;
+    if (event == ZMQ_EVENT_DISCONNECTED) {
+      std::memcpy(&lost_connection_, frames[0].data() + sizeof(event), sizeof(lost_connection_));
+      return Change::kDisconnected;
+    }
     return Change::kRefused;
   }
   return std::nullopt;

@@ -33,6 +33,8 @@ class EventSubscription {
   };
   // The next change of connection; nullopt when there is none to report.
   std::optional<Change> NextChange();
+  // The connection that kDisconnected was last reported of, see Multipart::connection.
+  int lost_connection() const { return lost_connection_; }
 
   // After a connection that was lost libzmq connects again by itself, but never after what it takes
   // for a breach of the protocol: a peer without CURVE, not ZeroMQ at all, or a message beyond the
@@ -52,6 +54,7 @@ class EventSubscription {
   Multipart monitor_message_;
   std::string endpoint_;  // that it connects to
   bool gave_up_ = false;
+  int lost_connection_ = -1;
 };
 
 }  // namespace kvroute

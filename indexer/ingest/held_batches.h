@@ -39,6 +39,14 @@ class HeldBatches {
     const auto it = batches_.find(seq);
     return it == batches_.end() ? nullptr : &it->second;
   }
+  // Where the stretch of numbers without a hole begins that ends before `seq`; `seq`: there is
+  // none.
+  uint64_t StretchBefore(uint64_t seq) const {
+    for (auto it = batches_.lower_bound(seq); it != batches_.begin() && (--it)->first + 1 == seq;) {
+      seq = it->first;
+    }
+    return seq;
+  }
   Batch PopFront() {
     Batch batch = std::move(batches_.begin()->second);
     bytes_ -= batch.payload.size();

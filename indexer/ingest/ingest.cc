@@ -52,16 +52,22 @@ class ZmqIngest final : public Ingest {
     for (const auto& lane : lanes_) lane->Remove(id);
   }
 
-  absl::Status AddListener(const ListenerConfig& config, OnDiscovered on_discovered) override {
+  absl::Status AddListener(const ListenerConfig& config, OnDiscovered on_discovered,
+                           OnExpired on_expired) override {
     auto subscription = EventSubscription::Listen(&sockets_, options_, config);
     if (!subscription.ok()) return subscription.status();
     spdlog::info("listening for engines on {}", (*subscription)->BoundEndpoint());
     NextLane()->AddListener(
-        *std::move(subscription), config.max_discovered_streams,
+        *std::move(subscription), config,
         [this, config, on_discovered = std::move(on_discovered)](const std::string& topic) {
           return Discover(config, topic, on_discovered);
-        });
+        },
+        std::move(on_expired));
     return absl::OkStatus();
+  }
+
+  void Stop() override {
+    for (const auto& lane : lanes_) lane->Stop();
   }
 
   std::vector<LaneAge> LaneAges() const override {

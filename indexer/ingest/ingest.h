@@ -49,6 +49,8 @@ struct ListenerConfig {
   EngineKind engine = EngineKind::kAuto;
   uint32_t replay_port = 0;  // of every engine, at the address in its topic; 0: none
   size_t max_discovered_streams = limits::kMaxDiscoveredStreams;  // topics followed at once
+  // A stream whose connection is lost is forgotten after so much silence of its engine; 0: never.
+  std::chrono::milliseconds expire_after = std::chrono::minutes(5);
   // Z85: the socket is a CURVE server, whose engines must know its public key. Empty: plain.
   std::string curve_server_secret = "";
 };
@@ -90,7 +92,15 @@ class Ingest {
   // wanted. It is closed, and offered again at the earliest after kRefusalHolds.
   using OnDiscovered = std::function<bool(const DiscoveredStream&)>;
   static constexpr std::chrono::seconds kRefusalHolds{10};
-  virtual absl::Status AddListener(const ListenerConfig& config, OnDiscovered on_discovered) = 0;
+  // Runs on a lane thread and must not block: the stream that was discovered has expired and is
+  // closed next. Should its topic be heard again, it is discovered anew.
+  using OnExpired = std::function<void(StreamId)>;
+  virtual absl::Status AddListener(const ListenerConfig& config, OnDiscovered on_discovered,
+                                   OnExpired on_expired) = 0;
+
+  // Ends the lanes: when it returns nothing is applied any more and no callback runs. What was
+  // learned stays until destruction; other calls are still allowed and have no effect.
+  virtual void Stop() = 0;
 
   // Of every lane: a large age is a lane that is stuck, whose streams no longer make progress.
   virtual std::vector<LaneAge> LaneAges() const = 0;

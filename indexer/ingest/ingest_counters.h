@@ -78,9 +78,10 @@ struct IngestCounters {
   Counter restarts{0};
   std::array<Counter, kReplayResultCount> replays{};
   std::array<Counter, kUnknownTopicCount> unknown_topics{};  // messages
-  LatencyHistogram apply_latency;                            // one batch: received to visible
-  LatencyHistogram publish_lag;  // one batch: the engine's time stamp to visible (wall clocks;
-                                 // negative counts as 0)
+  Counter expired_streams{0};      // discovered once, their connection lost, silent for too long
+  LatencyHistogram apply_latency;  // one batch: received to visible
+  LatencyHistogram publish_lag;    // one batch: the engine's time stamp to visible (wall clocks;
+                                   // negative counts as 0)
 };
 
 }  // namespace kvroute

@@ -173,12 +173,14 @@ TEST_F(IngestFaultsTest, WhatADeadEngineLeftInTheSocketIsNotTakenForItsSuccessor
   std::string endpoint = (*ZmqPublisher::Create(&sockets_, {}))->event_endpoint();
   ASSERT_TRUE(Until([&] {
     return ingest_
-        ->AddListener({.endpoint = endpoint},
-                      [&](const DiscoveredStream&) {
-                        entered = true;
-                        while (!release) std::this_thread::yield();
-                        return true;
-                      })
+        ->AddListener(
+            {.endpoint = endpoint},
+            [&](const DiscoveredStream&) {
+              entered = true;
+              while (!release) std::this_thread::yield();
+              return true;
+            },
+            nullptr)
         .ok();
   }));
   auto other = ZmqPublisher::Create(

@@ -21,7 +21,9 @@ Lane::Lane(const std::string& name, const LaneContext& context)
   thread_ = NamedThread(name, [this] { Run(); });
 }
 
-Lane::~Lane() {
+Lane::~Lane() { Stop(); }
+
+void Lane::Stop() {
   {
     MutexLock lock(&mutex_);
     stop_ = true;
@@ -35,9 +37,11 @@ void Lane::Add(std::shared_ptr<StreamStatus> status,
   Post(AddCommand{std::move(status), std::move(subscription)});
 }
 
-void Lane::AddListener(std::unique_ptr<EventSubscription> subscription, size_t max_streams,
-                       Listener::OpenStream open_stream) {
-  Post(ListenCommand{std::move(subscription), max_streams, std::move(open_stream)});
+void Lane::AddListener(std::unique_ptr<EventSubscription> subscription,
+                       const ListenerConfig& config, Listener::OpenStream open_stream,
+                       Ingest::OnExpired on_expired) {
+  Post(ListenCommand{std::move(subscription), config, std::move(open_stream),
+                     std::move(on_expired)});
 }
 
 void Lane::Remove(StreamId id) { Post(RemoveCommand{id}); }
@@ -87,8 +91,8 @@ void Lane::Execute(AddCommand command) {
 
 void Lane::Execute(ListenCommand command) {
   listeners_.push_back(std::make_unique<Listener>(context_, std::move(command.subscription),
-                                                  command.max_streams,
-                                                  std::move(command.open_stream)));
+                                                  command.config, std::move(command.open_stream),
+                                                  std::move(command.on_expired)));
 }
 
 void Lane::Execute(RemoveCommand command) {

@@ -11,6 +11,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "indexer/base/mutex.h"
 #include "indexer/base/named_thread.h"
+#include "indexer/ingest/listener.h"
 #include "indexer/ingest/stream_worker.h"
 
 namespace kvroute {
@@ -22,11 +23,13 @@ class Lane {
  public:
   // `context` without its poll set and decoders, which are the lane's own.
   Lane(const std::string& name, const LaneContext& context);
-  ~Lane();  // ends the thread and closes the sockets
+  ~Lane();  // as Stop
+  // Ends the thread and closes the sockets.
+  void Stop();
 
   void Add(std::shared_ptr<StreamStatus> status, std::unique_ptr<EventSubscription> subscription);
-  void AddListener(std::unique_ptr<EventSubscription> subscription, size_t max_streams,
-                   Listener::OpenStream open_stream);
+  void AddListener(std::unique_ptr<EventSubscription> subscription, const ListenerConfig& config,
+                   Listener::OpenStream open_stream, Ingest::OnExpired on_expired);
   void Remove(StreamId id);
   LaneAge Age() const;
 
@@ -37,8 +40,9 @@ class Lane {
   };
   struct ListenCommand {
     std::unique_ptr<EventSubscription> subscription;
-    size_t max_streams;
+    ListenerConfig config;
     Listener::OpenStream open_stream;
+    Ingest::OnExpired on_expired;
   };
   struct RemoveCommand {
     StreamId id;

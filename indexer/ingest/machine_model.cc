@@ -225,14 +225,24 @@ void MachineModel::Judge(Call call, std::optional<uint64_t> seq, const std::func
     at = 0;
   }
   EXPECT_TRUE(call == Call::kDrain || applied <= 1);
-  for (uint64_t left = applied; at < next; ++at) {
-    if (call == Call::kDrain ? left > 0 : applied == 1 && at == *seq) {
+  bool skipped = false;  // the number before
+  for (uint64_t left = applied; at <= next; ++at) {
+    const bool is_applied =
+        at < next && (call == Call::kDrain ? left > 0 : applied == 1 && at == *seq);
+    // A skip ends behind something that is missing.
+    if (is_applied || at == next) {
+      EXPECT_FALSE(skipped && kept_.contains(at - 1)) << "batch " << at - 1 << " had come";
+    }
+    skipped = !is_applied;
+    if (at == next) break;
+    if (is_applied) {
       --left;
       Applied(at);
     } else {
-      Skipped(at);
+      Skipped();
     }
   }
+  kept_.erase(kept_.begin(), kept_.lower_bound(next));
   if (Bad() != bad_before) known_ = false;
   if (status_.held_batches.load() < held_before && call == Call::kOther) kept_.clear();
   if (call == Call::kLive) {
@@ -263,14 +273,12 @@ void MachineModel::JudgeLive(uint64_t seq, bool applied, bool restarted, uint64_
 }
 
 void MachineModel::Applied(uint64_t seq) {
-  kept_.erase(seq);
   if (seq == 0 && !network_.replay) known_ = true;
   const bool of_this_life = known_connection_ == connection_ && seq < engine_.next_seq();
   if (of_this_life && engine_.ClearedBy(seq)) known_ = true;
 }
 
-void MachineModel::Skipped(uint64_t seq) {
-  EXPECT_FALSE(kept_.contains(seq)) << "batch " << seq << " had come and was skipped";
+void MachineModel::Skipped() {
   known_ = false;
   ++lost_;
 }

@@ -41,7 +41,8 @@ std::string Describe(const Network& network);
 // call. Whatever the network does:
 // * whenever the stream is exact, every answer is the engine's own as of the number it has come to;
 // * a live batch that was handed over is applied, counted as a duplicate, or held; what is held is
-//   applied later, unless its publisher is gone or a replay from the engine takes its place;
+//   applied later, unless its publisher is gone, something behind it is lost, which ends what it
+//   meant, or a replay from the engine takes its place;
 // * without a replay, each number that was never applied is counted as missing;
 // * from a batch on that says that the engine holds nothing, the stream is not degraded until
 //   something is lost or damaged again.
@@ -87,7 +88,7 @@ class MachineModel {
   void JudgeLive(uint64_t seq, bool applied, bool restarted, uint64_t held_before,
                  uint64_t duplicates_before);
   void Applied(uint64_t seq);
-  void Skipped(uint64_t seq);
+  void Skipped();
   uint64_t Bad() const;
 
   Network network_;

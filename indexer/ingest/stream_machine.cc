@@ -19,6 +19,7 @@ StreamMachine::StreamMachine(StreamStatus* status, const IngestOptions& options,
 // number; what is in it is decided by the decoder and the applier; whoever reads the status
 // afterwards sees a number no later than the index.
 void StreamMachine::OnLiveBatch(uint64_t seq, std::string_view payload) {
+  ++heard_;
   if (guard_.conflict()) return guard_.Observe(seq, clock_->Monotonic());
   const PayloadDigest digest = DigestPayload(payload);
   if (adopt_number_ && seq >= tracker_.next()) tracker_.JumpTo(seq);

@@ -68,6 +68,8 @@ class StreamMachine {
   bool HasReplayRequest() const { return replay_request_.has_value(); }
   // Whether replies are still of interest.
   bool WantsReplay() const { return replay_.has_value(); }
+  // Messages of the engine so far: as long as it does not change, nothing says that it is there.
+  uint64_t heard() const { return heard_; }
 
  private:
   enum class Origin : uint8_t { kLive, kHeld, kReplay };
@@ -123,6 +125,7 @@ class StreamMachine {
   std::optional<uint32_t> published_rank_;  // see StreamConfig
   LogLimiter rank_limiter_;
 
+  uint64_t heard_ = 0;
   bool connected_ = false;
   bool verified_ = true;          // the publisher is known to be the one whose batches were applied
   bool adopt_number_ = false;     // whichever number comes next is the one to go on from

@@ -70,6 +70,7 @@ std::optional<uint64_t> StreamMachine::TakeReplayRequest() {
 }
 
 void StreamMachine::OnReplayedBatch(uint64_t seq, std::string_view payload) {
+  ++heard_;
   if (!replay_) return;
   replay_->reply_deadline = clock_->Monotonic() + options_.replay_timeout;
   if (!std::exchange(replay_->any_reply, true) && !OnFirstReply(seq)) return;
@@ -109,9 +110,11 @@ bool StreamMachine::OnFirstReply(uint64_t seq) {
     trust_.SetSyncing(TrustReason::kReplaying);
   } else if (!from_start) {
     DropUnproven();
-    if (!held_.empty() && held_.front_seq() == tracker_.next() && verified_) return true;
+    // Each hole before it would end in a loss, so what is held before the last is of no use.
+    const uint64_t from = held_.StretchBefore(seq);
+    if (verified_ && from <= tracker_.next()) return true;
     replay_->trimmed = true;
-    SkipTo(held_.empty() ? seq : std::min(seq, held_.front_seq()), TrustReason::kReplayTrimmed);
+    SkipTo(from, TrustReason::kReplayTrimmed);
   }
   return true;
 }
@@ -138,6 +141,7 @@ bool StreamMachine::AskForStartAgain(uint64_t first_reply) {
 }
 
 void StreamMachine::OnReplayEnd() {
+  ++heard_;
   if (!replay_) return;
   if (replay_->purpose == ReplayPurpose::kFreshStart) {
     fresh_start_at_ = Nanos::max();

@@ -3,13 +3,6 @@
 #include <utility>
 
 namespace kvroute {
-namespace {
-
-// A stream's share of a lane's turn, of live batches, of replayed and of held ones each: at some 20
-// us a batch, others wait a few milliseconds at most.
-constexpr size_t kBatchesPerTurn = 64;
-
-}  // namespace
 
 // ---- ReplayedStream ----
 
@@ -155,112 +148,6 @@ void ConnectedStream::FollowConnection() {
       }
     }
   }
-}
-
-// ---- Listener ----
-
-Listener::Listener(const LaneContext& lane, std::unique_ptr<EventSubscription> subscription,
-                   size_t max_streams, OpenStream open_stream)
-    : lane_(lane),
-      subscription_(std::move(subscription)),
-      max_streams_(max_streams),
-      open_stream_(std::move(open_stream)) {
-  lane_.poll_set->Watch(subscription_->event_fd(), this);
-  lane_.poll_set->Watch(subscription_->monitor_fd(), this);
-  lane_.poll_set->MarkReady(this);
-}
-
-Listener::~Listener() {
-  lane_.poll_set->Forget(this);
-  lane_.poll_set->Unwatch(subscription_->event_fd());
-  lane_.poll_set->Unwatch(subscription_->monitor_fd());
-}
-
-bool Listener::Work() {
-  FollowConnections();
-  return ReceiveLive();
-}
-
-bool Listener::ReceiveLive() {
-  for (size_t i = 0; i < kBatchesPerTurn; ++i) {
-    if (!subscription_->Receive(&message_)) return false;
-    const auto live = ParseLiveMessage(message_.frames());
-    if (!live.has_value()) {
-      Increment(&lane_.counters->malformed_messages);
-    } else if (ReplayedStream* stream = StreamOf(live->topic)) {
-      stream->machine().OnLiveBatch(live->seq, live->payload);
-      lane_.poll_set->MarkReady(stream);
-    }
-  }
-  return true;
-}
-
-ReplayedStream* Listener::StreamOf(std::string_view topic) {
-  const auto found = streams_.find(absl::string_view(topic.data(), topic.size()));
-  if (found != streams_.end()) return found->second.get();
-  std::string name(topic);
-  OpenedStream opened = Open(name);
-  if (const auto* reason = std::get_if<UnknownTopic>(&opened)) {
-    Increment(&lane_.counters->unknown_topics[static_cast<size_t>(*reason)]);
-    return nullptr;
-  }
-  auto& stream = streams_[std::move(name)];
-  stream = std::make_unique<ReplayedStream>(
-      lane_, std::get<std::shared_ptr<StreamStatus>>(std::move(opened)));
-  stream->machine().OnConnected();
-  return stream.get();
-}
-
-Listener::OpenedStream Listener::Open(const std::string& topic) {
-  if (unwanted_.contains(topic)) return UnknownTopic::kNotWanted;
-  if (streams_.size() >= max_streams_) {
-    if (!std::exchange(said_full_, true)) {
-      spdlog::warn(
-          "listener {}: max_discovered_streams: {} topics are followed; \"{}\" and any other new "
-          "one is left out",
-          subscription_->BoundEndpoint(), max_streams_, topic);
-    }
-    return UnknownTopic::kListenerLimit;
-  }
-  if (unwanted_.size() >= limits::kMaxRefusedTopics) return UnknownTopic::kNotWanted;
-  OpenedStream opened = open_stream_(topic);
-  const auto* reason = std::get_if<UnknownTopic>(&opened);
-  if (reason != nullptr && *reason == UnknownTopic::kNotWanted) {
-    unwanted_.emplace(topic, lane_.clock->Monotonic() + Ingest::kRefusalHolds);
-  }
-  return opened;
-}
-
-void Listener::FollowConnections() {
-  bool lost = false;
-  while (const auto change = subscription_->NextChange()) {
-    lost |= *change == EventSubscription::Change::kDisconnected;
-    if (*change == EventSubscription::Change::kRefused) {
-      if (const uint64_t lines = limiter_.Admit(lane_.clock->Monotonic())) {
-        spdlog::warn(
-            "listener {}: refused an engine whose handshake failed: is its CURVE key right? "
-            "({} alike not shown)",
-            subscription_->BoundEndpoint(), lines - 1);
-      }
-    }
-  }
-  if (!lost) return;
-  for (auto& [topic, stream] : streams_) {
-    stream->machine().OnDisconnected();
-    stream->machine().OnConnected();
-    lane_.poll_set->MarkReady(stream.get());
-  }
-}
-
-void Listener::Tick() {
-  for (auto& [topic, stream] : streams_) stream->Tick();
-  const Nanos now = lane_.clock->Monotonic();
-  absl::erase_if(unwanted_, [now](const auto& entry) { return entry.second <= now; });
-}
-
-void Listener::Remove(StreamId id) {
-  absl::erase_if(streams_, [id](const auto& entry) { return entry.second->id() == id; });
-  if (streams_.size() < max_streams_) said_full_ = false;
 }
 
 }  // namespace kvroute

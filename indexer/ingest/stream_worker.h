@@ -4,10 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <string>
-#include <variant>
 
-#include "absl/container/flat_hash_map.h"
 #include "indexer/base/log.h"
 #include "indexer/ingest/event_subscription.h"
 #include "indexer/ingest/frames.h"
@@ -16,6 +13,10 @@
 #include "indexer/ingest/zmq_socket.h"
 
 namespace kvroute {
+
+// A stream's share of a lane's turn, of live batches, of replayed and of held ones each: at some 20
+// us a batch, others wait a few milliseconds at most.
+inline constexpr size_t kBatchesPerTurn = 64;
 
 // What the streams of one lane share. Ownership: everything outlives the lane.
 struct LaneContext {
@@ -39,6 +40,8 @@ class ReplayedStream final : public Pollable {
 
   StreamMachine& machine() { return machine_; }
   StreamId id() const { return status_->id; }
+  bool connected() const { return status_->connected.load(std::memory_order_relaxed); }
+  bool has_replay() const { return !status_->config.replay_endpoint.empty(); }
   // Receives replies and applies held batches whose turn has come.
   bool Work() override;
   void Tick() override;
@@ -81,46 +84,6 @@ class ConnectedStream final : public Pollable {
   Multipart message_;
   LogLimiter limiter_;
   Nanos reconnect_at_{Nanos::max()};
-};
-
-// A socket that engines connect to; a stream for each topic that is heard.
-//
-// libzmq does not tell whose connection was lost: when any is, all streams of the listener are
-// taken as lost until they speak again or, where a replay is configured, their engine has confirmed
-// its last batch.
-//
-// Errors: a topic that gets no stream is counted with its reason, message by message; one that is
-// not wanted is remembered for a while, so that its batches cost no stream opened and closed each.
-class Listener final : public Pollable {
- public:
-  // Opens the stream of a topic, or says why it cannot be.
-  using OpenedStream = std::variant<std::shared_ptr<StreamStatus>, UnknownTopic>;
-  using OpenStream = std::function<OpenedStream(const std::string& topic)>;
-
-  Listener(const LaneContext& lane, std::unique_ptr<EventSubscription> subscription,
-           size_t max_streams, OpenStream open_stream);
-  ~Listener() override;
-
-  bool Work() override;
-  void Tick() override;
-  // Forgets a stream; it comes back when its topic is heard again.
-  void Remove(StreamId id);
-
- private:
-  bool ReceiveLive();
-  void FollowConnections();
-  ReplayedStream* StreamOf(std::string_view topic);
-  OpenedStream Open(const std::string& topic);
-
-  const LaneContext lane_;
-  const std::unique_ptr<EventSubscription> subscription_;
-  const size_t max_streams_;
-  const OpenStream open_stream_;
-  absl::flat_hash_map<std::string, std::unique_ptr<ReplayedStream>> streams_;
-  absl::flat_hash_map<std::string, Nanos> unwanted_;  // topics, until when; kMaxRefusedTopics
-  bool said_full_ = false;
-  Multipart message_;
-  LogLimiter limiter_;
 };
 
 }  // namespace kvroute

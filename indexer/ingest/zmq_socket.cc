@@ -57,6 +57,8 @@ bool Multipart::ReceiveFrom(void* socket) {
   return true;
 }
 
+int Multipart::connection() { return zmq_msg_get(&messages_[0], ZMQ_SRCFD); }
+
 ZmqSocket::ZmqSocket(SocketContext* context, int type) : socket_(zmq_socket(context->get(), type)) {
   KVROUTE_CHECK(socket_ != nullptr);
   SetInt(ZMQ_LINGER, 0);

@@ -42,6 +42,9 @@ class Multipart {
   bool ReceiveFrom(void* socket);
   // Valid until the next call.
   absl::Span<const std::string_view> frames() const { return {views_.data(), count_}; }
+  // The descriptor of the connection it came by, as its monitor names it; -1: not known. It may be
+  // another connection's by now.
+  int connection();
 
  private:
   std::array<zmq_msg_t, kMaxFrames> messages_;

@@ -14,7 +14,7 @@ namespace kvroute {
 enum class Metric : uint8_t {
   kBuildInfo, kReady, kConfigReloads, kConfigLastReload, kHttpRequests,
   kEvents, kBlocks, kEventsSkipped, kBatches, kBatchesRejected, kPayloadBytes, kMalformedMessages,
-  kDuplicateBatches, kGaps, kMissingBatches, kRestarts, kReplays, kUnknownTopics, kApplyDuration,
+  kDuplicateBatches, kGaps, kMissingBatches, kRestarts, kReplays, kUnknownTopics, kExpiredStreams, kApplyDuration,
   kPublishLag,
   kStreams, kStreamReasons, kStreamTrust, kStreamConnected, kStreamBatches, kStreamGaps,
   kStreamMissingBatches, kStreamRestarts, kStreamEventsSkipped, kStreamBatchesRejected,
@@ -60,6 +60,7 @@ inline constexpr std::array<MetricDef, kMetricCount> kMetrics = {{
     {Metric::kRestarts, MetricKind::kCounter, "kvroute_engine_restarts_total", "", "Streams whose sequence went down: the engine restarted."},
     {Metric::kReplays, MetricKind::kCounter, "kvroute_replays_total", "result", "Replays of an engine's past that ended, by result."},
     {Metric::kUnknownTopics, MetricKind::kCounter, "kvroute_unknown_topics_total", "reason", "Messages on a listener that name no stream we can take, by why."},
+    {Metric::kExpiredStreams, MetricKind::kCounter, "kvroute_expired_streams_total", "", "Discovered streams forgotten: connection lost, engine silent for expire_after."},
     {Metric::kApplyDuration, MetricKind::kHistogram, "kvroute_apply_duration_seconds", "", "One batch: received to visible for queries."},
     {Metric::kPublishLag, MetricKind::kHistogram, "kvroute_publish_lag_seconds", "", "One batch: the engine's time stamp to visible (two wall clocks)."},
 

@@ -136,6 +136,11 @@ void VisitListener(FieldVisitor* v, ListenerFields* fields) {
   v->Number({"max_discovered_streams",
              "Topics followed at once; new ones beyond it are left out and counted."},
             "streams", 1, limits::kMaxStreams, &listener->max_discovered_streams);
+  v->Millis(
+      {"expire_after",
+       "A stream whose connection is lost is forgotten, with its worker, after so much silence "
+       "of its engine; 0: never."},
+      milliseconds(0), hours(24), &listener->expire_after);
   v->Group({"curve", ""}, [&] {
     v->Text({"server_secret_key_file",
              "ZeroMQ CURVE, Z85 text; engines must know its public half. Empty: plain text."},

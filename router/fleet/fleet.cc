@@ -1,6 +1,7 @@
 #include "router/fleet/fleet.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -131,6 +132,27 @@ bool Fleet::AddDiscovered(const DiscoveredStream& discovered) {
   return added;
 }
 
+void Fleet::RemoveExpired(StreamId stream) {
+  std::optional<FleetTarget> gone;
+  {
+    MutexLock lock(&mutex_);
+    for (auto it = entries_.begin(); it != entries_.end() && !gone; ++it) {
+      const FleetTarget& target = it->second.targets.front();
+      if (target.worker->source != WorkerSource::kDiscovered || target.stream->id != stream) {
+        continue;
+      }
+      gone = target;
+      entries_.erase(it);
+      Publish();
+      break;
+    }
+  }
+  if (!gone) return;  // deregistered meanwhile
+  loads_->Drop(gone->load.get());
+  spdlog::info("fleet: worker {} is gone: its connection is lost and it has been silent too long",
+               gone->worker->spec.worker_id);
+}
+
 void Fleet::Refresh(std::shared_ptr<const FleetSnapshot>* view) const {
   if (*view != nullptr && (*view)->version == version_.load(std::memory_order_acquire)) return;
   *view = Snapshot();
@@ -233,13 +255,21 @@ std::vector<FleetTarget> Fleet::Commit(Entries&& changed, absl::Span<const std::
   MutexLock lock(&mutex_);
   std::vector<FleetTarget> had;
   absl::flat_hash_set<StreamId> kept;
-  // Looked up anew: a stream may have been discovered under one of these ids meanwhile.
+  // Looked up anew: a stream may have been discovered under one of these ids meanwhile, or have
+  // expired.
   for (const std::string& id : removed) {
     const auto it = entries_.find(id);
+    if (it == entries_.end()) continue;
     had.insert(had.end(), it->second.targets.begin(), it->second.targets.end());
     entries_.erase(it);
   }
   for (auto& [id, entry] : changed) {
+    if (entry.worker->source == WorkerSource::kDiscovered) {
+      const auto it = entries_.find(id);
+      const bool there =
+          it != entries_.end() && it->second.targets.front().stream == entry.targets.front().stream;
+      if (!there) continue;
+    }
     Entry& slot = entries_[id];
     had.insert(had.end(), slot.targets.begin(), slot.targets.end());
     for (const FleetTarget& target : entry.targets) kept.insert(target.stream->id);

@@ -55,6 +55,9 @@ class Fleet {
   // A worker of its own for a stream first heard of on a listener. Does not block on the ingest (it
   // runs on a lane). False when there are such workers already: its stream is not wanted.
   bool AddDiscovered(const DiscoveredStream& discovered);
+  // Takes away the worker of a discovered stream that has expired, with its leases. Does not block
+  // either; the stream is closed by who calls.
+  void RemoveExpired(StreamId stream);
 
   // Brings a reader's own view up to date: one atomic load when it is. A reader keeps one view a
   // thread.

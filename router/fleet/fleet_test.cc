@@ -209,7 +209,8 @@ TEST_F(FleetTest, TheApiCannotTouchConfiguredWorkers) {
 
 TEST_F(FleetTest, DiscoveredStreamsBecomeWorkers) {
   ASSERT_TRUE(
-      ingest_.AddListener({}, [&](const DiscoveredStream& d) { return fleet_.AddDiscovered(d); })
+      ingest_
+          .AddListener({}, [&](const DiscoveredStream& d) { return fleet_.AddDiscovered(d); }, {})
           .ok());
   ASSERT_TRUE(fleet_.Register(Spec("10.0.0.9:8000", 100)).ok());
   ingest_.Discover("10.0.0.7:8000", "m");
@@ -222,6 +223,51 @@ TEST_F(FleetTest, DiscoveredStreamsBecomeWorkers) {
   EXPECT_EQ(fleet_.Snapshot()->targets[0].stream, stream);
   ASSERT_TRUE(fleet_.Deregister("10.0.0.7:8000").ok());
   EXPECT_THAT(Ids(), ElementsAre("10.0.0.9:8000/0", "10.0.0.9:8000@m/0"));
+}
+
+TEST_F(FleetTest, ADiscoveredWorkerWhoseStreamExpiredIsGone) {
+  ASSERT_TRUE(ingest_
+                  .AddListener(
+                      {}, [&](const DiscoveredStream& d) { return fleet_.AddDiscovered(d); },
+                      [&](StreamId stream) { fleet_.RemoveExpired(stream); })
+                  .ok());
+  ASSERT_TRUE(fleet_.Register(Spec("a", 100)).ok());
+  ingest_.Discover("b", "m");
+  ingest_.Discover("c", "m");
+  const std::shared_ptr<const FleetSnapshot> before = fleet_.Snapshot();
+  ASSERT_THAT(Ids(), ElementsAre("a/0", "b/0", "c/0"));
+  ingest_.Expire(before->targets[1].stream->id);
+  EXPECT_THAT(Ids(), ElementsAre("a/0", "c/0"));
+  ingest_.Expire(before->targets[1].stream->id);  // it was deregistered meanwhile, say
+  ingest_.Expire(before->targets[0].stream->id);  // registered: not the listener's to take away
+  EXPECT_THAT(Ids(), ElementsAre("a/0", "c/0"));
+  EXPECT_EQ(fleet_.Deregister("b").code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(ingest_.Discover("b", "m"));
+  EXPECT_THAT(Ids(), ElementsAre("a/0", "b/0", "c/0"));
+}
+
+// Changes of the fleet, made from a copy of it, while streams come and expire.
+TEST_F(FleetTest, WorkersThatExpireDuringAChangeDoNotComeBack) {
+  ASSERT_TRUE(ingest_
+                  .AddListener(
+                      {}, [&](const DiscoveredStream& d) { return fleet_.AddDiscovered(d); },
+                      [&](StreamId stream) { fleet_.RemoveExpired(stream); })
+                  .ok());
+  std::atomic<bool> done{false};
+  std::thread changes([&] {
+    for (bool draining = true; !done; draining = !draining) {
+      fleet_.SetDraining("b", draining).IgnoreError();
+      fleet_.Deregister("b").IgnoreError();
+    }
+  });
+  for (int i = 0; i < 2000; ++i) {
+    ingest_.Discover("b", "m");
+    const std::shared_ptr<const FleetSnapshot> snapshot = fleet_.Snapshot();
+    if (!snapshot->targets.empty()) ingest_.Expire(snapshot->targets[0].stream->id);
+    EXPECT_TRUE(fleet_.Snapshot()->targets.empty());
+  }
+  done = true;
+  changes.join();
 }
 
 TEST_F(FleetTest, TheTurnOfAModelOutlivesSnapshots) {

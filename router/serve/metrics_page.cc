@@ -150,6 +150,7 @@ void AddIngestMetrics(const IngestCounters& counters, Exposition* out) {
   AddByReason(
       Metric::kUnknownTopics, counters.unknown_topics,
       [](size_t i) { return UnknownTopicName(static_cast<UnknownTopic>(i)); }, 0, out);
+  out->Add(Metric::kExpiredStreams, Load(counters.expired_streams));
   out->AddHistogram(Metric::kApplyDuration, {}, counters.apply_latency.Read());
   out->AddHistogram(Metric::kPublishLag, {}, counters.publish_lag.Read());
 }

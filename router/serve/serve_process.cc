@@ -46,7 +46,10 @@ ServeProcess::ServeProcess(const ServeConfig& config, const Source& source)
           clock_),
       readiness_(clock_) {}
 
-ServeProcess::~ServeProcess() = default;
+// A lane may be about to tell the fleet of a stream.
+ServeProcess::~ServeProcess() {
+  if (ingest_ != nullptr) ingest_->Stop();
+}
 
 absl::Status ServeProcess::StartIngest() {
   auto ingest = Ingest::Start(config_.ingest, &index_, &ingest_counters_, clock_);
@@ -63,7 +66,8 @@ absl::Status ServeProcess::StartIngest() {
   for (size_t i = 0; i < config_.listeners.size(); ++i) {
     absl::Status status = ingest_->AddListener(
         config_.listeners[i].config,
-        [this](const DiscoveredStream& stream) { return fleet_->AddDiscovered(stream); });
+        [this](const DiscoveredStream& stream) { return fleet_->AddDiscovered(stream); },
+        [this](StreamId stream) { fleet_->RemoveExpired(stream); });
     if (!status.ok()) return At(fmt::format("listeners[{}]", i), status);
   }
   return absl::OkStatus();

@@ -34,16 +34,21 @@ class FakeIngest final : public Ingest {
 
   void RemoveStream(StreamId id) override {
     MutexLock lock(&mutex_);
+    ++removed_;
+    if (std::erase(open_, id) == 0) return;
     std::erase_if(streams_, [&](const auto& entry) { return entry.second->id == id; });
     index_->Close(id);
-    ++removed_;
   }
 
-  absl::Status AddListener(const ListenerConfig&, OnDiscovered on_discovered) override {
+  absl::Status AddListener(const ListenerConfig&, OnDiscovered on_discovered,
+                           OnExpired on_expired) override {
     MutexLock lock(&mutex_);
     on_discovered_ = std::move(on_discovered);
+    on_expired_ = std::move(on_expired);
     return absl::OkStatus();
   }
+
+  void Stop() override {}
 
   std::vector<LaneAge> LaneAges() const override {
     MutexLock lock(&mutex_);
@@ -67,6 +72,17 @@ class FakeIngest final : public Ingest {
       callback = on_discovered_;
     }
     return callback(discovered);
+  }
+
+  // What a lane does when a discovered stream has expired.
+  void Expire(StreamId id) {
+    OnExpired callback;
+    {
+      MutexLock lock(&mutex_);
+      callback = on_expired_;
+    }
+    callback(id);
+    RemoveStream(id);
   }
 
   // Streams of this endpoint cannot be added; empty: all can.
@@ -106,6 +122,7 @@ class FakeIngest final : public Ingest {
     status->config = config;
     status->id = *id;
     streams_.insert_or_assign(Key(config.worker_id, config.rank), status);
+    open_.push_back(*id);
     ++added_;
     return status;
   }
@@ -113,7 +130,9 @@ class FakeIngest final : public Ingest {
   PrefixIndex* const index_;
   mutable Mutex mutex_;
   std::map<Key, std::shared_ptr<StreamStatus>> streams_ ABSL_GUARDED_BY(mutex_);
+  std::vector<StreamId> open_ ABSL_GUARDED_BY(mutex_);
   OnDiscovered on_discovered_ ABSL_GUARDED_BY(mutex_);
+  OnExpired on_expired_ ABSL_GUARDED_BY(mutex_);
   std::string failing_endpoint_ ABSL_GUARDED_BY(mutex_);
   std::vector<LaneAge> lane_ages_ ABSL_GUARDED_BY(mutex_);
   int added_ ABSL_GUARDED_BY(mutex_) = 0;
