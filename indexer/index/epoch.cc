@@ -56,22 +56,6 @@ void Join() {
   mine = handle.participant;
 }
 
-namespace {
-[[maybe_unused]] const bool registered = domain.barrier_free_pins = RegisterBarrier();
-}  // namespace
-
-}  // namespace epoch_internal
-
-namespace {
-
-using epoch_internal::domain;
-using epoch_internal::kIdle;
-using epoch_internal::Participant;
-
-constexpr uint64_t kBatchWeight = 8'192;  // granules; an item counts as 64 at least
-
-// After it, every thread has either made its pin visible or will see all that was unlinked before.
-// Where pins are sequentially consistent exchanges, that is so anyway.
 void PassBarrierOnAllThreads() {
   if (domain.barrier_free_pins) {
     KVROUTE_CHECK(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0);
@@ -86,6 +70,20 @@ uint64_t OldestPin() {
   }
   return oldest;
 }
+
+namespace {
+[[maybe_unused]] const bool registered = domain.barrier_free_pins = RegisterBarrier();
+}  // namespace
+
+}  // namespace epoch_internal
+
+namespace {
+
+using epoch_internal::domain;
+using epoch_internal::OldestPin;
+using epoch_internal::PassBarrierOnAllThreads;
+
+constexpr uint64_t kBatchWeight = 8'192;  // granules; an item counts as 64 at least
 
 }  // namespace
 

@@ -21,6 +21,7 @@ inline constexpr uint64_t kIdle = std::numeric_limits<uint64_t>::max();
 struct alignas(128) Participant {
   std::atomic<uint64_t> pinned{kIdle};
   std::atomic<bool> taken{true};
+  uint32_t writes = 0;  // of the thread itself: see WriterGate
   Participant* next = nullptr;
 };
 
@@ -34,6 +35,24 @@ extern Domain domain;
 extern constinit thread_local Participant* mine;
 void Join();  // sets `mine`
 
+inline void Pin() {
+  if (mine == nullptr) Join();
+  const uint64_t epoch = domain.epoch.load(std::memory_order_acquire);
+  // A reclaimer that finds the line idle has unlinked before anything the reader will load.
+  if (domain.barrier_free_pins) {
+    mine->pinned.store(epoch, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  } else {
+    mine->pinned.store(epoch, std::memory_order_seq_cst);
+  }
+}
+inline void Unpin() { mine->pinned.store(kIdle, std::memory_order_release); }
+
+// After it, every thread has either made its pin visible or will see all that was written before.
+// Where pins are sequentially consistent exchanges, that is so anyway.
+void PassBarrierOnAllThreads();
+uint64_t OldestPin();  // kIdle: there is none
+
 }  // namespace epoch_internal
 
 // While it lives, nothing that its thread could reach when it was made is reused. A reader writes
@@ -41,22 +60,8 @@ void Join();  // sets `mine`
 // system has no membarrier.
 class EpochPin {
  public:
-  EpochPin() {
-    using epoch_internal::domain;
-    if (epoch_internal::mine == nullptr) epoch_internal::Join();
-    std::atomic<uint64_t>& pinned = epoch_internal::mine->pinned;
-    const uint64_t epoch = domain.epoch.load(std::memory_order_acquire);
-    // A reclaimer that finds the line idle has unlinked before anything the reader will load.
-    if (domain.barrier_free_pins) {
-      pinned.store(epoch, std::memory_order_relaxed);
-      std::atomic_signal_fence(std::memory_order_seq_cst);
-    } else {
-      pinned.store(epoch, std::memory_order_seq_cst);
-    }
-  }
-  ~EpochPin() {
-    epoch_internal::mine->pinned.store(epoch_internal::kIdle, std::memory_order_release);
-  }
+  EpochPin() { epoch_internal::Pin(); }
+  ~EpochPin() { epoch_internal::Unpin(); }
   EpochPin(const EpochPin&) = delete;
   EpochPin& operator=(const EpochPin&) = delete;
 };

@@ -191,7 +191,7 @@ void NameColumns::PutInPage(Place place, absl::Span<const EngineHash> engines,
         Place had;
         const Place at{place.run, static_cast<uint16_t>(place.offset + i)};
         const TableHash hash = Hash(engine);
-        if (TableOf(hash).Insert(spots[i], at)) {
+        if (TableOf(hash).Insert(spots[i], at) != NameTable::Inserted::kAlone) {
           had = TableOf(hash).FindAsWriter(
               hash.fragment(), [&](Place other) { return other != at && At(other) == engine; });
         }

@@ -8,6 +8,8 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kRelease = std::memory_order_release;
 constexpr uint32_t kPhased = 128;  // buckets, from where on shards have sizes of their own
+// Entries of a full bucket whose other buckets are fetched: one of them nearly always has room.
+constexpr uint32_t kFetchedMoves = 3;
 
 }  // namespace
 
@@ -38,26 +40,29 @@ void NameTable::PutInFull(BucketArray array, PlaceSlot slot) {
 
 NameTable::Word* NameTable::MoveOne(BucketArray array, uint32_t bucket) {
   Word* const words = array.Bucket(*arena_, bucket);
-  Word* others[kSlots];
   for (uint32_t i = 0; i < kSlots; ++i) {
-    const uint32_t fragment = PlaceSlot(words[i].load(kRelaxed)).fragment();
-    const uint32_t first = First(array, fragment);
-    others[i] = array.Bucket(*arena_, first == bucket ? Second(array, fragment) : first);
-    __builtin_prefetch(others[i]);
-  }
-  for (uint32_t i = 0; i < kSlots; ++i) {
-    // What overflowed into this bucket stays: its way is counted.
     const uint64_t bits = words[i].load(kRelaxed);
     const uint32_t fragment = PlaceSlot(bits).fragment();
+    // What overflowed into this bucket stays: its way is counted.
     if (First(array, fragment) != bucket && Second(array, fragment) != bucket) continue;
-    const uint32_t room = BucketPair(others[i], others[i]).Room();
+    Word* const other = OtherBucket(array, fragment, bucket);
+    const uint32_t room = BucketPair(other, other).Room();
     if (room == BucketPair::kNone) continue;
-    others[i][room].store(bits, kRelease);
+    other[room].store(bits, kRelease);
     // For readers that saw the other bucket without it: before it goes from this one.
     moves_.store(moves_.load(kRelaxed) + 1, kRelease);
     return &words[i];  // whose old entry the caller overwrites
   }
   return nullptr;
+}
+
+void NameTable::FetchMoves(const Spot& spot) const {
+  const BucketArray array(spot.array_);
+  const uint32_t bucket = First(array, spot.fragment_);
+  for (uint32_t i = 0; i < kFetchedMoves; ++i) {
+    const uint32_t fragment = PlaceSlot(spot.buckets_[0][i].load(kRelaxed)).fragment();
+    __builtin_prefetch(OtherBucket(array, fragment, bucket));
+  }
 }
 
 // The counts first: who sees the slot missing behind them goes on looking.
@@ -94,10 +99,14 @@ void NameTable::Grow() {
   reclaimer_->Retire(old.start(), old.size() + PassedGranules(old.size()));
 }
 
-bool NameTable::InsertAnew(uint32_t fragment, Place place) {
-  if (size_ * uint64_t{4} > Array().size() * kMostOfFourBuckets) Grow();
-  --size_;
-  return Insert(SpotOf(Array(), fragment), place);
+NameTable::Inserted NameTable::Insert(const Spot& spot, Place place) {
+  if ((size_ + 1) * uint64_t{4} > Array().size() * kMostOfFourBuckets) Grow();
+  const Spot today = SpotOf(Array(), spot.fragment_);
+  const Inserted inserted =
+      Judge(BucketPair(today.buckets_[0], today.buckets_[1]), today.fragment_);
+  ++size_;
+  Put(today, PlaceSlot(today.fragment_, place));
+  return inserted;
 }
 
 NameTable::Word* NameTable::LocateAnew(PlaceSlot slot) const {

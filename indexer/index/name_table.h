@@ -62,8 +62,16 @@ class NameTable {
   template <typename Accept>
   Place FindAsWriter(uint32_t fragment, Accept accept) const;
 
-  // True: the fragment may have other places as well.
-  bool Insert(const Spot& spot, Place place);
+  enum class Inserted : uint8_t {
+    kAlone,     // the fragment has no other place
+    kMaybeTwo,  // it may have others
+    kNo,        // both buckets are full
+  };
+  // kNo brings the lines on their way that making room for it takes: a miss to be waited for by
+  // Insert, which is better called a few names later.
+  Inserted TryInsert(const Spot& spot, Place place);
+  // The same, whatever it takes.
+  Inserted Insert(const Spot& spot, Place place);
   void Erase(const Spot& spot, Place place);                     // must be there
   void Replace(const Spot& spot, Place old_place, Place place);  // must be there
 
@@ -105,6 +113,14 @@ class NameTable {
   // The spot in today's array.
   Spot SpotOf(BucketArray array, uint32_t fragment) const;
   void Put(const Spot& spot, PlaceSlot slot);
+  Inserted Judge(const BucketPair& pair, uint32_t fragment) const;
+  // The bucket that a fragment's entry in `bucket` may move to.
+  Word* OtherBucket(BucketArray array, uint32_t fragment, uint32_t bucket) const {
+    const uint32_t first = First(array, fragment);
+    return array.Bucket(*arena_, first == bucket ? Second(array, fragment) : first);
+  }
+  // Prefetches what MoveOne looks at for the spot's first bucket.
+  void FetchMoves(const Spot& spot) const;
   // When both of its buckets are full.
   void PutInFull(BucketArray array, PlaceSlot slot);
   // Makes room in a full bucket: one of its entries goes to its other bucket. Null: all those are
@@ -114,8 +130,6 @@ class NameTable {
   Word* Locate(const Spot& spot, PlaceSlot slot) const;
   // Wherever it is.
   Word* LocateAnew(PlaceSlot slot) const;
-  // When the table is to grow, or has since the spot was found.
-  bool InsertAnew(uint32_t fragment, Place place);
   // When the table has grown since the spot was found, or the slot is not in its two buckets.
   void EraseAnew(PlaceSlot slot);
   void Grow();
@@ -225,15 +239,28 @@ inline void NameTable::Put(const Spot& spot, PlaceSlot slot) {
   }
 }
 
-inline bool NameTable::Insert(const Spot& spot, Place place) {
+inline NameTable::Inserted NameTable::Judge(const BucketPair& pair, uint32_t fragment) const {
+  return pair.MayHave(fragment) || overflowed_.load(std::memory_order_relaxed) != 0
+             ? Inserted::kMaybeTwo
+             : Inserted::kAlone;
+}
+
+inline NameTable::Inserted NameTable::TryInsert(const Spot& spot, Place place) {
   const uint64_t most = uint64_t{Array().size()} * kMostOfFourBuckets;
-  if (++size_ * uint64_t{4} > most || spot.array_ != Array().bits()) [[unlikely]] {
-    return InsertAnew(spot.fragment_, place);
+  if ((size_ + 1) * uint64_t{4} > most || spot.array_ != Array().bits()) [[unlikely]] {
+    return Insert(spot, place);
   }
-  const bool others = BucketPair(spot.buckets_[0], spot.buckets_[1]).MayHave(spot.fragment_) ||
-                      overflowed_.load(std::memory_order_relaxed) != 0;
-  Put(spot, PlaceSlot(spot.fragment_, place));
-  return others;
+  const BucketPair pair(spot.buckets_[0], spot.buckets_[1]);
+  const uint32_t room = pair.Room();
+  if (room == BucketPair::kNone) {
+    FetchMoves(spot);
+    return Inserted::kNo;
+  }
+  const Inserted inserted = Judge(pair, spot.fragment_);
+  ++size_;
+  spot.buckets_[room / kSlots][room % kSlots].store(PlaceSlot(spot.fragment_, place).bits(),
+                                                    std::memory_order_release);
+  return inserted;
 }
 
 inline NameTable::Word* NameTable::Locate(const Spot& spot, PlaceSlot slot) const {

@@ -28,7 +28,9 @@ class NameTableTest : public testing::Test {
   // How often a place was already stored under the fragment.
   uint32_t Insert(const Name& name) {
     uint32_t seen = 0;
-    if (!table_.Insert(table_.Fetch(name.fragment), name.place)) return 0;
+    if (table_.Insert(table_.Fetch(name.fragment), name.place) == NameTable::Inserted::kAlone) {
+      return 0;
+    }
     table_.Find(name.fragment, [&](Place place) {
       seen += place == name.place ? 0 : 1;
       return false;
@@ -53,6 +55,27 @@ class NameTableTest : public testing::Test {
   std::mt19937_64 random_{20'261'122};
   uint32_t names_ = 0;
 };
+
+// Which is put in later, with others in between, as who does not want to wait does.
+TEST_F(NameTableTest, WhatFindsItsBucketsFullGoesInLater) {
+  std::vector<Name> names;
+  std::vector<Name> later;
+  for (int i = 0; i < 40'000; ++i) {
+    const Name name = NewName(1 << PlaceSlot::kFragmentBits);
+    names.push_back(name);
+    if (table_.TryInsert(table_.Fetch(name.fragment), name.place) == NameTable::Inserted::kNo) {
+      EXPECT_FALSE(Holds(name));
+      later.push_back(name);
+    }
+    if (later.size() == 10) {
+      for (const Name& one : later) Insert(one);
+      later.clear();
+    }
+  }
+  for (const Name& one : later) Insert(one);
+  for (const Name& name : names) ASSERT_TRUE(Holds(name)) << name.fragment;
+  while (!names.empty()) EraseOne(&names);
+}
 
 // All tables are filled to their limit on the way, so names move, and some overflow.
 TEST_F(NameTableTest, FindsWhatIsThereThroughGrowthAndChurn) {

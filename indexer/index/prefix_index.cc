@@ -99,6 +99,8 @@ class PrefixIndex::Impl {
     return holdings;
   }
 
+  RunStore::Write BeginWrite() { return RunStore::Write(&store_); }
+
   StreamWriter& Get(StreamId id) const {
     StreamWriter* writer = writers_[id.value() % capacity_].load(std::memory_order_acquire);
     KVROUTE_CHECK(writer != nullptr && writer->id() == id);
@@ -205,7 +207,7 @@ uint64_t PrefixIndex::Clear(StreamId stream) { return impl_->Clear(stream); }
 StoreResult PrefixIndex::Store(StreamId stream, const StoreRequest& request) {
   KVROUTE_CHECK(request.engine_hashes.size() == request.local_hashes.size());
   CheckScored(request.tier);
-  EpochPin pin;
+  const RunStore::Write write = impl_->BeginWrite();
   return impl_->Get(stream).Store(request);
 }
 
@@ -213,14 +215,14 @@ PrefixIndex::AddCopiesResult PrefixIndex::AddCopies(StreamId stream,
                                                     absl::Span<const EngineHash> engine_hashes,
                                                     Tier tier) {
   CheckScored(tier);
-  EpochPin pin;
+  const RunStore::Write write = impl_->BeginWrite();
   return impl_->Get(stream).AddCopies(engine_hashes, tier);
 }
 
 RemoveResult PrefixIndex::Remove(StreamId stream, absl::Span<const EngineHash> engine_hashes,
                                  Tier tier) {
   CheckScored(tier);
-  EpochPin pin;
+  const RunStore::Write write = impl_->BeginWrite();
   return impl_->Get(stream).Remove(engine_hashes, tier);
 }
 

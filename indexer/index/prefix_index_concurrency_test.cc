@@ -4,6 +4,7 @@
 #include <atomic>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "indexer/base/named_thread.h"
@@ -140,10 +141,11 @@ TEST_P(PrefixIndexSchemesTest, RandomWritersEndWhereTheModelEnds) {
     streams.push_back(*index.Open(mode));
     model.Open(streams.back(), mode);
   }
-  const auto operate = [&](auto& target, int w) {
+  const auto operate = [&](auto& target, int w, auto before) {
     std::mt19937 random(seed + static_cast<uint32_t>(w));
     const std::vector<Chain>& chains = chains_of[w];
     for (int i = 0; i < kOperations; ++i) {
+      before(i);
       const Chain& chain = chains[random() % chains.size()];
       const size_t begin = random() % 3 == 0 ? random() % kBlocks : 0;
       const size_t end = begin + 1 + random() % (kBlocks - begin);
@@ -162,13 +164,25 @@ TEST_P(PrefixIndexSchemesTest, RandomWritersEndWhereTheModelEnds) {
       }
     }
   };
+  // Each is alone for most of one turn, so that the index notices, then all write at once.
+  constexpr int kTurn = kOperations / kWriters;
+  constexpr int kAlone = kTurn * 9 / 10;
+  std::atomic<int> operations{0};
+  const auto await_turn = [&operations](int w, int turn) {
+    const int before = turn * kWriters * kTurn;
+    const int least = turn % kWriters == w ? before : before + kAlone;
+    while (operations.load() < least) std::this_thread::yield();
+  };
   std::atomic<int> writing{kWriters};
   std::vector<std::string> faults(2);
   {
     std::vector<NamedThread> threads;
     for (int w = 0; w < kWriters; ++w) {
       threads.emplace_back("writer", [&, w] {
-        operate(index, w);
+        operate(index, w, [&](int i) {
+          if (i % kTurn == 0) await_turn(w, i / kTurn);
+          ++operations;
+        });
         --writing;
       });
     }
@@ -190,7 +204,7 @@ TEST_P(PrefixIndexSchemesTest, RandomWritersEndWhereTheModelEnds) {
     }
   }
   for (const std::string& fault : faults) EXPECT_EQ(fault, "");
-  for (int w = 0; w < kWriters; ++w) operate(model, w);
+  for (int w = 0; w < kWriters; ++w) operate(model, w, [](int) {});
   index.WaitForScrub();
   MatchResult got, want;
   for (const Chain& chain : chains_of[0]) {

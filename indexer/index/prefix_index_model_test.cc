@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "test/support/index_script.h"
 
@@ -62,6 +63,51 @@ TEST_P(PrefixIndexModelTest, EveryStreamHasAHashSchemeOfItsOwn) {
 
 TEST_P(PrefixIndexModelTest, SoundSchemes) {
   RunScript({.sound_schemes = true}, Seed(7), steps_ / 2);
+}
+
+// The last of them has the name, in whichever order the index enters them: also when they are more
+// than fit into the two buckets of a name, or than may wait to be entered.
+TEST(PrefixIndexNamesTest, OneEngineHashForManyBlocksOfOneEvent) {
+  constexpr uint32_t kBefore = 5;
+  for (const uint32_t same : {2u, 15u, 17u, 40u, 90u}) {
+    SCOPED_TRACE(same);
+    std::vector<EngineHash> engines;
+    std::vector<LocalHash> locals;
+    for (uint32_t i = 0; i < kBefore + same; ++i) {
+      engines.emplace_back(i < kBefore ? 1'000 + i : 7);
+      locals.emplace_back((i + 1) * 0x9e3779b97f4a7c15u);
+    }
+    PrefixIndex index;
+    const StreamId stream = *index.Open(CopyMode::kCounted);
+    StoreRequest request;
+    request.engine_hashes = engines;
+    request.local_hashes = locals;
+    const StoreResult stored = index.Store(stream, request);
+    EXPECT_EQ(stored.added, kBefore + same);
+    EXPECT_EQ(stored.rebound, same - 1);
+    EXPECT_EQ(index.Stats().holdings, kBefore + 1);
+    // What lost the name is stored again under others, and a block behind the one that has it.
+    std::vector<EngineHash> others;
+    for (uint32_t i = 0; i + 1 < same; ++i) others.emplace_back(2'000 + i);
+    request.parent = engines[kBefore - 1];
+    request.engine_hashes = others;
+    request.local_hashes = absl::MakeConstSpan(locals).subspan(kBefore, same - 1);
+    index.Store(stream, request);
+    const EngineHash child(3'000);
+    const LocalHash child_local(77);
+    request.parent = EngineHash(7);
+    request.engine_hashes = {&child, 1};
+    request.local_hashes = {&child_local, 1};
+    index.Store(stream, request);
+
+    std::vector<PrefixHash> prompt;
+    locals.push_back(child_local);
+    ChainLocals(locals, &prompt);
+    MatchResult result;
+    index.Match(prompt, &result);
+    ASSERT_EQ(result.matches.size(), 1u);
+    EXPECT_EQ(result.matches[0].blocks, kBefore + same + 1);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, PrefixIndexModelTest, ::testing::Range(0, 8));

@@ -251,7 +251,7 @@ void RunStore::Scrub(absl::Span<const uint64_t> slots) {
     uint32_t walked =
         0;  // the table had this many buckets when the walk began; one that grew is walked again
     for (uint32_t bucket = 0;;) {
-      EpochPin pin;
+      const Write write(this);
       MutexLock lock(&shard.mutex);
       const uint32_t buckets = heads_[i].Buckets();
       if (buckets != walked) bucket = 0;

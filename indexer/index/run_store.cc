@@ -11,6 +11,7 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kRelease = std::memory_order_release;
 constexpr uint32_t kPrefetchAhead = 16;
+constexpr uint32_t kMostCrowded = 32;  // names of a stretch that may wait for room
 // A longer run is not moved to make room for more; a new one begins. That costs 64 bytes of header
 // where a move costs a name's worth of time for every block and leaves a hole.
 constexpr uint32_t kMaxMovedBlocks = 16;
@@ -217,8 +218,24 @@ Run* RunStore::Relocate(Shard& shard, Run* old, uint32_t capacity) {
   return run;
 }
 
+// Compiled once for either way of writing: a test for each name would cost a third of what the lock
+// does.
 template <typename Use>
 void RunStore::ForEachName(const Run& run, uint32_t begin, uint32_t end, Use use) {
+  if (gate_.Alone()) {
+    ForEachFetchedName(run, begin, end, [&](NameShard* shard, const auto& spot, uint32_t i) {
+      use(&shard->names, spot, i);
+    });
+  } else {
+    ForEachFetchedName(run, begin, end, [&](NameShard* shard, const auto& spot, uint32_t i) {
+      SpinLockHolder lock(&shard->lock);
+      use(&shard->names, spot, i);
+    });
+  }
+}
+
+template <typename Use>
+void RunStore::ForEachFetchedName(const Run& run, uint32_t begin, uint32_t end, Use use) {
   struct Ahead {
     NameShard* shard;
     NameTable::Spot spot;
@@ -232,21 +249,35 @@ void RunStore::ForEachName(const Run& run, uint32_t begin, uint32_t end, Use use
   for (uint32_t i = begin; i < std::min(end, begin + kPrefetchAhead); ++i) fetch(i);
   for (uint32_t i = begin; i < end; ++i) {
     const Ahead& at = ahead[i % kPrefetchAhead];
-    {
-      SpinLockHolder lock(&at.shard->lock);
-      use(&at.shard->names, at.spot, i);
-    }
+    use(at.shard, at.spot, i);
     if (i + kPrefetchAhead < end) fetch(i + kPrefetchAhead);
   }
 }
 
+// A name whose buckets are full (one in 25) waits to be entered, rather than that all wait for the
+// lines that making room for it takes.
 void RunStore::AddNames(const Run& run, uint32_t begin, uint32_t end,
                         std::vector<std::pair<uint64_t, Place>>* twins) {
+  std::array<uint32_t, kMostCrowded> crowded;
+  uint32_t crowded_count = 0;
+  const auto note = [&](const NameTable& names, NameTable::Inserted inserted, uint32_t i) {
+    if (inserted != NameTable::Inserted::kAlone) [[unlikely]]
+      NoteTwins(names, run.Engine(i), PlaceOf(run, i), twins);
+  };
   ForEachName(run, begin, end, [&](NameTable* names, const NameTable::Spot& spot, uint32_t i) {
-    const Place place = PlaceOf(run, i);
-    if (names->Insert(spot, place)) [[unlikely]]
-      NoteTwins(*names, run.Engine(i), place, twins);
+    const NameTable::Inserted inserted = names->TryInsert(spot, PlaceOf(run, i));
+    if (inserted != NameTable::Inserted::kNo) return note(*names, inserted, i);
+    if (crowded_count < kMostCrowded) {
+      crowded[crowded_count++] = i;
+    } else {
+      note(*names, names->Insert(spot, PlaceOf(run, i)), i);
+    }
   });
+  for (const uint32_t i : absl::MakeConstSpan(crowded.data(), crowded_count)) {
+    ForEachName(run, i, i + 1, [&](NameTable* names, const NameTable::Spot& spot, uint32_t) {
+      note(*names, names->Insert(spot, PlaceOf(run, i)), i);
+    });
+  }
 }
 
 void RunStore::NoteTwins(const NameTable& names, uint64_t engine, Place place,
@@ -254,7 +285,9 @@ void RunStore::NoteTwins(const NameTable& names, uint64_t engine, Place place,
   names.Find(Hash(engine).fragment(), [&](Place other) {
     if (other != place && RunAt(other)->Engine(other.offset) == engine) {
       twins_seen_.store(true, kRelease);
-      twins->emplace_back(engine, other);
+      // Behind it in its own run is only what came later in the same stretch: it has the name.
+      const bool entered_late = other.run == place.run && other.offset > place.offset;
+      twins->emplace_back(engine, entered_late ? place : other);
     }
     return false;
   });

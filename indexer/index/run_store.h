@@ -23,6 +23,7 @@
 #include "indexer/index/prefix_hash.h"
 #include "indexer/index/run.h"
 #include "indexer/index/spin_lock.h"
+#include "indexer/index/writer_gate.h"
 
 namespace kvroute {
 
@@ -35,10 +36,19 @@ namespace kvroute {
 // a run, and a run is appended to only by a sole holder.
 //
 // Thread safety: FindHead and the readers' parts of a run without a lock. Others lock; one thread
-// at a time per slot. Every call under an EpochPin. Lock order: shard, then name shard, arena or
-// reclaimer (leaves).
+// at a time per slot. Every call under an EpochPin, those that change something within a Write. Lock
+// order: shard, then name shard, arena or reclaimer (leaves).
 class RunStore {
  public:
+  // An EpochPin of a thread that changes something. Not to be made under a lock.
+  class Write {
+   public:
+    explicit Write(RunStore* store) { store->gate_.Enter(); }
+
+   private:
+    EpochPin pin_;
+  };
+
   // What a Store call could do with the blocks at the front of a request.
   enum class Outcome : uint8_t {
     kAdded,    // `count` blocks newly covered by the slot, under the run's own engine hashes
@@ -159,8 +169,8 @@ class RunStore {
     uint64_t blocks ABSL_GUARDED_BY(mutex) = 0;
   };
   struct alignas(64) NameShard {
-    mutable SpinLock lock;
-    NameTable names;  // written under the lock
+    SpinLock lock;
+    NameTable names;  // written under the lock, or by who is alone behind the gate
   };
 
   TableHash Hash(uint64_t key) const { return hasher_(key); }
@@ -193,14 +203,17 @@ class RunStore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void AddNames(const Run& run, uint32_t begin, uint32_t end,
                 std::vector<std::pair<uint64_t, Place>>* twins);
-  // Where else a new name is. Its shard's lock is held.
+  // Where else a new name is: for ForEachName's use.
   void NoteTwins(const NameTable& names, uint64_t engine, Place place,
                  std::vector<std::pair<uint64_t, Place>>* twins);
   void DropNames(const Run& run, uint32_t begin, uint32_t end);
-  // use(NameTable*, spot, i) for the names of the run's blocks [begin, end), each under its
-  // shard's lock; their lines are fetched ahead.
+  // use(NameTable*, spot, i) for the names of the run's blocks [begin, end), each under its shard's
+  // lock unless nobody else writes; their lines are fetched ahead.
   template <typename Use>
   void ForEachName(const Run& run, uint32_t begin, uint32_t end, Use use);
+  // The same with use(NameShard*, spot, i) and no lock.
+  template <typename Use>
+  void ForEachFetchedName(const Run& run, uint32_t begin, uint32_t end, Use use);
   // Remove at a place. 0: it is not that.
   uint32_t RemoveStretch(Slot slot, Place place, BlockRange own,
                          absl::Span<const EngineHash> engines, Place* cursor);
@@ -241,6 +254,7 @@ class RunStore {
   // Each written under its shard's mutex; apart from the mutexes, which readers have no use for.
   std::unique_ptr<HeadTable[]> heads_;
   std::unique_ptr<NameShard[]> names_;
+  WriterGate gate_;
   std::atomic<bool> twins_seen_{false};
 };
 
