@@ -265,7 +265,8 @@ void MachineModel::JudgeLive(uint64_t seq, bool applied, bool restarted, uint64_
     return;
   }
   // Two copies of a number, one of them damaged, look like two publishers.
-  const bool conflict = status_.reason.load() == TrustReason::kIdentityConflict;
+  const bool conflict = status_.reason.load() == TrustReason::kIdentityConflict ||
+                        !status_.connected.load();  // which hides that
   if (conflict && damages_) return;
   const bool no_room = held_before >= network_.max_held_batches ||
                        network_.max_held_bytes < limits::kMaxHeldBytesPerStream;

@@ -295,6 +295,24 @@ TEST_F(StreamMachineTest, AFreshStartWhoseFirstRepliesWereLostIsAskedForAgain) {
   EXPECT_EQ(status_.trust.load(), Trust::kExact) << TrustReasonName(status_.reason.load());
 }
 
+TEST_F(StreamMachineTest, AFreshStartThatSucceededIsTheLast) {
+  Machine().OnConnected();
+  for (int i = 0; i < options_.replay_attempts; ++i) {
+    ASSERT_TRUE(Machine().TakeReplayRequest().has_value());
+    Wait(options_.replay_timeout);
+  }
+  Wait(options_.fresh_start_after);
+  Reply(10);
+  ASSERT_EQ(status_.trust.load(), Trust::kExact);
+  Wait(options_.probe_after_idle);
+  EXPECT_EQ(Machine().TakeReplayRequest(), 9u);  // whether the last was lost, not everything again
+  Machine().OnReplayedBatch(9, Batch(9));
+  Machine().OnReplayEnd();
+  for (int i = 0; i < 1000; ++i) Wait(options_.replay_timeout);
+  EXPECT_FALSE(Machine().HasReplayRequest());
+  EXPECT_EQ(status_.trust.load(), Trust::kExact);
+}
+
 TEST_F(StreamMachineTest, WhatMayNotBeHeldIsAskedForAgain) {
   options_.max_held_batches = 3;
   Machine().OnConnected();

@@ -106,6 +106,7 @@ bool StreamMachine::OnFirstReply(uint64_t seq) {
       return false;
     }
     replay_->purpose = ReplayPurpose::kCatchUp;
+    fresh_start_at_ = Nanos::max();
     StartOver();
     trust_.SetSyncing(TrustReason::kReplaying);
   } else if (!from_start) {
