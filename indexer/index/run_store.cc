@@ -12,7 +12,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kRelease = std::memory_order_release;
 constexpr uint32_t kPrefetchAhead = 16;
 constexpr uint32_t kMostCrowded = 32;  // names of a stretch that may wait for room
-// A longer run is not moved to make room for more; a new one begins. That costs 64 bytes of header
+// A longer run is not moved to make room for more; a new one begins. That costs 32 bytes of header
 // where a move costs a name's worth of time for every block and leaves a hole.
 constexpr uint32_t kMaxMovedBlocks = 16;
 // What it gains at least by being moved to a stretch that is shorter than it should be.
