@@ -38,7 +38,7 @@ TEST_F(IngestTest, WithoutReplayALateStreamIsNeverCalledExactUntilTheEngineClear
   ASSERT_TRUE(Until([&] { return stream_->connected.load(); }));
   // The subscription is on its way when the handshake is done: publish until something arrives.
   ASSERT_TRUE(Until([&] {
-    Publish(1);
+    publisher_->Publish(engine_.StepWithoutClear());
     return stream_->batches.load() > 0;
   }));
   EXPECT_EQ(stream_->trust.load(), Trust::kDegraded);

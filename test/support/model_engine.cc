@@ -72,6 +72,17 @@ void ModelEngine::RemoveSomething() {
 }
 
 std::string ModelEngine::Step() {
+  StoreAndRemove();
+  if (random_() % 50 == 0) return Clear();
+  return Finish(/*cleared=*/false);
+}
+
+std::string ModelEngine::StepWithoutClear() {
+  StoreAndRemove();
+  return Finish(/*cleared=*/false);
+}
+
+void ModelEngine::StoreAndRemove() {
   const int events = 1 + static_cast<int>(random_() % 4);
   for (int i = 0; i < events; ++i) {
     if (random_() % 3 == 0) {
@@ -80,8 +91,6 @@ std::string ModelEngine::Step() {
       StoreSomething();
     }
   }
-  if (random_() % 50 == 0) return Clear();
-  return Finish(/*cleared=*/false);
 }
 
 std::string ModelEngine::Clear() {

@@ -24,6 +24,9 @@ class ModelEngine {
 
   // One engine step: a few stores, removals, rarely a clear. Returns the batch's bytes.
   std::string Step();
+  // The same without the clear, which makes any state exact: for tests that publish an unknown
+  // number of batches and look at what else a subscriber thinks of them.
+  std::string StepWithoutClear();
   // A batch that says the pool is empty.
   std::string Clear();
   // Another life: an empty pool, numbers from 0.
@@ -46,6 +49,7 @@ class ModelEngine {
   };
 
   uint32_t Child(int64_t parent);
+  void StoreAndRemove();
   void StoreSomething();
   void RemoveSomething();
   std::string Finish(bool cleared);
