@@ -30,7 +30,7 @@ class MatcherTest : public testing::Test {
   };
   Deepest Ask(absl::Span<const LocalHash> prompt) {
     std::vector<PrefixHash> memory;
-    PromptChain chain(prompt, &memory);
+    PromptChain chain(PromptBlocks(prompt), &memory);
     MatchResult result;
     index_.Match(&chain, &result);
     uint32_t deepest = 0;

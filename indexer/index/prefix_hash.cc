@@ -3,6 +3,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
+
+#include "absl/container/inlined_vector.h"
 #include "indexer/base/check.h"
 
 namespace kvroute {
@@ -10,22 +13,21 @@ namespace {
 
 constexpr uint64_t kSeed = 1337;
 
-// Fills prefixes[from, end) of a prompt whose blocks before `from` are there.
+// Fills `prefixes` with those of the blocks that follow `parent`, whose local hashes are
+// local_of(0), local_of(1), ...
 template <typename LocalOf>
-void Chain(absl::Span<PrefixHash> prefixes, size_t from, LocalOf local_of) {
-  if (from == prefixes.size()) return;
-  PrefixHash prefix =
-      from == 0 ? RootPrefix(local_of(0)) : ChainPrefix(prefixes[from - 1], local_of(from));
-  prefixes[from] = prefix;
-  for (size_t i = from + 1; i < prefixes.size(); ++i) {
-    prefixes[i] = prefix = ChainPrefix(prefix, local_of(i));
-  }
+void ChainBehind(PrefixHash parent, absl::Span<PrefixHash> prefixes, LocalOf local_of) {
+  PrefixHash* out = prefixes.data();
+  for (size_t i = 0; i < prefixes.size(); ++i) *out++ = parent = ChainPrefix(parent, local_of(i));
 }
 
-void HashBlocks(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
-                bool bigram, size_t from, absl::Span<PrefixHash> prefixes) {
-  Chain(prefixes, from,
-        [&](size_t i) { return HashBlock(BlockWindow(tokens, block_size, i, bigram), seed); });
+// Fills prefixes[from, end) of a prompt whose blocks before `from` are there.
+template <typename LocalOf>
+void ChainFrom(size_t from, absl::Span<PrefixHash> prefixes, LocalOf local_of) {
+  if (from == prefixes.size()) return;
+  if (from == 0) prefixes[from++] = RootPrefix(local_of(0));
+  ChainBehind(prefixes[from - 1], prefixes.subspan(from),
+              [&](size_t i) { return local_of(from + i); });
 }
 
 }  // namespace
@@ -49,8 +51,12 @@ LocalHash HashBlock(absl::Span<const TokenId> tokens, NamespaceSeed seed,
   return LocalHash(XXH3_64bits_withSeed(mix.data(), mix.size() * sizeof(uint64_t), plain.value()));
 }
 
+uint64_t HashIdentifier(std::string_view identifier) {
+  return XXH3_64bits_withSeed(identifier.data(), identifier.size(), 0);
+}
+
 void MixMultimodal(std::string_view identifier, int64_t offset_tokens, std::vector<uint64_t>* mix) {
-  mix->push_back(XXH3_64bits_withSeed(identifier.data(), identifier.size(), 0));
+  mix->push_back(HashIdentifier(identifier));
   mix->push_back(static_cast<uint64_t>(offset_tokens));
 }
 
@@ -74,49 +80,69 @@ size_t FullBlocks(size_t tokens, uint32_t block_size, bool bigram) {
 
 void HashPrompt(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
                 std::vector<PrefixHash>* prefixes, bool bigram) {
+  const PromptBlocks blocks(tokens, block_size, seed, bigram);
   const size_t before = prefixes->size();
-  prefixes->resize(before + FullBlocks(tokens.size(), block_size, bigram));
-  HashBlocks(tokens, block_size, seed, bigram, 0, absl::MakeSpan(*prefixes).subspan(before));
+  prefixes->resize(before + blocks.size());
+  blocks.Chain(0, absl::MakeSpan(*prefixes).subspan(before));
 }
 
 void ChainLocals(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* prefixes) {
-  if (locals.empty()) return;
-  prefixes->push_back(RootPrefix(locals[0]));
-  ChainLocals(prefixes->back(), locals.subspan(1), prefixes);
+  const size_t before = prefixes->size();
+  prefixes->resize(before + locals.size());
+  PromptBlocks(locals).Chain(0, absl::MakeSpan(*prefixes).subspan(before));
 }
 
 void ChainLocals(PrefixHash parent, absl::Span<const LocalHash> locals,
                  std::vector<PrefixHash>* prefixes) {
   const size_t before = prefixes->size();
   prefixes->resize(before + locals.size());
-  PrefixHash* out = prefixes->data() + before;
-  for (const LocalHash local : locals) *out++ = parent = ChainPrefix(parent, local);
+  ChainBehind(parent, absl::MakeSpan(*prefixes).subspan(before),
+              [&](size_t i) { return locals[i]; });
+}
+
+PromptBlocks::PromptBlocks(absl::Span<const TokenId> tokens, uint32_t block_size,
+                           NamespaceSeed seed, bool bigram, absl::Span<const PromptInput> inputs)
+    : size_(FullBlocks(tokens.size(), block_size, bigram)),
+      tokens_(tokens),
+      inputs_(inputs),
+      block_size_(block_size),
+      seed_(seed),
+      bigram_(bigram) {}
+
+LocalHash PromptBlocks::Local(size_t block) const {
+  return block_size_ == 0 ? locals_[block] : OfTokensAndInputs(block);
+}
+
+LocalHash PromptBlocks::OfTokensAndInputs(size_t block) const {
+  const uint64_t begin = uint64_t{block} * block_size_;
+  const PromptInput* input =
+      std::partition_point(inputs_.begin(), inputs_.end(),
+                           [&](const PromptInput& before) { return before.end_tokens <= begin; });
+  absl::InlinedVector<uint64_t, 16> mix;
+  for (; input != inputs_.end() && input->begin_tokens < begin + block_size_; ++input) {
+    mix.push_back(input->identifier_hash);
+    mix.push_back(input->begin_tokens - begin);  // as signed: where it starts
+  }
+  return HashBlock(BlockWindow(tokens_, block_size_, block, bigram_), seed_, mix);
+}
+
+void PromptBlocks::Chain(size_t from, absl::Span<PrefixHash> prefixes) const {
+  if (block_size_ == 0) {
+    ChainFrom(from, prefixes, [this](size_t i) { return locals_[i]; });
+  } else if (inputs_.empty()) {
+    ChainFrom(from, prefixes, [this](size_t i) { return OfTokens(i); });
+  } else {
+    ChainFrom(from, prefixes, [this](size_t i) { return OfTokensAndInputs(i); });
+  }
 }
 
 PromptChain::PromptChain(absl::Span<const PrefixHash> prefixes)
     : prefixes_(prefixes.data()), ready_(prefixes.size()), size_(prefixes.size()) {}
 
-PromptChain::PromptChain(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* memory)
-    : size_(locals.size()), memory_(memory), locals_(locals) {}
-
-PromptChain::PromptChain(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
-                         std::vector<PrefixHash>* memory, bool bigram)
-    : size_(FullBlocks(tokens.size(), block_size, bigram)),
-      memory_(memory),
-      tokens_(tokens),
-      block_size_(block_size),
-      seed_(seed),
-      bigram_(bigram) {}
-
 void PromptChain::Extend(size_t blocks) {
   KVROUTE_CHECK(blocks <= size_);
   memory_->resize(blocks);
-  const absl::Span<PrefixHash> prefixes = absl::MakeSpan(*memory_);
-  if (block_size_ == 0) {
-    Chain(prefixes, ready_, [this](size_t i) { return locals_[i]; });
-  } else {
-    HashBlocks(tokens_, block_size_, seed_, bigram_, ready_, prefixes);
-  }
+  blocks_.Chain(ready_, absl::MakeSpan(*memory_));
   prefixes_ = memory_->data();
   ready_ = blocks;
 }

@@ -17,29 +17,35 @@ using LocalHash = StrongInt<struct LocalHashTag, uint64_t>;
 using PrefixHash = StrongInt<struct PrefixHashTag, uint64_t>;
 
 // Seed of all local hashes of one (LoRA name, cache salt):
-//   1337 + XXH3-64(lora_name, seed 0) + XXH3-64(cache_salt, seed 1)   modulo 2^64, each term only where it is not empty.
-// Bit for bit what NVIDIA Dynamo's and SMG's clients compute for base models and LoRA, so that their precomputed hashes
-// can be used.
+//   1337 + XXH3-64(lora_name, seed 0) + XXH3-64(cache_salt, seed 1)   modulo 2^64, each term only
+//   where it is not empty.
+// Bit for bit what NVIDIA Dynamo's and SMG's clients compute for base models and LoRA, so that
+// their precomputed hashes can be used.
 using NamespaceSeed = StrongInt<struct NamespaceSeedTag, uint64_t>;
 NamespaceSeed MakeNamespaceSeed(std::string_view lora_name, std::string_view cache_salt);
 
-// XXH3-64 of the tokens as little-endian u32. `mix`, when not empty, is what besides its tokens distinguishes the block
-// (multimodal inputs, see MixMultimodal): the result is then XXH3-64 of the mix with the tokens' hash as its seed.
+// XXH3-64 of the tokens as little-endian u32. `mix`, when not empty, is what besides its tokens
+// distinguishes the block (multimodal inputs, see MixMultimodal): the result is then XXH3-64 of the
+// mix with the tokens' hash as its seed.
 LocalHash HashBlock(absl::Span<const TokenId> tokens, NamespaceSeed seed);
-LocalHash HashBlock(absl::Span<const TokenId> tokens, NamespaceSeed seed, absl::Span<const uint64_t> mix);
+LocalHash HashBlock(absl::Span<const TokenId> tokens, NamespaceSeed seed,
+                    absl::Span<const uint64_t> mix);
 
-// The words that one multimodal input adds to every block it overlaps: its identifier's hash, and where it starts
-// relative to the block's first token (negative in later blocks of a long input), so that equal placeholders of
-// different images, or of one image shifted, are different blocks.
+// The words that one multimodal input adds to every block it overlaps: its identifier's hash, and
+// where it starts relative to the block's first token (negative in later blocks of a long input),
+// so that equal placeholders of different images, or of one image shifted, are different blocks.
 void MixMultimodal(std::string_view identifier, int64_t offset_tokens, std::vector<uint64_t>* mix);
+uint64_t HashIdentifier(std::string_view identifier);
 
-// prefix = local for block 0, then XXH3-64(prefix of the parent || local, both u64 little-endian, seed 1337).
+// prefix = local for block 0, then XXH3-64(prefix of the parent || local, both u64 little-endian,
+// seed 1337).
 PrefixHash RootPrefix(LocalHash local);
 PrefixHash ChainPrefix(PrefixHash parent, LocalHash local);
 
-// The tokens that block `index` of a prompt is hashed over. With `bigram` (SGLang with EAGLE) a block is `block_size` pairs
-// of neighbouring tokens, so that it also covers the token after its last one: block_size + 1 tokens, of which the last is
-// the first of the next block. The window NVIDIA Dynamo hashes for such models.
+// The tokens that block `index` of a prompt is hashed over. With `bigram` (SGLang with EAGLE) a
+// block is `block_size` pairs of neighbouring tokens, so that it also covers the token after its
+// last one: block_size + 1 tokens, of which the last is the first of the next block. The window
+// NVIDIA Dynamo hashes for such models.
 absl::Span<const TokenId> BlockWindow(absl::Span<const TokenId> tokens, uint32_t block_size,
                                       size_t index, bool bigram);
 // How many blocks of a prompt are full.
@@ -54,20 +60,59 @@ void ChainLocals(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* pr
 void ChainLocals(PrefixHash parent, absl::Span<const LocalHash> locals,
                  std::vector<PrefixHash>* prefixes);
 
-// The prefix hashes of a prompt, first block first, computed as far as they are asked for: nobody has to hash what no
-// worker holds.
+// A multimodal input of a prompt, and which of its tokens are placeholders of it.
+struct PromptInput {
+  uint64_t identifier_hash;  // HashIdentifier
+  uint64_t begin_tokens;
+  uint64_t end_tokens;
+};
+
+// The full blocks of a prompt, as what tells them apart: local hashes, or the tokens they are
+// hashed from.
+//
+// Thread safety: immutable. Ownership: refers to what it is made from.
+class PromptBlocks {
+ public:
+  PromptBlocks() = default;
+  explicit PromptBlocks(absl::Span<const LocalHash> locals)
+      : size_(locals.size()), locals_(locals) {}
+  // `inputs` are in order and do not overlap.
+  PromptBlocks(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
+               bool bigram = false, absl::Span<const PromptInput> inputs = {});
+
+  size_t size() const { return size_; }
+  LocalHash Local(size_t block) const;
+  // Fills prefixes[from, end); those before are there.
+  void Chain(size_t from, absl::Span<PrefixHash> prefixes) const;
+
+ private:
+  LocalHash OfTokens(size_t block) const {
+    return HashBlock(BlockWindow(tokens_, block_size_, block, bigram_), seed_);
+  }
+  LocalHash OfTokensAndInputs(size_t block) const;
+
+  size_t size_ = 0;
+  absl::Span<const LocalHash> locals_;
+  absl::Span<const TokenId> tokens_;
+  absl::Span<const PromptInput> inputs_;
+  uint32_t block_size_ = 0;  // 0: of locals
+  NamespaceSeed seed_{};
+  bool bigram_ = false;
+};
+
+// The prefix hashes of a prompt, first block first, computed as far as they are asked for: nobody
+// has to hash what no worker holds.
 //
 // Thread safety: one thread at a time.
-// Ownership: refers to what it is made from and to `memory`, which is overwritten; both must outlive it.
+// Ownership: refers to what it is made from and to `memory`, which is overwritten; both must
+// outlive it.
 class PromptChain {
  public:
   PromptChain() = default;
   // Hashes that are there already.
   explicit PromptChain(absl::Span<const PrefixHash> prefixes);
-  PromptChain(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* memory);
-  // The full blocks of a prompt, as HashPrompt.
-  PromptChain(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
-              std::vector<PrefixHash>* memory, bool bigram = false);
+  PromptChain(const PromptBlocks& blocks, std::vector<PrefixHash>* memory)
+      : size_(blocks.size()), memory_(memory), blocks_(blocks) {}
 
   size_t size() const { return size_; }
   // Whether all of them cost nothing any more.
@@ -85,11 +130,7 @@ class PromptChain {
   size_t ready_ = 0;
   size_t size_ = 0;
   std::vector<PrefixHash>* memory_ = nullptr;
-  absl::Span<const LocalHash> locals_;
-  absl::Span<const TokenId> tokens_;
-  uint32_t block_size_ = 0;
-  NamespaceSeed seed_{};
-  bool bigram_ = false;
+  PromptBlocks blocks_;
 };
 
 }  // namespace kvroute

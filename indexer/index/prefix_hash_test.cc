@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+#include <string>
 #include <vector>
 
 namespace kvroute {
@@ -65,33 +68,118 @@ TEST(HashPromptTest, BigramBlocksCoverTheTokenThatFollows) {
   EXPECT_EQ(FullBlocks(9, 4, true), 2u);
 }
 
-TEST(PromptChainTest, GivesTheSameHashesHoweverFarItIsAsked) {
-  const NamespaceSeed seed = MakeNamespaceSeed("lora", "");
-  std::vector<TokenId> tokens(103);
-  for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<TokenId>(i * i);
-  for (const bool bigram : {false, true}) {
-    std::vector<PrefixHash> whole;
-    HashPrompt(tokens, 4, seed, &whole, bigram);
-    std::vector<LocalHash> locals;
-    for (size_t i = 0; i < whole.size(); ++i) {
-      locals.push_back(HashBlock(BlockWindow(tokens, 4, i, bigram), seed));
-    }
-    std::vector<PrefixHash> memory = {PrefixHash(99)};  // of another prompt
-    std::vector<PrefixHash> local_memory;
-    PromptChain given(whole);
-    PromptChain hashed(tokens, 4, seed, &memory, bigram);
-    PromptChain chained(locals, &local_memory);
-    for (PromptChain* chain : {&given, &hashed, &chained}) {
-      ASSERT_EQ(chain->size(), whole.size());
-      for (const size_t blocks : {size_t{1}, size_t{3}, size_t{2}, size_t{17}, whole.size()}) {
-        const PrefixHash* hashes = chain->First(blocks);
-        EXPECT_EQ(
-            std::vector<PrefixHash>(hashes, hashes + blocks),
-            std::vector<PrefixHash>(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(blocks)));
-        EXPECT_EQ(chain->complete(), chain == &given || blocks == whole.size());
-      }
+// What the chain of a prompt must be, computed block by block from the definition.
+std::vector<PrefixHash> ByDefinition(const std::vector<LocalHash>& locals) {
+  std::vector<PrefixHash> prefixes;
+  for (const LocalHash local : locals) {
+    prefixes.push_back(prefixes.empty() ? RootPrefix(local) : ChainPrefix(prefixes.back(), local));
+  }
+  return prefixes;
+}
+
+struct RandomPrompt {
+  explicit RandomPrompt(uint32_t number) : random(number) {
+    tokens.resize(Below(300));
+    for (TokenId& token : tokens) token = static_cast<TokenId>(random());
+    block_size = 1 + Below(20);
+    bigram = Below(2) == 0;
+    for (uint64_t at = Below(30); Below(6) != 0;) {
+      const uint64_t length = 1 + Below(60);
+      if (at + length > tokens.size()) break;
+      names.push_back("input-" + std::to_string(Below(4)));
+      inputs.push_back({HashIdentifier(names.back()), at, at + length});
+      at += length + Below(3) * Below(30);
     }
   }
+  uint32_t Below(uint32_t end) { return static_cast<uint32_t>(random() % end); }
+  std::vector<LocalHash> Locals() const {
+    std::vector<LocalHash> locals;
+    for (size_t i = 0; i < FullBlocks(tokens.size(), block_size, bigram); ++i) {
+      const auto begin = static_cast<int64_t>(i * block_size);
+      std::vector<uint64_t> mix;
+      for (size_t k = 0; k < inputs.size(); ++k) {
+        const auto from = static_cast<int64_t>(inputs[k].begin_tokens);
+        const auto to = static_cast<int64_t>(inputs[k].end_tokens);
+        if (from < begin + block_size && to > begin) MixMultimodal(names[k], from - begin, &mix);
+      }
+      locals.push_back(HashBlock(BlockWindow(tokens, block_size, i, bigram), seed, mix));
+    }
+    return locals;
+  }
+
+  std::mt19937 random;
+  std::vector<TokenId> tokens;
+  uint32_t block_size = 0;
+  bool bigram = false;
+  std::vector<std::string> names;
+  std::vector<PromptInput> inputs;
+  NamespaceSeed seed = MakeNamespaceSeed("lora", "");
+};
+
+// Asked for more and more of it, and for less in between.
+void ExpectGives(const std::vector<PrefixHash>& expected, RandomPrompt* prompt,
+                 PromptChain* chain) {
+  ASSERT_EQ(chain->size(), expected.size());
+  for (size_t asked = 0; asked < expected.size();) {
+    asked = std::min<size_t>(expected.size(), asked + 1 + prompt->Below(20));
+    for (const size_t blocks : {asked, (asked + 1) / 2}) {
+      const PrefixHash* hashes = chain->First(blocks);
+      ASSERT_TRUE(std::equal(hashes, hashes + blocks, expected.begin()));
+    }
+  }
+  EXPECT_TRUE(chain->complete());
+}
+
+TEST(PromptChainTest, EveryFormGivesTheSameHashesHoweverFarItIsAsked) {
+  const uint32_t seed = std::random_device()();
+  for (uint32_t i = 0; i < 300; ++i) {
+    SCOPED_TRACE("prompt " + std::to_string(seed + i));
+    RandomPrompt prompt(seed + i);
+    const std::vector<LocalHash> locals = prompt.Locals();
+    const std::vector<PrefixHash> expected = ByDefinition(locals);
+    std::vector<PrefixHash> memory = {PrefixHash(99)};  // of another prompt
+    PromptChain given(expected);
+    ExpectGives(expected, &prompt, &given);
+    PromptChain chained(PromptBlocks(locals), &memory);
+    ExpectGives(expected, &prompt, &chained);
+    const PromptBlocks blocks(prompt.tokens, prompt.block_size, prompt.seed, prompt.bigram,
+                              prompt.inputs);
+    PromptChain hashed(blocks, &memory);
+    ExpectGives(expected, &prompt, &hashed);
+    for (size_t block = 0; block < locals.size(); ++block) {
+      ASSERT_EQ(blocks.Local(block), locals[block]);
+      ASSERT_EQ(PromptBlocks(locals).Local(block), locals[block]);
+    }
+    if (!prompt.inputs.empty()) continue;
+    std::vector<PrefixHash> whole;
+    HashPrompt(prompt.tokens, prompt.block_size, prompt.seed, &whole, prompt.bigram);
+    EXPECT_EQ(whole, expected);
+  }
+}
+
+TEST(PromptChainTest, HashesNoFurtherThanItIsAsked) {
+  const std::vector<TokenId> tokens(4'000, 7);
+  const std::vector<PromptInput> inputs = {{HashIdentifier("a"), 0, 4'000}};
+  const std::vector<LocalHash> locals(1'000, LocalHash(7));
+  const NamespaceSeed seed = MakeNamespaceSeed("", "");
+  for (const PromptBlocks& blocks : {PromptBlocks(locals), PromptBlocks(tokens, 4, seed),
+                                     PromptBlocks(tokens, 4, seed, false, inputs)}) {
+    std::vector<PrefixHash> memory;
+    PromptChain chain(blocks, &memory);
+    EXPECT_EQ(memory.size(), 0u);
+    chain.First(3);
+    EXPECT_EQ(memory.size(), 3u);
+    EXPECT_FALSE(chain.complete());
+  }
+}
+
+TEST(ChainLocalsTest, AppendsAndGoesOnBehindAParent) {
+  const std::vector<LocalHash> locals = {LocalHash(1), LocalHash(2), LocalHash(3), LocalHash(4)};
+  const std::vector<PrefixHash> expected = ByDefinition(locals);
+  std::vector<PrefixHash> prefixes;
+  ChainLocals(absl::MakeSpan(locals).first(2), &prefixes);
+  ChainLocals(prefixes.back(), absl::MakeSpan(locals).subspan(2), &prefixes);
+  EXPECT_EQ(prefixes, expected);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <type_traits>
 
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
@@ -14,65 +15,40 @@ absl::Span<const TokenId> TokensOf(const v1::Prompt& prompt) {
                              static_cast<size_t>(prompt.token_ids_size()));
 }
 
-uint64_t FullBlocks(uint64_t tokens, HashProfile profile) {
-  if (profile.block_size_tokens == 0 || tokens == 0) return 0;
-  return (profile.bigram ? tokens - 1 : tokens) / profile.block_size_tokens;
+uint64_t BlocksIn(uint64_t tokens, HashProfile profile) {
+  if (profile.block_size_tokens == 0) return 0;
+  return FullBlocks(tokens, profile.block_size_tokens, profile.bigram);
 }
 
-// Calls visit(local) for each full block, at most max_blocks of them.
-template <typename Visit>
-void ForEachLocal(const v1::Prompt& prompt, PromptNamespace prompt_namespace, HashProfile profile,
-                  uint64_t max_blocks, Visit visit) {
-  const absl::Span<const TokenId> tokens = TokensOf(prompt);
-  const NamespaceSeed seed =
-      MakeNamespaceSeed(prompt_namespace.lora_name, prompt_namespace.cache_salt);
-  const uint64_t size = profile.block_size_tokens;
-  const uint64_t blocks = std::min(FullBlocks(tokens.size(), profile), max_blocks);
-  const uint64_t hashed_tokens = size + (profile.bigram ? 1 : 0);
-  std::vector<uint64_t> mix;
-  int first_input =
-      0;  // those before it end before the block; inputs are in order and do not overlap
-  for (uint64_t block = 0; block < blocks; ++block) {
-    const uint64_t begin = block * size, end = begin + size;
-    mix.clear();
-    for (int i = first_input; i < prompt.multimodal_size(); ++i) {
-      const v1::MultimodalInput& input = prompt.multimodal(i);
-      const uint64_t input_end = uint64_t{input.offset_tokens()} + input.length_tokens();
-      if (input.offset_tokens() >= end) break;
-      if (input_end <= begin) {
-        first_input = i + 1;
-        continue;
-      }
-      MixMultimodal(input.identifier(),
-                    int64_t{input.offset_tokens()} - static_cast<int64_t>(begin), &mix);
-    }
-    visit(HashBlock(tokens.subspan(begin, hashed_tokens), seed, mix));
+// Hashes as they lie in the request: a hash type is its number.
+template <typename Hash>
+absl::Span<const Hash> HashesAs(const v1::BlockHashes& given) {
+  static_assert(sizeof(Hash) == sizeof(uint64_t) && std::is_standard_layout_v<Hash> &&
+                std::is_trivially_copyable_v<Hash>);
+  return {reinterpret_cast<const Hash*>(given.hashes().data()),
+          static_cast<size_t>(given.hashes_size())};
+}
+
+void ReadInputs(const v1::Prompt& prompt, std::vector<PromptInput>* inputs) {
+  inputs->clear();
+  for (const v1::MultimodalInput& input : prompt.multimodal()) {
+    const uint64_t begin = input.offset_tokens();
+    inputs->push_back({HashIdentifier(input.identifier()), begin, begin + input.length_tokens()});
   }
 }
 
-PromptChain ChainOfTokens(const v1::Prompt& prompt, PromptNamespace prompt_namespace,
-                          HashProfile profile, std::vector<PrefixHash>* prefixes) {
-  if (prompt.multimodal().empty()) {
-    return PromptChain(TokensOf(prompt), profile.block_size_tokens,
-                       MakeNamespaceSeed(prompt_namespace.lora_name, prompt_namespace.cache_salt),
-                       prefixes, profile.bigram);
-  }
-  ForEachLocal(prompt, prompt_namespace, profile, UINT64_MAX, [&](LocalHash local) {
-    prefixes->push_back(prefixes->empty() ? RootPrefix(local)
-                                          : ChainPrefix(prefixes->back(), local));
-  });
-  return PromptChain(*prefixes);
+PromptBlocks BlocksOfTokens(const v1::Prompt& prompt, PromptNamespace prompt_namespace,
+                            HashProfile profile, absl::Span<const PromptInput> inputs) {
+  return PromptBlocks(TokensOf(prompt), profile.block_size_tokens,
+                      MakeNamespaceSeed(prompt_namespace.lora_name, prompt_namespace.cache_salt),
+                      profile.bigram, inputs);
 }
 
-PromptChain ChainOfHashes(const v1::BlockHashes& given, std::vector<PrefixHash>* prefixes) {
-  for (const uint64_t hash : given.hashes()) {
-    if (given.kind() == v1::BlockHashes::KIND_PREFIX || prefixes->empty()) {
-      prefixes->push_back(PrefixHash(hash));  // a root's prefix hash is its local hash
-    } else {
-      prefixes->push_back(ChainPrefix(prefixes->back(), LocalHash(hash)));
-    }
+PromptChain ChainOfHashes(const v1::BlockHashes& given, std::vector<PrefixHash>* memory) {
+  if (given.kind() == v1::BlockHashes::KIND_PREFIX) {
+    return PromptChain(HashesAs<PrefixHash>(given));
   }
-  return PromptChain(*prefixes);
+  return PromptChain(PromptBlocks(HashesAs<LocalHash>(given)), memory);
 }
 
 absl::Status CheckMultimodal(const v1::Prompt& prompt) {
@@ -116,7 +92,7 @@ absl::Status CheckTokens(const v1::Prompt& prompt, absl::Span<const HashProfile>
                            limits::kMaxPromptTokens);
   }
   for (const HashProfile& profile : profiles) {
-    if (const uint64_t blocks = FullBlocks(tokens, profile); blocks > limits::kMaxPromptBlocks) {
+    if (const uint64_t blocks = BlocksIn(tokens, profile); blocks > limits::kMaxPromptBlocks) {
       return InvalidArgument("prompt.token_ids: {} blocks of {} tokens; the limit is {}", blocks,
                              profile.block_size_tokens, limits::kMaxPromptBlocks);
     }
@@ -209,7 +185,7 @@ ParsedPrompt::Hashes* NextSlot(HashProfile profile, bool comparable, ParsedPromp
 
 uint64_t ParsedPrompt::TotalBlocks(HashProfile profile) const {
   if (profile.block_size_tokens == 0) profile.block_size_tokens = hashed_block_size;
-  return FullBlocks(prompt_tokens, profile);
+  return BlocksIn(prompt_tokens, profile);
 }
 
 absl::Status ParsePrompt(const v1::Prompt& prompt, PromptNamespace prompt_namespace,
@@ -222,9 +198,11 @@ absl::Status ParsePrompt(const v1::Prompt& prompt, PromptNamespace prompt_namesp
   if (!prompt.has_block_hashes()) {
     KVROUTE_RETURN_IF_ERROR(CheckTokens(prompt, profiles));
     parsed->prompt_tokens = static_cast<uint64_t>(prompt.token_ids_size());
+    ReadInputs(prompt, &parsed->inputs);
     for (const HashProfile& profile : profiles) {
       ParsedPrompt::Hashes* slot = NextSlot(profile, true, parsed);
-      slot->chain = ChainOfTokens(prompt, prompt_namespace, profile, &slot->memory);
+      slot->chain = PromptChain(BlocksOfTokens(prompt, prompt_namespace, profile, parsed->inputs),
+                                &slot->memory);
     }
     return absl::OkStatus();
   }
@@ -244,14 +222,16 @@ absl::Status ParsePrompt(const v1::Prompt& prompt, PromptNamespace prompt_namesp
 
 void LocalHashesOf(const v1::Prompt& prompt, PromptNamespace prompt_namespace, HashProfile profile,
                    size_t max_blocks, std::vector<LocalHash>* locals) {
+  std::vector<PromptInput> inputs;
+  PromptBlocks blocks;
   if (!prompt.has_block_hashes()) {
-    ForEachLocal(prompt, prompt_namespace, profile, max_blocks,
-                 [&](LocalHash local) { locals->push_back(local); });
+    ReadInputs(prompt, &inputs);
+    blocks = BlocksOfTokens(prompt, prompt_namespace, profile, inputs);
   } else if (prompt.block_hashes().kind() == v1::BlockHashes::KIND_LOCAL) {
-    for (const uint64_t hash : prompt.block_hashes().hashes()) {
-      if (locals->size() == max_blocks) break;
-      locals->push_back(LocalHash(hash));
-    }
+    blocks = PromptBlocks(HashesAs<LocalHash>(prompt.block_hashes()));
+  }
+  for (size_t i = 0; i < std::min(blocks.size(), max_blocks); ++i) {
+    locals->push_back(blocks.Local(i));
   }
 }
 

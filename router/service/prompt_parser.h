@@ -23,7 +23,7 @@ struct HashProfile {
 // One prompt, ready to be hashed for every profile of its model. Reused from request to request: up
 // to kKeptBlocks blocks a profile, parsing and hashing allocate nothing in steady state.
 //
-// Ownership: refers to the v1::Prompt it was parsed from.
+// Ownership: refers to the v1::Prompt it was parsed from, and its chains to itself.
 struct ParsedPrompt {
   static constexpr size_t kKeptBlocks = 16'384;
 
@@ -36,12 +36,13 @@ struct ParsedPrompt {
     // False: the request brought hashes of another block size, so that nothing can be said for this
     // profile.
     bool comparable = true;
-    PromptChain chain;               // tokens are hashed as far as the index asks
+    PromptChain chain;               // hashed as far as the index asks
     std::vector<PrefixHash> memory;  // of the chain
   };
 
   uint64_t prompt_tokens = 0;
-  uint32_t hashed_block_size = 0;  // of hashes that the request brought; 0: it brought tokens
+  uint32_t hashed_block_size = 0;   // of hashes that the request brought; 0: it brought tokens
+  std::vector<PromptInput> inputs;  // of a prompt of tokens
   size_t profile_count = 0;
   std::vector<Hashes>
       hashes;  // the first profile_count are in use, in the order of the profiles given

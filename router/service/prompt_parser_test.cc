@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <string>
@@ -121,6 +122,11 @@ TEST(PromptParserTest, MultimodalInputsMixIntoTheBlocksTheyOverlap) {
   LocalHashesOf(prompt, {}, kBy4, 64, &mixed);
   LocalHashesOf(OfTokens(20), {}, kBy4, 64, &plain);
   ASSERT_EQ(mixed.size(), 5u);
+  ParsedPrompt parsed;
+  ASSERT_TRUE(ParsePrompt(prompt, {}, {kBy4}, &parsed).ok());
+  std::vector<PrefixHash> chained;
+  ChainLocals(mixed, &chained);
+  EXPECT_TRUE(std::equal(chained.begin(), chained.end(), parsed.hashes[0].chain.First(5)));
   const auto expected = [&](size_t block,
                             const std::vector<std::pair<const char*, int64_t>>& inputs) {
     std::vector<uint64_t> mix;
@@ -134,6 +140,23 @@ TEST(PromptParserTest, MultimodalInputsMixIntoTheBlocksTheyOverlap) {
   EXPECT_EQ(mixed[2], expected(2, {{"image-a", -3}, {"image-b", 3}}));
   EXPECT_EQ(mixed[3], plain[3]);
   EXPECT_EQ(mixed[4], expected(4, {{"image-c", 0}}));
+}
+
+TEST(PromptParserTest, NothingIsHashedBeforeItIsAskedFor) {
+  v1::Prompt with_image = OfTokens(8);
+  with_image.add_multimodal()->set_identifier("image");
+  with_image.mutable_multimodal(0)->set_length_tokens(8);
+  for (const v1::Prompt& prompt :
+       {OfTokens(8), with_image, OfHashes(v1::BlockHashes::KIND_LOCAL, {1, 2}),
+        OfHashes(v1::BlockHashes::KIND_PREFIX, {1, 2})}) {
+    ParsedPrompt parsed;
+    ASSERT_TRUE(ParseKept(prompt, {}, {kBy4}, &parsed).ok());
+    ParsedPrompt::Hashes& hashes = parsed.hashes[0];
+    EXPECT_EQ(hashes.chain.size(), 2u);
+    EXPECT_EQ(hashes.memory.size(), 0u);
+    hashes.chain.First(1);
+    EXPECT_EQ(hashes.memory.size(), hashes.chain.complete() ? 0u : 1u);  // prefix hashes are taken
+  }
 }
 
 TEST(PromptParserTest, HashesOfAnotherBlockSizeAreNotComparable) {

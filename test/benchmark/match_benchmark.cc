@@ -97,7 +97,8 @@ void LargePrefix(benchmark::State& state) {
   prompt.index.Match(hashes, &result);
   for (auto _ : state) {
     sampler.Time([&] {
-      PromptChain chain(prompt.tokens, LongPrompt::kBlockTokens, prompt.seed, &hashes);
+      PromptChain chain(PromptBlocks(prompt.tokens, LongPrompt::kBlockTokens, prompt.seed),
+                        &hashes);
       prompt.index.Match(&chain, &result);
     });
     hashing.Time(hash);

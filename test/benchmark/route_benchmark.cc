@@ -110,5 +110,50 @@ BENCHMARK(RoutingDecision)
     ->Args({8'192, 64});
 BENCHMARK(MeasureFloor)->Name("RoutingDecisionFloor");
 
+v1::RouteRequest Hashes(v1::BlockHashes::Kind kind, size_t blocks) {
+  v1::RouteRequest request;
+  request.set_model("m");
+  v1::BlockHashes* hashes = request.mutable_prompt()->mutable_block_hashes();
+  hashes->set_kind(kind);
+  hashes->set_block_size_tokens(RouteFleet::kBlockSizeTokens);
+  for (size_t i = 0; i < blocks; ++i) hashes->add_hashes(1'000'000 + i);
+  return request;
+}
+
+enum class Form { kTokens, kImage, kLocalHashes, kPrefixHashes };
+
+// A decision on a prompt that nobody holds, in each form that a prompt can have.
+void UnheldPrompt(benchmark::State& state, Form form) {
+  const auto blocks = static_cast<size_t>(state.range(0));
+  RouteFleet fleet(1'024, 64);
+  v1::RouteRequest request = Hashes(v1::BlockHashes::KIND_LOCAL, blocks);
+  if (form == Form::kPrefixHashes) request = Hashes(v1::BlockHashes::KIND_PREFIX, blocks);
+  if (form == Form::kTokens || form == Form::kImage) {
+    request = RouteRequestFor(Tokens(blocks * RouteFleet::kBlockSizeTokens, 1'000'000));
+  }
+  if (form == Form::kImage) {
+    v1::MultimodalInput* image = request.mutable_prompt()->add_multimodal();
+    image->set_identifier("an image");
+    image->set_length_tokens(static_cast<uint32_t>(request.prompt().token_ids_size()));
+  }
+  v1::RouteResponse response;
+  Sampler sampler;
+  for (auto _ : state) {
+    response.Clear();
+    absl::Status status;
+    sampler.Time([&] { status = fleet.queries_.Route(request, &response); });
+    KVROUTE_CHECK(status.ok() && fleet.loads_.End(response.request_id()));
+  }
+  KVROUTE_CHECK(response.chosen().matched_blocks() == 0);
+  sampler.Report(&state);
+}
+void Lengths(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgName("blocks")->Arg(64)->Arg(16'384);
+}
+BENCHMARK_CAPTURE(UnheldPrompt, tokens, Form::kTokens)->Apply(Lengths);
+BENCHMARK_CAPTURE(UnheldPrompt, image, Form::kImage)->Apply(Lengths);
+BENCHMARK_CAPTURE(UnheldPrompt, local_hashes, Form::kLocalHashes)->Apply(Lengths);
+BENCHMARK_CAPTURE(UnheldPrompt, prefix_hashes, Form::kPrefixHashes)->Apply(Lengths);
+
 }  // namespace
 }  // namespace kvroute

@@ -219,7 +219,7 @@ std::string IndexScript::CompareAnswers(uint32_t count) {
                           "the model:\n", DescribeMatches(want));
     }
     std::vector<PrefixHash> memory;
-    PromptChain chain(path, &memory);
+    PromptChain chain(PromptBlocks(path), &memory);
     index_.Match(&chain, &got);
     if (SortedMatches(got) != SortedMatches(want)) {
       return absl::StrCat("a prompt of ", path.size(), " local hashes:\n", DescribeMatches(got),

@@ -53,7 +53,7 @@ class ReplayIndexOf final : public ReplayIndex {
   }
   void MatchLocals(absl::Span<const LocalHash> prompt, std::vector<PrefixHash>* memory,
                    MatchResult* result) const override {
-    PromptChain chain(prompt, memory);
+    PromptChain chain(PromptBlocks(prompt), memory);
     if constexpr (requires { index_.Match(&chain, result); }) {
       index_.Match(&chain, result);
     } else {
