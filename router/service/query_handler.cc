@@ -206,7 +206,7 @@ absl::Status QueryHandler::DoComplete(const v1::CompleteRequest& request,
 
 absl::Status QueryHandler::Route(const v1::RouteRequest& request, v1::RouteResponse* response) {
   const Nanos begin = clock_->Monotonic();
-  const absl::Status status = DoRoute(request, response);
+  absl::Status status = DoRoute(request, response);
   stats_->route_latency.Observe(clock_->Monotonic() - begin);
   stats_->CountRequest(RpcMethod::kRoute, status.code());
   return status;
@@ -214,7 +214,7 @@ absl::Status QueryHandler::Route(const v1::RouteRequest& request, v1::RouteRespo
 
 absl::Status QueryHandler::Score(const v1::ScoreRequest& request, v1::ScoreResponse* response) {
   const Nanos begin = clock_->Monotonic();
-  const absl::Status status = DoScore(request, response);
+  absl::Status status = DoScore(request, response);
   stats_->score_latency.Observe(clock_->Monotonic() - begin);
   stats_->CountRequest(RpcMethod::kScore, status.code());
   return status;
@@ -222,13 +222,13 @@ absl::Status QueryHandler::Score(const v1::ScoreRequest& request, v1::ScoreRespo
 
 absl::Status QueryHandler::Complete(const v1::CompleteRequest& request,
                                     v1::CompleteResponse* response) {
-  const absl::Status status = DoComplete(request, response);
+  absl::Status status = DoComplete(request, response);
   stats_->CountRequest(RpcMethod::kComplete, status.code());
   return status;
 }
 
 absl::Status QueryHandler::Explain(const v1::RouteRequest& request, v1::ExplainResponse* response) {
-  const absl::Status status = DoExplain(request, response);
+  absl::Status status = DoExplain(request, response);
   stats_->CountRequest(RpcMethod::kExplain, status.code());
   return status;
 }
