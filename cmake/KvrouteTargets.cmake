@@ -14,7 +14,7 @@ add_custom_target(threaded_tests)
 function(kvroute_test)
   cmake_parse_arguments(ARG "THREADS" "NAME;TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 120)
+    set(ARG_TIMEOUT 600)  # against hangs only: under the thread sanitizer some take 100 s on an idle machine
   endif()
   add_executable(${ARG_NAME} ${ARG_SOURCES})
   target_link_libraries(${ARG_NAME} PRIVATE kvroute_options ${ARG_DEPS} GTest::gmock GTest::gtest_main)
