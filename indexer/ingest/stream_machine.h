@@ -94,6 +94,7 @@ class StreamMachine {
   void RetryOrFail(TrustReason reason);
   void Retry(int attempts);
   void Fail(TrustReason reason);
+  void GiveUpReplay(TrustReason reason);
   void Finish();
   void EndReplay(ReplayResult result);
   uint64_t OverlapStart() const;

@@ -20,8 +20,7 @@ void StreamMachine::OnConnected() {
     }
     return;
   }
-  trust_.SetCurrent(true);
-  if (guard_.conflict()) return;
+  if (guard_.conflict()) return trust_.SetCurrent(true);
   verified_ = OverlapStart() == tracker_.next();  // nothing applied whose number could be compared
   if (verified_) {  // nor can it be told whether what is held is of this life of the publisher
     held_.Clear();
@@ -30,6 +29,7 @@ void StreamMachine::OnConnected() {
   }
   held_.MarkUnproven();
   StartReplay(OverlapStart());
+  trust_.SetCurrent(true);  // syncing by now, never exact for a moment
 }
 
 void StreamMachine::OnDisconnected() {
@@ -37,8 +37,10 @@ void StreamMachine::OnDisconnected() {
   status_->connected.store(false, std::memory_order_relaxed);
   guard_.Disconnected();
   tracker_.Reconnected();
-  if (replay_) EndReplay(ReplayResult::kFailed);
   trust_.SetCurrent(false);
+  if (!replay_) return;
+  EndReplay(ReplayResult::kFailed);
+  LiftSyncing();
 }
 
 // ---- replay ----
@@ -103,6 +105,7 @@ bool StreamMachine::OnFirstReply(uint64_t seq) {
     if (!from_start) {  // the engine no longer has its start, and never will again
       fresh_start_at_ = Nanos::max();
       EndReplay(ReplayResult::kTrimmed);
+      LiftSyncing();
       return false;
     }
     replay_->purpose = ReplayPurpose::kCatchUp;
@@ -146,7 +149,8 @@ void StreamMachine::OnReplayEnd() {
   if (!replay_) return;
   if (replay_->purpose == ReplayPurpose::kFreshStart) {
     fresh_start_at_ = Nanos::max();
-    return EndReplay(ReplayResult::kTrimmed);
+    EndReplay(ReplayResult::kTrimmed);
+    return LiftSyncing();
   }
   if (!replay_->any_reply && replay_->from < tracker_.next()) return OnLastBatchUnknown();
   replay_->ended = true;
@@ -170,6 +174,7 @@ void StreamMachine::OnLastBatchUnknown() {
   if (!held_.empty() && !FrontHasItsTurn()) {
     SkipTo(held_.front_seq(), TrustReason::kReplayTrimmed);
   }
+  LiftSyncing();
 }
 
 // Ends a running replay when nothing is missing up to the live stream; looks for what to do when it
@@ -187,6 +192,7 @@ void StreamMachine::Finish() {
   hold_overflow_ = false;
   trust_.SetCurrent(connected_);
   if (trust_.known() == Trust::kCold) trust_.SetExact(TrustReason::kReplayComplete);
+  LiftSyncing();
 }
 
 void StreamMachine::RetryOrFail(TrustReason reason) {
@@ -206,6 +212,11 @@ void StreamMachine::Retry(int attempts) {
 
 // The engine cannot or does not give what is missing.
 void StreamMachine::Fail(TrustReason reason) {
+  GiveUpReplay(reason);
+  LiftSyncing();
+}
+
+void StreamMachine::GiveUpReplay(TrustReason reason) {
   const bool fresh_start = replay_->purpose == ReplayPurpose::kFreshStart;
   const bool catch_up = replay_->purpose == ReplayPurpose::kCatchUp;
   EndReplay(reason == TrustReason::kReplayTimeout ? ReplayResult::kTimeout : ReplayResult::kHole);
@@ -228,11 +239,11 @@ void StreamMachine::Fail(TrustReason reason) {
   if (trust_.known() == Trust::kDegraded) ScheduleFreshStart();
 }
 
+// Who calls it lifts the trust once what has come of the replay is in it: not exact in between.
 void StreamMachine::EndReplay(ReplayResult result) {
   replay_.reset();
   replay_request_.reset();
   Increment(&counters_->replays[static_cast<size_t>(result)]);
-  LiftSyncing();
 }
 
 // ---- losses ----
@@ -240,20 +251,20 @@ void StreamMachine::EndReplay(ReplayResult result) {
 // Goes on from a number behind a loss. Removals may be among what was lost, so nothing known before
 // can be kept.
 void StreamMachine::SkipTo(uint64_t next, TrustReason reason) {
+  trust_.SetDegraded(reason);  // first: a query that finds it forgotten finds it said, too
   Forget();
   tracker_.JumpTo(next);
   held_.DropBelow(next);
   verified_ = true;
-  trust_.SetDegraded(reason);
   StatusChanged();
 }
 
 void StreamMachine::AdoptNextNumber(TrustReason reason) {
+  trust_.SetDegraded(reason);
   Forget();
   held_.Clear();
   highest_live_.reset();
   adopt_number_ = true;
-  trust_.SetDegraded(reason);
   StatusChanged();
 }
 
@@ -303,10 +314,10 @@ void StreamMachine::Restart() {
 // Nothing two publishers say under one name can be told apart: their batches are left alone until
 // one of them stops.
 void StreamMachine::EnterConflict() {
-  Forget();
-  tracker_.Reset();
   trust_.SetDegraded(TrustReason::kIdentityConflict);
   trust_.SetSyncing(TrustReason::kNone);
+  Forget();
+  tracker_.Reset();
   StatusChanged();
 }
 

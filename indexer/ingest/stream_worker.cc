@@ -20,6 +20,7 @@ ReplayedStream::~ReplayedStream() {
 }
 
 bool ReplayedStream::Work() {
+  FollowMachine();  // what the socket of the request before still has is no reply to a new one
   bool more = false;
   for (size_t i = 0; replay_ != nullptr && i < kBatchesPerTurn; ++i) {
     if (!message_.ReceiveFrom(replay_->get())) break;
