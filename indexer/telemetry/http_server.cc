@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <exception>
@@ -74,11 +75,15 @@ class HttpServer::Backend {
   ~Backend() {
     if (context_ == nullptr) return;
     // The library looks whether it is to stop every 2 s, or when a client comes: be that client
-    // until the port is closed.
-    std::thread client([this] {
-      while (CanConnect(host_, server_->port_)) std::this_thread::sleep_for(kStopPoke);
+    // until it has stopped. Somebody else may listen at the port by then.
+    std::atomic<bool> stopped{false};
+    std::thread client([this, &stopped] {
+      while (!stopped && CanConnect(host_, server_->port_)) {
+        std::this_thread::sleep_for(kStopPoke);
+      }
     });
     mg_stop(context_);
+    stopped = true;
     client.join();
   }
 

@@ -27,9 +27,8 @@ HttpServer::Pages TestPages() {
   return pages;
 }
 
-std::unique_ptr<HttpServer> StartServer(int request_timeout_ms = 10'000) {
-  auto server = HttpServer::Start(
-      {.listen = "127.0.0.1:0", .request_timeout_ms = request_timeout_ms}, TestPages());
+std::unique_ptr<HttpServer> StartServer() {
+  auto server = HttpServer::Start({.listen = "127.0.0.1:0"}, TestPages());
   EXPECT_TRUE(server.ok()) << server.status();
   return *std::move(server);
 }
@@ -63,7 +62,7 @@ TEST(HttpServerTest, OtherPathsAndMethodsAreRefusedAndFilesAreNeverServed) {
 }
 
 TEST(HttpServerTest, GarbageAndOversizedRequestsCostOnlyTheirConnection) {
-  const auto server = StartServer(200);
+  const auto server = StartServer();
   SendRaw(server->port(), "\x01\x02\xff\r\n\r\n");
   SendRaw(server->port(), "GET\r\n\r\n");
   const std::string huge =
