@@ -119,6 +119,11 @@ void AddLoadCommand(CLI::App* app, int* exit_code) {
                    "Score calls beside the events")
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
+  command
+      ->add_option("--min-rate", flags->limits.min_rate,
+                   "fail when less than this part of the rate was published")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   command->add_option("--max-p99-ms", flags->limits.max_p99_ms,
                       "fail when publish to visible is slower");
   command->add_option(

@@ -8,8 +8,6 @@
 namespace kvroute {
 namespace {
 
-// Below this part of the target rate the run says nothing about kvroute at that rate.
-constexpr double kKeptUp = 0.98;
 constexpr double kMiB = 1 << 20;
 
 double BlocksPerSecond(const LoadReport& report) {
@@ -48,7 +46,7 @@ std::vector<std::string> Failures(const LoadReport& report, const LoadLimits& li
   }
   if (report.failed_scores > 0)
     failures.push_back(absl::StrCat("failed: ", report.failed_scores, " Score calls"));
-  if (BlocksPerSecond(report) < kKeptUp * report.target_blocks_per_second) {
+  if (BlocksPerSecond(report) < limits.min_rate * report.target_blocks_per_second) {
     failures.push_back(absl::StrFormat("not kept up: published %.0f blocks/s of %.0f",
                                        BlocksPerSecond(report), report.target_blocks_per_second));
   }

@@ -12,6 +12,8 @@ namespace kvroute {
 
 // What must hold for a run to count as passed, besides that nothing is lost.
 struct LoadLimits {
+  // Part of the target rate below which the run says nothing about kvroute at that rate.
+  double min_rate = 0.98;
   std::optional<double> max_p99_ms;      // of publish to visible
   std::optional<double> max_rss_growth;  // fraction of the resident memory after the warm-up
 };

@@ -71,6 +71,10 @@ TEST(LoadReport, LimitsThatAreNotSetDoNotFail) {
   report.visible.p99_ms = 5'000;
   report.server.reset();
   EXPECT_THAT(Failures(report, {}), IsEmpty());
+  report.published.stored_blocks = 1;
+  LoadLimits any_rate;
+  any_rate.min_rate = 0;
+  EXPECT_THAT(Failures(report, any_rate), IsEmpty());
 }
 
 TEST(LoadReport, JsonSaysWhatTheTableSays) {
