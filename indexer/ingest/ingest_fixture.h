@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "indexer/ingest/ingest.h"
+#include "test/support/fake_clock.h"
 #include "test/support/model_engine.h"
 #include "tools/publisher/zmq_publisher.h"
 
@@ -22,6 +23,8 @@ using std::chrono::seconds;
 // system chose.
 class IngestFixture : public testing::Test {
  protected:
+  static constexpr std::chrono::microseconds kPollInterval{100};
+
   IngestFixture() : engine_(7) {
     options_.replay_timeout = seconds(5);
     options_.reconnect_min = milliseconds(20);
@@ -35,7 +38,7 @@ class IngestFixture : public testing::Test {
     publisher_ = *std::move(publisher);
   }
   void StartIngest() {
-    auto ingest = Ingest::Start(options_, &index_, &counters_, &Clock::Real());
+    auto ingest = Ingest::Start(options_, &index_, &counters_, clock_);
     ASSERT_TRUE(ingest.ok()) << ingest.status().message();
     ingest_ = *std::move(ingest);
   }
@@ -59,15 +62,22 @@ class IngestFixture : public testing::Test {
   }
   void PublishClear() { publisher_->Publish(engine_.Clear()); }
 
-  // Lets the engine answer replay requests until the condition holds; false after 20 s.
-  bool Until(const std::function<bool()>& condition) {
+  // Until the condition holds; false after 20 s. What a condition publishes each time is no flood.
+  bool UntilUnserved(const std::function<bool()>& condition) {
     const auto deadline = std::chrono::steady_clock::now() + seconds(20);
     while (!condition()) {
       if (std::chrono::steady_clock::now() > deadline) return false;
-      if (publisher_ != nullptr) publisher_->Serve(milliseconds(1));
-      std::this_thread::yield();
+      std::this_thread::sleep_for(kPollInterval);
     }
     return true;
+  }
+  // The same, and lets the engine answer replay requests meanwhile.
+  bool Until(const std::function<bool()>& condition) {
+    return UntilUnserved([&] {
+      if (condition()) return true;
+      if (publisher_ != nullptr) publisher_->Serve(milliseconds(1));
+      return false;
+    });
   }
   bool UntilTrust(Trust trust) {
     return Until([&] { return stream_->trust.load() == trust; });
@@ -95,6 +105,8 @@ class IngestFixture : public testing::Test {
   }
 
   IngestOptions options_;
+  FakeClock fake_clock_;
+  const Clock* clock_ = &Clock::Real();  // of the ingest
   PrefixIndex index_;
   IngestCounters counters_;
   ModelEngine engine_;

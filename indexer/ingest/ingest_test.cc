@@ -5,7 +5,7 @@
 #include <atomic>
 
 #include "indexer/ingest/ingest_fixture.h"
-#include "test/support/fake_clock.h"
+#include "test/support/reserved_port.h"
 
 namespace kvroute {
 namespace {
@@ -158,33 +158,28 @@ TEST_F(CurveTest, AStreamThatWasRefusedConnectsOnceTheEngineHasChanged) {
 }
 
 TEST_F(IngestTest, ALaneThatIsStuckGrowsOld) {
-  FakeClock clock;
   std::atomic<bool> entered{false};
   std::atomic<bool> release{false};
-  auto ingest = Ingest::Start(options_, &index_, &counters_, &clock);
-  ASSERT_TRUE(ingest.ok());
-  const auto age = [&] { return (*ingest)->LaneAges()[0].since_last_turn; };
-  EXPECT_EQ((*ingest)->LaneAges().size(), 1u);
-  EXPECT_EQ((*ingest)->LaneAges()[0].name, "ingest-0");
-  clock.Advance(seconds(60));
+  clock_ = &fake_clock_;
+  StartIngest();
+  const auto age = [&] { return ingest_->LaneAges()[0].since_last_turn; };
+  EXPECT_EQ(ingest_->LaneAges().size(), 1u);
+  EXPECT_EQ(ingest_->LaneAges()[0].name, "ingest-0");
+  fake_clock_.Advance(seconds(60));
   EXPECT_TRUE(Until([&] { return age() == seconds(0); }));  // it takes turns by itself
 
-  auto probe = ZmqPublisher::Create(&sockets_, {.replay_endpoint = ""});
-  const std::string endpoint = (*probe)->event_endpoint();
-  probe->reset();
-  ASSERT_TRUE(Until([&] {
-    return (*ingest)
-        ->AddListener(
-            {.endpoint = endpoint},
-            [&](const DiscoveredStream&) {
-              entered = true;
-              while (!release) std::this_thread::yield();
-              return true;
-            },
-            nullptr)
-        .ok();
-  }));
-  StartEngine({.event_endpoint = endpoint,
+  const ReservedPort port;
+  ASSERT_TRUE(ingest_
+                  ->AddListener(
+                      {.endpoint = port.endpoint()},
+                      [&](const DiscoveredStream&) {
+                        entered = true;
+                        while (!release) std::this_thread::yield();
+                        return true;
+                      },
+                      nullptr)
+                  .ok());
+  StartEngine({.event_endpoint = port.endpoint(),
                .replay_endpoint = "",
                .connect = true,
                .topic = "kv@10.0.0.7@m"});
@@ -192,7 +187,7 @@ TEST_F(IngestTest, ALaneThatIsStuckGrowsOld) {
     Publish(1);
     return entered.load();
   }));
-  clock.Advance(seconds(60));
+  fake_clock_.Advance(seconds(60));
   EXPECT_GE(age(), seconds(60));
   release = true;
   EXPECT_TRUE(Until([&] { return age() == seconds(0); }));

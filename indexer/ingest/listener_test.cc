@@ -3,6 +3,7 @@
 
 #include "indexer/base/mutex.h"
 #include "indexer/ingest/ingest_fixture.h"
+#include "test/support/reserved_port.h"
 
 namespace kvroute {
 namespace {
@@ -13,6 +14,8 @@ using testing::IsEmpty;
 
 class ListenerTest : public IngestFixture {
  protected:
+  void TearDown() override { ingest_.reset(); }  // before what its callbacks write to
+
   // Engines connect to `endpoint_`; what is discovered is counted and the last stream becomes the
   // fixture's.
   void Listen(const std::string& curve_server_secret = "") {
@@ -20,26 +23,19 @@ class ListenerTest : public IngestFixture {
   }
   void Listen(ListenerConfig config) {
     StartIngest();
-    // A port that was free a moment ago: the listener's own port is not told to its caller.
-    auto probe = ZmqPublisher::Create(&sockets_, {.replay_endpoint = ""});
-    endpoint_ = (*probe)->event_endpoint();
-    probe->reset();
-    absl::Status status;
-    ASSERT_TRUE(Until([&] {
-      config.endpoint = endpoint_;
-      status = ingest_->AddListener(
-          config,
-          [this](const DiscoveredStream& found) {
-            MutexLock lock(&mutex_);
-            discovered_.push_back(found);
-            return wanted_;
-          },
-          [this](StreamId id) {
-            MutexLock lock(&mutex_);
-            expired_.push_back(id);
-          });
-      return status.ok();
-    })) << status.message();
+    config.endpoint = endpoint_;
+    const absl::Status status = ingest_->AddListener(
+        config,
+        [this](const DiscoveredStream& found) {
+          MutexLock lock(&mutex_);
+          discovered_.push_back(found);
+          return wanted_;
+        },
+        [this](StreamId id) {
+          MutexLock lock(&mutex_);
+          expired_.push_back(id);
+        });
+    ASSERT_TRUE(status.ok()) << status.message();
   }
   size_t Discovered() {
     MutexLock lock(&mutex_);
@@ -68,7 +64,8 @@ class ListenerTest : public IngestFixture {
         {.event_endpoint = endpoint_, .replay_endpoint = "", .connect = true, .topic = topic});
   }
 
-  std::string endpoint_;
+  const ReservedPort port_;
+  const std::string endpoint_ = port_.endpoint();
   bool wanted_ = true;
   Mutex mutex_;
   std::vector<DiscoveredStream> discovered_ ABSL_GUARDED_BY(mutex_);
@@ -205,7 +202,7 @@ TEST_F(ListenerTest, TwoEnginesOfOneIdentityAreAConflict) {
     Publish(1);
     return stream_->reason.load() == TrustReason::kIdentityConflict;
   })) << State();
-  EXPECT_EQ(index_.Stats().holdings, 0u);
+  EXPECT_TRUE(Until([&] { return index_.Stats().holdings == 0; }));
   twin->reset();
   ASSERT_TRUE(Until([&] {
     PublishClear();
@@ -297,8 +294,8 @@ TEST_F(ListenerTest, ExpireAfterZeroIsNever) {
 
 // An engine whose connection is lost and that has nothing to say, but answers when it is asked.
 TEST_F(ListenerTest, AnEngineThatAnswersReplaysIsThere) {
-  options_.replay_timeout = milliseconds(50);
-  StartEngine();  // its replay socket
+  clock_ = &fake_clock_;  // else it would expire while the machine does something else
+  StartEngine();          // its replay socket
   const std::string& replay = publisher_->replay_endpoint();
   Listen({.replay_port = static_cast<uint32_t>(std::stoul(replay.substr(replay.rfind(':') + 1))),
           .expire_after = milliseconds(400)});
@@ -309,14 +306,30 @@ TEST_F(ListenerTest, AnEngineThatAnswersReplaysIsThere) {
     publisher_->Publish(batch);
     return Discovered() == 1 && stream_->trust.load() == Trust::kExact;
   }));
+  uint64_t asked = stream_->replays.load();
+  const auto asked_and_answered = [&] {
+    const bool is_asked = Until([&] { return stream_->replays.load() > asked; });
+    asked = stream_->replays.load();
+    return is_asked && UntilTrust(Trust::kExact);
+  };
+  // The lane has seen that so much time has passed.
+  const auto pass = [&](milliseconds time) {
+    fake_clock_.Advance(time);
+    return Until([&] { return ingest_->LaneAges()[0].since_last_turn == seconds(0); });
+  };
   events.reset();
-  const uint64_t replays = stream_->replays.load();
-  ASSERT_TRUE(Until([&] { return stream_->replays.load() >= replays + 5; })) << State();
-  ASSERT_TRUE(UntilTrust(Trust::kExact)) << State();
-  EXPECT_THAT(Expired(), IsEmpty());
+  ASSERT_TRUE(asked_and_answered()) << State();  // because the connection is lost
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(pass(milliseconds(250)));  // the answer is noticed
+    ASSERT_TRUE(pass(milliseconds(250)));  // halfway it is asked again
+    ASSERT_TRUE(asked_and_answered()) << State();
+    EXPECT_THAT(Expired(), IsEmpty());
+  }
   publisher_.reset();
-  ASSERT_TRUE(UntilTrust(Trust::kStale)) << State();
-  ASSERT_TRUE(Until([&] { return !Expired().empty(); }));
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(pass(milliseconds(100)));
+  EXPECT_EQ(stream_->trust.load(), Trust::kStale) << State();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(pass(milliseconds(100)));
+  EXPECT_THAT(Expired(), ElementsAre(stream_->id));
 }
 
 }  // namespace

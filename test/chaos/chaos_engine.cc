@@ -45,23 +45,28 @@ EngineHash ChaosEngine::Published(const Digest& digest) const {
                         : VllmEventHash(digest));
 }
 
+// A full chain takes nothing and an empty one gives nothing: tried until something has changed, so
+// that a test knows that a batch follows the one it loses.
 void ChaosEngine::Step() {
-  for (uint64_t changes = 1 + random_() % 3; changes > 0; --changes) {
-    const uint64_t dice = random_() % 100;
-    if (dice < 65) {
-      StoreSome();
-    } else if (dice < 99 || !options_.random_clears) {
-      RemoveOne();
-    } else {
-      Clear();
-    }
-  }
+  for (uint64_t changes = 1 + random_() % 3; changes > 0; --changes) Change();
+  while (encoder_.event_count() == 0) Change();
   PublishStep();
 }
 
+void ChaosEngine::Change() {
+  const uint64_t dice = random_() % 100;
+  if (dice < 65) {
+    StoreSome();
+  } else if (dice < 99 || !options_.random_clears) {
+    RemoveOne();
+  } else {
+    Clear();
+  }
+}
+
 void ChaosEngine::PublishStep() {
-  if (encoder_.event_count() == 0) return;
-  ts_seconds_ += 0.01;  // as a real clock does: no two batches of an engine have the same bytes, in any of its lives
+  // As a real clock does: no two batches of an engine have the same bytes, in any of its lives.
+  ts_seconds_ += 0.01;
   encoder_.Finish(ts_seconds_, 0, &payload_);
   sockets_->Publish(payload_);
 }

@@ -34,7 +34,7 @@ class ChaosEngine {
   // The model must outlive it.
   ChaosEngine(ZmqContext* context, const ChaosEngineOptions& options, ReferenceIndex* model);
 
-  void Step();
+  void Step();  // publishes at least one batch
   void Steps(int count) {
     for (int i = 0; i < count; ++i) Step();
   }
@@ -52,6 +52,7 @@ class ChaosEngine {
   static constexpr size_t kMaxBlocks = 24;
 
   EngineHash Published(const Digest& digest) const;
+  void Change();
   void StoreSome();
   void RemoveOne();
   void StoreRange(size_t chain, size_t first, size_t end);

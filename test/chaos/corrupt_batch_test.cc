@@ -50,7 +50,7 @@ TEST_F(CorruptBatch, AFloodOfRubbishHurtsNobodyElse) {
   }
   ASSERT_TRUE(WaitFor("a up to date",
                       [&] { return State("a").next_seq() == engine("a").sockets().next_seq(); }));
-  EXPECT_EQ(State("a").trust(), v1::TRUST_DEGRADED);
+  ASSERT_TRUE(WaitUntilDegraded("a", "decode_errors"));
   EXPECT_GT(State("a").rejected_batches(), 400u);
   ASSERT_TRUE(WaitUntilExact("b"));
   ExpectAnswersEqualModel({"b"});

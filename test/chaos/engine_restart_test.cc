@@ -68,7 +68,11 @@ TEST_F(EngineRestart, WithoutAReplaySocketTheNewLifeIsExactFromItsFirstBatch) {
   Register("a", engine("a").sockets().event_endpoint(), "");
   Register("b");
   ASSERT_TRUE(WaitUntilExact("b"));
-  ASSERT_TRUE(WaitFor("a connected", [&] { return State("a").connected(); }));
+  // The subscription is on its way when the connection stands.
+  ASSERT_TRUE(WaitFor("a subscribed", [&] {
+    engine("a").Step();
+    return State("a").next_seq() > 0;
+  }));
   engine("a").Steps(30);
   ASSERT_TRUE(WaitFor("a applied",
                       [&] { return State("a").next_seq() == engine("a").sockets().next_seq(); }));

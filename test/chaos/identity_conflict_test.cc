@@ -1,6 +1,7 @@
 // Two engines use one identity.
 #include "absl/strings/str_cat.h"
 #include "test/chaos/chaos_fixture.h"
+#include "test/support/reserved_port.h"
 
 namespace kvroute {
 namespace {
@@ -9,11 +10,6 @@ class IdentityConflict : public ChaosTest {
  protected:
   static constexpr char kTopic[] = "kv@127.0.0.1@chaos";
 
-  // A port that was free a moment ago, for the server to bind: its listeners take no port 0.
-  static int FreePort() {
-    testing_support::TcpProxy taken(1);
-    return taken.port();
-  }
   // An engine that connects to the server's listener under the one topic.
   ChaosEngine& AddConnecting(const std::string& id, int port) {
     ChaosEngineOptions options;
@@ -34,7 +30,8 @@ class IdentityConflict : public ChaosTest {
 };
 
 TEST_F(IdentityConflict, UnderOneTopicIsSaidAndEndsWithOneOfThem) {
-  const int port = FreePort();
+  const ReservedPort reserved;  // the server's listeners take no port 0
+  const int port = reserved.number();
   const std::string file = testing::TempDir() + absl::StrCat("listener-", port, ".yaml");
   FILE* config = std::fopen(file.c_str(), "w");
   ASSERT_NE(config, nullptr);

@@ -1,10 +1,12 @@
 // An engine that connects to kvroute is replaced by another under another name, again and again.
 #include <atomic>
 #include <fstream>
+#include <list>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "test/chaos/chaos_fixture.h"
+#include "test/support/reserved_port.h"
 
 namespace kvroute {
 namespace {
@@ -21,7 +23,7 @@ class PodReplaced : public ChaosTest {
   }
   // Starts the server with a listener that has these settings besides, at the port that it returns.
   int StartListening(const std::string& settings) {
-    const int port = testing_support::TcpProxy(1).port();  // free a moment ago
+    const int port = ports_.emplace_back().number();
     const std::string file = testing::TempDir() + absl::StrCat("pods-", port, ".yaml");
     std::ofstream(file) << "listeners:\n- {endpoint: 'tcp://127.0.0.1:" << port << "'" << settings
                         << "}\n";
@@ -36,6 +38,8 @@ class PodReplaced : public ChaosTest {
       ids.push_back(worker.worker().worker_id());
     return ids;
   }
+
+  std::list<ReservedPort> ports_;
 };
 
 TEST_F(PodReplaced, ItsWorkerGoesAndTheOthersStayExact) {

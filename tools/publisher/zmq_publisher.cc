@@ -207,6 +207,12 @@ size_t ZmqPublisher::Serve(std::chrono::milliseconds timeout) {
     zmq_pollitem_t item = {.socket = replays_, .fd = 0, .events = ZMQ_POLLIN, .revents = 0};
     zmq_poll(&item, 1, timeout.count());
   }
+  if (events_ !=
+      nullptr) {  // has it take the subscriptions that have come; a send may not, for 1 ms
+    int ready = 0;
+    size_t size = sizeof(ready);
+    zmq_getsockopt(events_, ZMQ_EVENTS, &ready, &size);
+  }
   ReceiveRequests();
   const size_t limit = faults_.replies_per_serve == 0 ? SIZE_MAX : faults_.replies_per_serve;
   size_t sent = 0;

@@ -87,7 +87,7 @@ class ZmqPublisher {
   uint64_t next_seq() const { return next_seq_; }
 
   // Answers replay requests that have come or come within `timeout`. Returns the number of messages
-  // sent.
+  // sent. A client that subscribed before it asked gets whatever is published from here on.
   size_t Serve(std::chrono::milliseconds timeout = std::chrono::milliseconds(0));
 
   // What killing and starting the engine does: numbers from 0, nothing to replay, connections cut
