@@ -79,7 +79,7 @@ void Arena::Unlink(Granule start) {
 }
 
 // The first stretch that is long enough, in the smallest bin that has one; 0: none.
-Granule Arena::FindFree(uint32_t granules) {
+Granule Arena::FindFree(uint32_t granules) const {
   uint32_t bin = BinOf(granules);
   if (bin >= kExactBins) {
     for (Granule free = bins_[bin]; free != 0; free = At<FreeNode>(free)->next) {
@@ -180,6 +180,11 @@ uint32_t Arena::ExtendBetween(Granule start, uint32_t granules, uint32_t least, 
   if (have <= extra) return have;
   Link(end + extra, have - extra);
   return extra;
+}
+
+bool Arena::HasRoom(uint32_t granules) const {
+  SpinLockHolder lock(&lock_);
+  return granules <= high_ - top_ || FindFree(granules) != 0;
 }
 
 uint64_t Arena::ReservedBytes() const {

@@ -60,6 +60,9 @@ class Arena {
         static_cast<size_t>(static_cast<const std::byte*>(address) - base_) / kGranuleBytes);
   }
 
+  // Whether so much can be allocated without the arena growing.
+  bool HasRoom(uint32_t granules) const;
+
   // Memory ever handed out, the free stretches inside it included.
   uint64_t ReservedBytes() const;
 
@@ -83,7 +86,7 @@ class Arena {
   uint32_t ExtendBetween(Granule start, uint32_t granules, uint32_t least, uint32_t extra);
   // The first `granules` of the free stretch at `found`, or new ones if that is 0.
   Granule Take(Granule found, uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
-  Granule FindFree(uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  Granule FindFree(uint32_t granules) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
 
   void* reservation_ = nullptr;
   uint64_t reserved_ = 0;         // bytes

@@ -1,5 +1,7 @@
 #include "indexer/index/name_table.h"
 
+#include <algorithm>
+
 #include "indexer/base/check.h"
 
 namespace kvroute {
@@ -18,6 +20,8 @@ void NameTable::Init(Arena* arena, Reclaimer* reclaimer, uint32_t phase) {
   reclaimer_ = reclaimer;
   phase_ = phase;
   array_.store(BucketArray::New(arena, 1, PassedGranules(1)).bits(), kRelease);
+  limit_ = kMostOfFourBuckets / 4;
+  erased_ = 0;
 }
 
 void NameTable::Release() {
@@ -81,10 +85,26 @@ void NameTable::PutBehind(BucketArray array, PlaceSlot slot) {
   }
 }
 
+uint32_t NameTable::NextBuckets() const {
+  const uint32_t buckets = Array().size();
+  if (buckets >= kPhased) return buckets + buckets / kGrowthPart;
+  const uint32_t next = buckets * 2;
+  return next == kPhased ? next + next * phase_ / (kGrowthPart * 256) : next;
+}
+
+bool NameTable::Wait() {
+  const uint32_t buckets = Array().size();
+  const auto most = static_cast<uint32_t>(uint64_t{buckets} * kMostOfFourWaiting / 4);
+  if (buckets < kPhased || limit_ >= most || erased_ / kSettledTurns < size_) return false;
+  const uint32_t next = NextBuckets();
+  if (arena_->HasRoom(next + PassedGranules(next))) return false;
+  limit_ = std::min(limit_ + buckets / kWaitPart, most);
+  return true;
+}
+
 void NameTable::Grow() {
   const BucketArray old = Array();
-  uint32_t buckets = old.size() < kPhased ? old.size() * 2 : old.size() + old.size() / kGrowthPart;
-  if (buckets == kPhased) buckets += buckets * phase_ / (kGrowthPart * 256);
+  const uint32_t buckets = NextBuckets();
   const BucketArray array = BucketArray::New(arena_, buckets, PassedGranules(buckets));
   // Readers of the old array may still need its overflow: the count goes up first, and down last.
   const uint32_t overflowed = overflowed_.load(kRelaxed);
@@ -95,12 +115,14 @@ void NameTable::Grow() {
     }
   }
   array_.store(array.bits(), kRelease);
+  limit_ = static_cast<uint32_t>(uint64_t{buckets} * kMostOfFourBuckets / 4);
+  erased_ = 0;
   overflowed_.store(overflowed_.load(kRelaxed) - overflowed, kRelease);
   reclaimer_->Retire(old.start(), old.size() + PassedGranules(old.size()));
 }
 
 NameTable::Inserted NameTable::Insert(const Spot& spot, Place place) {
-  if ((size_ + 1) * uint64_t{4} > Array().size() * kMostOfFourBuckets) Grow();
+  if (size_ >= limit_ && !Wait()) Grow();
   const Spot today = SpotOf(Array(), spot.fragment_);
   const Inserted inserted =
       Judge(BucketPair(today.buckets_[0], today.buckets_[1]), today.fragment_);
@@ -126,6 +148,7 @@ void NameTable::EraseAnew(PlaceSlot slot) {
   Word* word = LocateAnew(slot);
   word->store(0, kRelease);
   --size_;
+  ++erased_;
   const BucketArray array = Array();
   const uint32_t second = Second(array, slot.fragment());
   const auto at = arena_->Of(word) - array.start();

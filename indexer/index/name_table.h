@@ -27,6 +27,11 @@ namespace kvroute {
 // leave more behind than fits into what comes next (measured: an eighth costs 2 bytes a block more
 // in all). 8 bytes / load of 0.72 to 0.91: 9.9 bytes an entry on average.
 //
+// Where names come and go, a shard has by chance a percent more than its share now and then. A
+// table whose names were replaced several times since it grew is at its limit by such a chance: if
+// the arena would have to grow for it, it fills to 30/32 instead. (The array that it would leave is
+// cut up by runs, and no table would fit into it again.)
+//
 // Thread safety: Find and Prefetch by any thread under an EpochPin, without a lock; the rest by one
 // writer at a time.
 class NameTable {
@@ -77,9 +82,14 @@ class NameTable {
 
  private:
   static constexpr uint32_t kSlots = BucketArray::kWords;
-  static constexpr uint64_t kMostOfFourBuckets = 29;  // slots in use
-  static constexpr uint32_t kGrowthPart = 4;          // tables grow by one in so many
-  static constexpr uint32_t kPassedBuckets = 8;       // count together what overflows from them
+  static constexpr uint32_t kMostOfFourBuckets = 29;  // slots in use
+  static constexpr uint32_t kMostOfFourWaiting = 30;  // the same while the table waits for room
+  static constexpr uint32_t kWaitPart = 16;           // for one name in so many buckets
+  // Only once its names have been replaced so often since it grew: in an index that still grows
+  // all tables would wait in turn, and a name costs more where it is that full.
+  static constexpr uint32_t kSettledTurns = 4;
+  static constexpr uint32_t kGrowthPart = 4;     // tables grow by one in so many
+  static constexpr uint32_t kPassedBuckets = 8;  // count together what overflows from them
 
   BucketArray Array() const { return BucketArray(array_.load(std::memory_order_acquire)); }
   static uint32_t First(BucketArray array, uint32_t fragment) { return array.Home(fragment); }
@@ -132,12 +142,17 @@ class NameTable {
   Word* LocateAnew(PlaceSlot slot) const;
   // When the table has grown since the spot was found, or the slot is not in its two buckets.
   void EraseAnew(PlaceSlot slot);
+  uint32_t NextBuckets() const;
+  // At the limit: raises it a little if the table had better wait than grow.
+  bool Wait();
   void Grow();
 
   std::atomic<uint64_t> array_{0};
   std::atomic<uint32_t> overflowed_{0};
   std::atomic<uint32_t> moves_{0};  // entries that went to their other bucket
   uint32_t size_ = 0;
+  uint32_t limit_ = 0;   // names; more and it grows, or waits
+  uint32_t erased_ = 0;  // since it grew
   uint32_t phase_ = 0;
   Arena* arena_ = nullptr;
   Reclaimer* reclaimer_ = nullptr;
@@ -246,8 +261,7 @@ inline NameTable::Inserted NameTable::Judge(const BucketPair& pair, uint32_t fra
 }
 
 inline NameTable::Inserted NameTable::TryInsert(const Spot& spot, Place place) {
-  const uint64_t most = uint64_t{Array().size()} * kMostOfFourBuckets;
-  if ((size_ + 1) * uint64_t{4} > most || spot.array_ != Array().bits()) [[unlikely]] {
+  if (size_ >= limit_ || spot.array_ != Array().bits()) [[unlikely]] {
     return Insert(spot, place);
   }
   const BucketPair pair(spot.buckets_[0], spot.buckets_[1]);
@@ -277,6 +291,7 @@ inline void NameTable::Erase(const Spot& spot, Place place) {
     return;
   }
   --size_;
+  ++erased_;
   word->store(0, std::memory_order_release);
 }
 

@@ -117,6 +117,51 @@ TEST_F(NameTableTest, ReplaceKeepsTheNameAndChangesThePlace) {
   EXPECT_TRUE(Holds(new_name));
 }
 
+// Where names come and go a table that reaches its limit fills further before it makes the arena
+// grow; while names only come, or if there is room, it grows at once.
+TEST_F(NameTableTest, WaitsForRoomWhileNamesComeAndGo) {
+  std::vector<Name> names;
+  const auto add = [&] {
+    names.push_back(NewName(1 << PlaceSlot::kFragmentBits));
+    Insert(names.back());
+  };
+  const auto add_until = [&](auto happened) {
+    while (!happened()) add();
+    return static_cast<double>(names.size());
+  };
+  const auto take_all_room = [&] {
+    reclaimer_.Collect();
+    while (arena_.HasRoom(1)) arena_.Allocate(1);
+  };
+  const auto come_and_go = [&] {
+    for (size_t i = 0; i < 6 * names.size(); ++i) {
+      EraseOne(&names);
+      add();
+    }
+  };
+  const auto add_until_arena_grows = [&] {
+    take_all_room();
+    const uint64_t bytes = arena_.ReservedBytes();
+    return add_until([&] { return arena_.ReservedBytes() > bytes; });
+  };
+  while (names.size() < 2'000) add();
+  const double first = add_until_arena_grows();
+  const double at_once = add_until_arena_grows();
+  EXPECT_NEAR(at_once / first, 1.25, 0.01);
+  come_and_go();
+  const double waited = add_until_arena_grows();
+  EXPECT_NEAR(waited / at_once, 1.25 * 30 / 29, 0.01);
+  for (const Name& name : names) ASSERT_TRUE(Holds(name));
+
+  come_and_go();
+  take_all_room();
+  constexpr uint32_t kRoom = 4'096;
+  arena_.Free(arena_.Allocate(kRoom), kRoom);
+  const double with_room = add_until([&] { return !arena_.HasRoom(kRoom); });
+  EXPECT_NEAR(with_room / waited, 1.25 * 29 / 30, 0.01);
+  while (!names.empty()) EraseOne(&names);
+}
+
 // A reader without a lock finds what stays. The table of 64 buckets is kept just below where it would
 // grow, so that most insertions move a name to its other bucket.
 TEST_F(NameTableTest, ReadersNeverMissWhatStays) {
