@@ -13,38 +13,14 @@
 
 #include "indexer/base/check.h"
 #include "indexer/base/named_thread.h"
-#include "indexer/event/decoder.h"
 #include "indexer/index/prefix_index.h"
-#include "indexer/ingest/stream_applier.h"
 #include "test/benchmark/support/processor_time.h"
+#include "test/benchmark/support/receiver.h"
 #include "test/benchmark/support/sampler.h"
 #include "test/benchmark/support/wire_events.h"
 
 namespace kvroute {
 namespace {
-
-// One stream's half of the event walk, without sockets.
-class Receiver {
- public:
-  Receiver(PrefixIndex* index, IngestCounters* counters) {
-    const absl::StatusOr<StreamId> id = index->Open(CopyMode::kCounted);
-    KVROUTE_CHECK(id.ok());
-    status_.id = *id;
-    applier_ = std::make_unique<StreamApplier>(&status_, limits::kMaxPendingBytesPerStream, index,
-                                               counters);
-  }
-
-  bool Receive(const std::string& payload) {
-    DecodedBatch batch;
-    if (decoder_.Decode(payload, &batch) != DecodeReason::kOk) return false;
-    return applier_->Apply(batch).fault == TrustReason::kNone && batch.skipped.empty();
-  }
-
- private:
-  StreamStatus status_;
-  Decoder decoder_;
-  std::unique_ptr<StreamApplier> applier_;
-};
 
 // One event of `blocks` blocks of 16 tokens at a time: half store a chain, half remove the oldest.
 void EventProcessingLatency(benchmark::State& state) {

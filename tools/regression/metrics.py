@@ -45,7 +45,7 @@ _EITHER_WAY = re.compile(r"(speedup|_ratio|hit_rate|correct_share|echo_share)$")
 _TWO_PROCESSES = re.compile(r"^(Unary|Stream)/")
 ALONE = 0.05  # foreign cores
 # Benchmarks of which every time depends on what ran beside what.
-_SIDE_BY_SIDE = re.compile(r"^(Concurrency|QueriesBesideWriter|SecondCore)\b")
+_SIDE_BY_SIDE = re.compile(r"^(Concurrency|QueriesBesideWriter|SecondCore|SecondLane)\b")
 
 
 def direction_of(metric):
