@@ -1,39 +1,29 @@
 #include "indexer/index/prefix_hash.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
 
 #include "absl/container/inlined_vector.h"
 #include "indexer/base/check.h"
+#include "indexer/index/prefix_chain.h"
 
 namespace kvroute {
 namespace {
-
-constexpr uint64_t kSeed = 1337;
-
-// Fills `prefixes` with those of the blocks that follow `parent`, whose local hashes are
-// local_of(0), local_of(1), ...
-template <typename LocalOf>
-void ChainBehind(PrefixHash parent, absl::Span<PrefixHash> prefixes, LocalOf local_of) {
-  PrefixHash* out = prefixes.data();
-  for (size_t i = 0; i < prefixes.size(); ++i) *out++ = parent = ChainPrefix(parent, local_of(i));
-}
 
 // Fills prefixes[from, end) of a prompt whose blocks before `from` are there.
 template <typename LocalOf>
 void ChainFrom(size_t from, absl::Span<PrefixHash> prefixes, LocalOf local_of) {
   if (from == prefixes.size()) return;
   if (from == 0) prefixes[from++] = RootPrefix(local_of(0));
-  ChainBehind(prefixes[from - 1], prefixes.subspan(from),
-              [&](size_t i) { return local_of(from + i); });
+  PrefixHash prefix = prefixes[from - 1];
+  for (; from < prefixes.size(); ++from) {
+    prefixes[from] = prefix = ChainPrefixInline(prefix, local_of(from));
+  }
 }
 
 }  // namespace
 
 NamespaceSeed MakeNamespaceSeed(std::string_view lora_name, std::string_view cache_salt) {
-  uint64_t seed = kSeed;
+  uint64_t seed = kHashSeed;
   if (!lora_name.empty()) seed += XXH3_64bits_withSeed(lora_name.data(), lora_name.size(), 0);
   if (!cache_salt.empty()) seed += XXH3_64bits_withSeed(cache_salt.data(), cache_salt.size(), 1);
   return NamespaceSeed(seed);
@@ -63,8 +53,7 @@ void MixMultimodal(std::string_view identifier, int64_t offset_tokens, std::vect
 PrefixHash RootPrefix(LocalHash local) { return PrefixHash(local.value()); }
 
 PrefixHash ChainPrefix(PrefixHash parent, LocalHash local) {
-  const uint64_t words[2] = {parent.value(), local.value()};
-  return PrefixHash(XXH3_64bits_withSeed(words, sizeof(words), kSeed));
+  return ChainPrefixInline(parent, local);
 }
 
 absl::Span<const TokenId> BlockWindow(absl::Span<const TokenId> tokens, uint32_t block_size,
@@ -90,14 +79,6 @@ void ChainLocals(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* pr
   const size_t before = prefixes->size();
   prefixes->resize(before + locals.size());
   PromptBlocks(locals).Chain(0, absl::MakeSpan(*prefixes).subspan(before));
-}
-
-void ChainLocals(PrefixHash parent, absl::Span<const LocalHash> locals,
-                 std::vector<PrefixHash>* prefixes) {
-  const size_t before = prefixes->size();
-  prefixes->resize(before + locals.size());
-  ChainBehind(parent, absl::MakeSpan(*prefixes).subspan(before),
-              [&](size_t i) { return locals[i]; });
 }
 
 PromptBlocks::PromptBlocks(absl::Span<const TokenId> tokens, uint32_t block_size,

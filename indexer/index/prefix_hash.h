@@ -56,9 +56,6 @@ void HashPrompt(absl::Span<const TokenId> tokens, uint32_t block_size, Namespace
                 std::vector<PrefixHash>* prefixes, bool bigram = false);
 // Appends the prefix hashes that a request's precomputed local hashes chain to.
 void ChainLocals(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* prefixes);
-// The same for blocks that follow `parent`.
-void ChainLocals(PrefixHash parent, absl::Span<const LocalHash> locals,
-                 std::vector<PrefixHash>* prefixes);
 
 // A multimodal input of a prompt, and which of its tokens are placeholders of it.
 struct PromptInput {

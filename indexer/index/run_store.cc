@@ -4,6 +4,7 @@
 #include <array>
 
 #include "indexer/base/check.h"
+#include "indexer/index/prefix_chain.h"
 
 namespace kvroute {
 namespace {
@@ -83,7 +84,11 @@ RunStore::Stretch RunStore::Join(Shard& shard, Run* run, uint32_t offset, const 
   const uint32_t length = run->Length();
   const auto most = static_cast<uint32_t>(std::min<size_t>(args.prefixes.size(), length - offset));
   uint32_t count = 1;
-  while (count < most && run->Prefix(offset + count) == args.prefixes[count].value()) ++count;
+  for (; count < most; ++count) {
+    const PrefixHash prefix = ChainPrefixInline(args.prefixes[count - 1], args.locals[count]);
+    if (run->Prefix(offset + count) != prefix.value()) break;
+    args.prefixes[count] = prefix;
+  }
 
   const Covered covered = CoveredAt(shard, *run, args.slot, offset);
   count = std::min(count, covered.until - offset);
@@ -161,8 +166,10 @@ RunStore::Stretch RunStore::Append(Shard& shard, Run* run, const StoreArgs& args
 uint32_t RunStore::FreshCount(const StoreArgs& args, size_t most) const {
   const auto size =
       static_cast<uint32_t>(std::min<size_t>({args.prefixes.size(), args.plain, most}));
+  PrefixHash chained = args.prefixes[0];
   for (uint32_t i = 1; i < size; ++i) {
-    const uint64_t prefix = args.prefixes[i].value();
+    args.prefixes[i] = chained = ChainPrefixInline(chained, args.locals[i]);
+    const uint64_t prefix = chained.value();
     const TableHash hash = Hash(prefix);
     const HeadTable& heads = heads_[hash.shard()];
     if (!heads.MayHave(hash.fragment())) [[likely]]

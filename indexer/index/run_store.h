@@ -36,8 +36,8 @@ namespace kvroute {
 // a run, and a run is appended to only by a sole holder.
 //
 // Thread safety: FindHead and the readers' parts of a run without a lock. Others lock; one thread
-// at a time per slot. Every call under an EpochPin, those that change something within a Write. Lock
-// order: shard, then name shard, arena or reclaimer (leaves).
+// at a time per slot. Every call under an EpochPin, those that change something within a Write.
+// Lock order: shard, then name shard, arena or reclaimer (leaves).
 class RunStore {
  public:
   // An EpochPin of a thread that changes something. Not to be made under a lock.
@@ -68,7 +68,10 @@ class RunStore {
     Tier tier;
     Place parent;  // place of the block before, or nowhere
     uint64_t parent_prefix;
-    absl::Span<const PrefixHash> prefixes;
+    absl::Span<const LocalHash> locals;
+    // The first is there. The others are chained on the way, as far as the stretch that is stored:
+    // chaining is all latency, and what a store looks up meanwhile hides it.
+    absl::Span<PrefixHash> prefixes;
     absl::Span<const EngineHash> engines;
     uint32_t plain;  // leading blocks whose engine hash the slot holds nowhere
   };

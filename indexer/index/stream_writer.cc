@@ -76,17 +76,15 @@ StoreResult StreamWriter::Store(const StoreRequest& request) {
     }
     last_prefix = store_->RunAt(last)->Prefix(last.offset);
   }
-  prefixes_.clear();
-  if (request.parent.has_value()) {
-    ChainLocals(PrefixHash(last_prefix), request.local_hashes, &prefixes_);
-  } else {
-    ChainLocals(request.local_hashes, &prefixes_);
-  }
+  prefixes_.resize(request.local_hashes.size());
   for (size_t at = 0; at < prefixes_.size();) {
     const absl::Span<const EngineHash> engines = request.engine_hashes.subspan(at);
-    const absl::Span<const PrefixHash> prefixes = absl::MakeConstSpan(prefixes_).subspan(at);
-    const RunStore::StoreArgs args{slot_,   request.tier,       last, last_prefix, prefixes,
-                                   engines, PlainCount(engines)};
+    const absl::Span<const LocalHash> locals = request.local_hashes.subspan(at);
+    const absl::Span<PrefixHash> prefixes = absl::MakeSpan(prefixes_).subspan(at);
+    const bool root = at == 0 && !request.parent.has_value();
+    prefixes[0] = root ? RootPrefix(locals[0]) : ChainPrefix(PrefixHash(last_prefix), locals[0]);
+    const RunStore::StoreArgs args{slot_,  request.tier, last,    last_prefix,
+                                   locals, prefixes,     engines, PlainCount(engines)};
     twins_.clear();
     const RunStore::Stretch stretch = store_->Store(args, &twins_);
     uint32_t stored = 0;
