@@ -1,9 +1,7 @@
 // What goes wrong between an engine and kvroute, over real sockets: after each, the index equals
 // the engine's pool again or the stream says that it is not exact.
-#include <atomic>
-
+#include "indexer/ingest/held_lane.h"
 #include "indexer/ingest/ingest_fixture.h"
-#include "test/support/reserved_port.h"
 
 namespace kvroute {
 namespace {
@@ -172,27 +170,8 @@ TEST_F(IngestFaultsTest, ACutConnectionIsStaleUntilItIsBack) {
 // The lane is kept from working while an engine publishes, dies, and its successor publishes less.
 TEST_F(IngestFaultsTest, WhatADeadEngineLeftInTheSocketIsNotTakenForItsSuccessors) {
   StartInSync();
-  std::atomic<bool> entered{false};
-  std::atomic<bool> release{false};
-  const ReservedPort port;
-  ASSERT_TRUE(ingest_
-                  ->AddListener(
-                      {.endpoint = port.endpoint()},
-                      [&](const DiscoveredStream&) {
-                        entered = true;
-                        while (!release) std::this_thread::yield();
-                        return true;
-                      },
-                      nullptr)
-                  .ok());
-  auto other = ZmqPublisher::Create(&sockets_, {.event_endpoint = port.endpoint(),
-                                                .replay_endpoint = "",
-                                                .connect = true,
-                                                .topic = "kv@a@m"});
-  ASSERT_TRUE(Until([&] {
-    (*other)->Publish("x");
-    return entered.load();
-  }));
+  HeldLane lane(ingest_.get(), &sockets_);
+  ASSERT_TRUE(Until([&] { return lane.Holds(); }));
   // Sees what the stream's socket, too, has received.
   PrefixIndex index;
   IngestCounters counters;
@@ -208,7 +187,7 @@ TEST_F(IngestFaultsTest, WhatADeadEngineLeftInTheSocketIsNotTakenForItsSuccessor
   EXPECT_TRUE(publisher_->Restart().ok());
   Publish(300);
   EXPECT_TRUE(Until(witnessed));
-  release = true;
+  lane.Release();
   ExpectIndexEqualsEngine();
   // Two when a probe meets the successor before the socket is read: what the dead one left is then
   // taken for another life, and forgotten with the connection it came by.

@@ -2,10 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include <atomic>
-
+#include "indexer/ingest/held_lane.h"
 #include "indexer/ingest/ingest_fixture.h"
-#include "test/support/reserved_port.h"
 
 namespace kvroute {
 namespace {
@@ -158,8 +156,6 @@ TEST_F(CurveTest, AStreamThatWasRefusedConnectsOnceTheEngineHasChanged) {
 }
 
 TEST_F(IngestTest, ALaneThatIsStuckGrowsOld) {
-  std::atomic<bool> entered{false};
-  std::atomic<bool> release{false};
   clock_ = &fake_clock_;
   StartIngest();
   const auto age = [&] { return ingest_->LaneAges()[0].since_last_turn; };
@@ -168,28 +164,11 @@ TEST_F(IngestTest, ALaneThatIsStuckGrowsOld) {
   fake_clock_.Advance(seconds(60));
   EXPECT_TRUE(Until([&] { return age() == seconds(0); }));  // it takes turns by itself
 
-  const ReservedPort port;
-  ASSERT_TRUE(ingest_
-                  ->AddListener(
-                      {.endpoint = port.endpoint()},
-                      [&](const DiscoveredStream&) {
-                        entered = true;
-                        while (!release) std::this_thread::yield();
-                        return true;
-                      },
-                      nullptr)
-                  .ok());
-  StartEngine({.event_endpoint = port.endpoint(),
-               .replay_endpoint = "",
-               .connect = true,
-               .topic = "kv@10.0.0.7@m"});
-  EXPECT_TRUE(Until([&] {
-    Publish(1);
-    return entered.load();
-  }));
+  HeldLane lane(ingest_.get(), &sockets_);
+  EXPECT_TRUE(Until([&] { return lane.Holds(); }));
   fake_clock_.Advance(seconds(60));
   EXPECT_GE(age(), seconds(60));
-  release = true;
+  lane.Release();
   EXPECT_TRUE(Until([&] { return age() == seconds(0); }));
 }
 
