@@ -19,11 +19,11 @@ class Target:
     floor: str = ""        # what the harness itself takes, in a benchmark of nothing: taken off
 
     def floor_of(self, samples):
-        return metrics.figure_of(self.floor, samples) if self.floor in samples else 0.0
+        return metrics.figure_of(self.floor, samples) if self.floor else 0.0
 
     def figure(self, samples):
-        """None when it was not measured."""
-        if self.metric not in samples:
+        """None when it, or what is to be taken off, was not measured."""
+        if self.metric not in samples or (self.floor and self.floor not in samples):
             return None
         value = (metrics.figure_of(self.metric, samples) - self.floor_of(samples)) * self.scale
         if not self.divide_by:

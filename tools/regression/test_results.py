@@ -63,6 +63,8 @@ class MustReachTest(unittest.TestCase):
         row = next(row for row in must_reach.rows(samples) if row[0].startswith("miss"))
         self.assertEqual(row[1:], (24.0, "<= 25 ns", "pass"))
         self.assertIn("less 16 ns of the harness", row[0])
+        del samples["MatchFloor:p50_ns"]
+        self.assertEqual(self.verdict("miss, warm, p50", samples), "not measured")
 
     def test_beside_what_a_second_core_adds_stands_what_the_machine_allows(self):
         samples = {"SecondCore:two_readers_speedup": [1.7], "SecondCore:two_indexes_speedup": [1.75]}
