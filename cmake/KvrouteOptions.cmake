@@ -27,5 +27,6 @@ endif()
 
 find_program(KVROUTE_CCACHE ccache)
 if(KVROUTE_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${KVROUTE_CCACHE})
+  # Paths are hashed relative to the checkout, so that every clone and work tree shares what any of them has compiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${KVROUTE_CCACHE})
 endif()

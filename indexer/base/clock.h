@@ -8,14 +8,15 @@ namespace kvroute {
 
 using Nanos = std::chrono::nanoseconds;
 
-// Where time comes from. A border of the program, so that timeouts and leases are tested without waiting.
-// Thread safety: every method may be called from any thread.
+// Where time comes from. A border of the program, so that timeouts and leases are tested without
+// waiting. Thread safety: every method may be called from any thread.
 class Clock {
  public:
   virtual ~Clock() = default;
   // Time since an arbitrary origin; never goes back. For durations and deadlines.
   virtual Nanos Monotonic() const = 0;
-  // Time since the Unix epoch. For people, and for the lag behind an engine's own time stamps; may jump.
+  // Time since the Unix epoch. For people, and for the lag behind an engine's own time stamps; may
+  // jump.
   virtual Nanos Wall() const = 0;
 
   static const Clock& Real();

@@ -1,7 +1,7 @@
 #ifndef KVROUTE_INDEXER_BASE_ERROR_H_
 #define KVROUTE_INDEXER_BASE_ERROR_H_
 
-#include <spdlog/fmt/fmt.h>
+#include <fmt/core.h>
 
 #include <string_view>
 #include <utility>
@@ -29,8 +29,8 @@ inline std::string_view MessageOf(const absl::Status& status) {
 }  // namespace kvroute
 
 // For functions that return absl::Status.
-#define KVROUTE_RETURN_IF_ERROR(expression)                                  \
-  do {                                                                       \
+#define KVROUTE_RETURN_IF_ERROR(expression)                                 \
+  do {                                                                      \
     if (absl::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 

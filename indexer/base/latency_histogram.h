@@ -10,11 +10,13 @@
 
 namespace kvroute {
 
-// A histogram of durations for hot paths: two relaxed atomic adds an observation, no lock (prometheus::Histogram takes
-// a mutex). Buckets are powers of two split in four, from 64 ns to about 69 s, so a quantile read from it is at most 25 %
-// above the true one. telemetry turns it into a Prometheus histogram.
+// A histogram of durations for hot paths: two relaxed atomic adds an observation, no lock
+// (prometheus::Histogram takes a mutex). Buckets are powers of two split in four, from 64 ns to
+// about 69 s, so a quantile read from it is at most 25 % above the true one. telemetry turns it
+// into a Prometheus histogram.
 //
-// Thread safety: any thread may observe and read. Consistency: a reader may see an observation's bucket before its sum.
+// Thread safety: any thread may observe and read. Consistency: a reader may see an observation's
+// bucket before its sum.
 class LatencyHistogram {
  public:
   static constexpr int kFirstPower = 6;  // the lowest bucket ends at 2^6 ns

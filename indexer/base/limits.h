@@ -5,23 +5,25 @@
 #include <cstddef>
 #include <cstdint>
 
-// Every fixed limit of kvroute in one place. A limit that a person may set is the default of a configuration field of the
-// same name; docs/configuration.md lists those.
+// Every fixed limit of kvroute in one place. A limit that a person may set is the default of a
+// configuration field of the same name; docs/configuration.md lists those.
 namespace kvroute::limits {
 
 // What one stream may send.
-inline constexpr size_t kMaxPayloadBytes = size_t{64} << 20;     // one batch
-inline constexpr uint32_t kMaxBlockSizeTokens = 1u << 20;         // block_size of one event
-inline constexpr uint32_t kMaxRank = 65'535;                      // data-parallel rank of a batch
-inline constexpr size_t kMaxNamespaceBytes = 1'024;               // LoRA name, cache salt
+inline constexpr size_t kMaxPayloadBytes = size_t{64} << 20;  // one batch
+inline constexpr uint32_t kMaxBlockSizeTokens = 1u << 20;     // block_size of one event
+inline constexpr uint32_t kMaxRank = 65'535;                  // data-parallel rank of a batch
+inline constexpr size_t kMaxNamespaceBytes = 1'024;           // LoRA name, cache salt
 inline constexpr size_t kMaxTopicBytes = 1'024;
-inline constexpr size_t kMaxSkipDepth = 64;                       // nesting of values that are skipped
+inline constexpr size_t kMaxSkipDepth = 64;  // nesting of values that are skipped
 
 // What is kept for one stream outside the index.
-inline constexpr size_t kMaxPendingBytesPerStream = size_t{16} << 20;  // stored events whose parent is unknown
-inline constexpr size_t kMaxHeldBatchesPerStream = 100'000;            // live batches held while a replay runs
+inline constexpr size_t kMaxPendingBytesPerStream = size_t{16}
+                                                    << 20;  // stored events whose parent is unknown
+// live batches held while a replay runs
+inline constexpr size_t kMaxHeldBatchesPerStream = 100'000;
 inline constexpr size_t kMaxHeldBytesPerStream = size_t{256} << 20;
-inline constexpr size_t kMaxGroupsPerStream = 1'024;                   // KV-cache groups that are not indexed
+inline constexpr size_t kMaxGroupsPerStream = 1'024;  // KV-cache groups that are not indexed
 
 // What one request may ask.
 inline constexpr size_t kMaxPromptTokens = 4'194'304;
@@ -35,19 +37,23 @@ inline constexpr size_t kMaxExplainedHashes = 64;
 // The gRPC edge.
 inline constexpr int kMaxGrpcThreads = 512;
 inline constexpr size_t kMaxGrpcMemoryBytes = size_t{1} << 30;
-inline constexpr size_t kMaxGrpcMessageBytes = size_t{32} << 20;  // kMaxPromptTokens x 4 bytes, twice
+inline constexpr size_t kMaxGrpcMessageBytes = size_t{32}
+                                               << 20;  // kMaxPromptTokens x 4 bytes, twice
 inline constexpr uint32_t kMaxOpenStreams = 256;
-inline constexpr size_t kMaxCallsUnderWay = 1'024;      // of each unary method; further ones wait
-inline constexpr int kMaxCallsPerConnection = 1'024;    // beside its open streams; the client holds further ones back
-inline constexpr uint32_t kMaxHealthWatchers = 64;      // grpc.health.v1.Health.Watch; each holds a thread
+inline constexpr size_t kMaxCallsUnderWay = 1'024;  // of each unary method; further ones wait
+// beside its open streams; the client holds further ones back
+inline constexpr int kMaxCallsPerConnection = 1'024;
+// grpc.health.v1.Health.Watch; each holds a thread
+inline constexpr uint32_t kMaxHealthWatchers = 64;
 
 // How long a lane may take no turn before /healthz says so: it takes one every 100 ms.
 inline constexpr std::chrono::seconds kLaneStallAfter{10};
 
 // The fleet.
 inline constexpr size_t kMaxStreams = 16'384;
-inline constexpr size_t kMaxDiscoveredStreams = 4'096;  // of one listener: topics cost an engine nothing
-inline constexpr size_t kMaxRefusedTopics = 1'024;      // that a listener remembers
+// of one listener: topics cost an engine nothing
+inline constexpr size_t kMaxDiscoveredStreams = 4'096;
+inline constexpr size_t kMaxRefusedTopics = 1'024;  // that a listener remembers
 inline constexpr size_t kMaxWorkerIdBytes = 256;
 inline constexpr size_t kMaxAddressBytes = 1'024;
 inline constexpr size_t kMaxModelBytes = 512;

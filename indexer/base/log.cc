@@ -2,6 +2,7 @@
 
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 
 #include <memory>
 
@@ -10,7 +11,8 @@
 namespace kvroute {
 namespace {
 
-// Writes the message as a JSON string body, so that a line stays one valid object whatever it quotes.
+// Writes the message as a JSON string body, so that a line stays one valid object whatever it
+// quotes.
 class JsonMessageFlag final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&,
@@ -68,11 +70,19 @@ absl::Status ConfigureLog(const LogOptions& options) {
   return absl::OkStatus();
 }
 
+void WriteLog(LogLevel level, fmt::string_view format, fmt::format_args args) {
+  static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                          spdlog::level::warn, spdlog::level::err};
+  const spdlog::level::level_enum of = kLevels[static_cast<size_t>(level)];
+  if (Logger().should_log(of)) Logger().log(of, fmt::vformat(format, args));
+}
+
 uint64_t LogLimiter::Admit(Nanos now) {
   held_.fetch_add(1, std::memory_order_relaxed);
   int64_t next = next_ns_.load(std::memory_order_relaxed);
   if (now.count() < next) return 0;
-  if (!next_ns_.compare_exchange_strong(next, (now + interval_).count(), std::memory_order_relaxed)) {
+  if (!next_ns_.compare_exchange_strong(next, (now + interval_).count(),
+                                        std::memory_order_relaxed)) {
     return 0;
   }
   return held_.exchange(0, std::memory_order_relaxed);

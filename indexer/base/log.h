@@ -1,7 +1,7 @@
 #ifndef KVROUTE_INDEXER_BASE_LOG_H_
 #define KVROUTE_INDEXER_BASE_LOG_H_
 
-#include <spdlog/spdlog.h>
+#include <fmt/core.h>
 
 #include <atomic>
 #include <cstdint>
@@ -17,19 +17,50 @@ struct LogOptions {
   std::string format = "text";  // text or json (one object a line: ts, level, thread, msg)
 };
 
-// Sets the process-wide spdlog logger (to standard error). Errors: INVALID_ARGUMENT names the field and what it accepts.
-// Thread safety: any thread; others may be logging.
+// Sets the process-wide log (to standard error). Errors: INVALID_ARGUMENT names the field and what
+// it accepts. Thread safety: any thread; others may be logging.
 absl::Status ConfigureLog(const LogOptions& options);
 
-// Lets through at most one line per `interval` and counts what it held back, so that a flood of bad input cannot
-// become a flood of log lines. One static or member instance a call site. Thread safety: any thread.
+enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
+
+// One line of the log, as far as its level is on. The message is formatted as fmt does; what writes
+// it is known to log.cc alone, because its headers take five seconds to compile. Thread safety: any
+// thread.
+void WriteLog(LogLevel level, fmt::string_view format, fmt::format_args args);
+
+template <typename... Args>
+void Log(LogLevel level, fmt::format_string<Args...> format, Args&&... args) {
+  WriteLog(level, format, fmt::make_format_args(args...));
+}
+template <typename... Args>
+void LogDebug(fmt::format_string<Args...> format, Args&&... args) {
+  WriteLog(LogLevel::kDebug, format, fmt::make_format_args(args...));
+}
+template <typename... Args>
+void LogInfo(fmt::format_string<Args...> format, Args&&... args) {
+  WriteLog(LogLevel::kInfo, format, fmt::make_format_args(args...));
+}
+template <typename... Args>
+void LogWarning(fmt::format_string<Args...> format, Args&&... args) {
+  WriteLog(LogLevel::kWarning, format, fmt::make_format_args(args...));
+}
+template <typename... Args>
+void LogError(fmt::format_string<Args...> format, Args&&... args) {
+  WriteLog(LogLevel::kError, format, fmt::make_format_args(args...));
+}
+
+// Lets through at most one line per `interval` and counts what it held back, so that a flood of bad
+// input cannot become a flood of log lines. One static or member instance a call site. Thread
+// safety: any thread.
 //
-//   if (uint64_t lines = limiter_.Admit(clock.Monotonic())) spdlog::warn("... ({} alike held back)", lines - 1);
+//   if (uint64_t lines = limiter_.Admit(clock.Monotonic())) LogWarning("... ({} alike held back)",
+//   lines - 1);
 class LogLimiter {
  public:
   explicit LogLimiter(Nanos interval = std::chrono::seconds(1)) : interval_(interval) {}
 
-  // Zero when the line must be held back; otherwise the number of lines it stands for (1 = itself alone).
+  // Zero when the line must be held back; otherwise the number of lines it stands for (1 = itself
+  // alone).
   uint64_t Admit(Nanos now);
 
  private:

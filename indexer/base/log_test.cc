@@ -26,7 +26,7 @@ TEST(ConfigureLogTest, NamesTheFieldThatIsWrong) {
 TEST(ConfigureLogTest, JsonLinesStayValidWhateverTheMessageQuotes) {
   ASSERT_TRUE(ConfigureLog({.format = "json"}).ok());
   testing::internal::CaptureStderr();
-  spdlog::info("say \"hi\"\n\\ {}", '\x01');
+  LogInfo("say \"hi\"\n\\ {}", '\x01');
   const std::string line = testing::internal::GetCapturedStderr();
   EXPECT_THAT(line, testing::HasSubstr(R"("level":"info")"));
   EXPECT_THAT(line, testing::HasSubstr(R"("msg":"say \"hi\"\u000a\\ \u0001"})"));

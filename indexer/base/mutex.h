@@ -8,8 +8,8 @@
 
 namespace kvroute {
 
-// std::mutex with clang's thread-safety annotations. absl::Mutex is not used because Debian's Abseil is not
-// instrumented for ThreadSanitizer, which then reports races that are not there.
+// std::mutex with clang's thread-safety annotations. absl::Mutex is not used because Debian's
+// Abseil is not instrumented for ThreadSanitizer, which then reports races that are not there.
 class ABSL_LOCKABLE Mutex {
  public:
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mutex_.lock(); }
@@ -34,7 +34,8 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex* const mutex_;
 };
 
-// A condition variable for Mutex. Wait may return spuriously: call it in a loop on the guarded condition.
+// A condition variable for Mutex. Wait may return spuriously: call it in a loop on the guarded
+// condition.
 class CondVar {
  public:
   void Wait(Mutex* mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {

@@ -9,8 +9,8 @@
 
 namespace kvroute {
 
-// A thread with a name that top, gdb and perf show (15 characters at most; the rest is cut). Joined on destruction:
-// its owner must have told it to end before that.
+// A thread with a name that top, gdb and perf show (15 characters at most; the rest is cut). Joined
+// on destruction: its owner must have told it to end before that.
 class NamedThread {
  public:
   NamedThread() = default;

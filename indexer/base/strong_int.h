@@ -8,8 +8,8 @@
 
 namespace kvroute {
 
-// An integer that only mixes with itself: a hash, an id. `Tag` is any type; it is never instantiated.
-// Zero cost, trivially copyable, hashable with absl and std.
+// An integer that only mixes with itself: a hash, an id. `Tag` is any type; it is never
+// instantiated. Zero cost, trivially copyable, hashable with absl and std.
 template <typename Tag, typename Rep>
 class StrongInt {
  public:

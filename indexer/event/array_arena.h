@@ -10,8 +10,9 @@
 
 namespace kvroute {
 
-// Arrays of T that live until the next Reset and never move. A reused arena allocates nothing once it is as large as its
-// largest batch, up to kRetainedBytes, which is what it keeps between batches at most.
+// Arrays of T that live until the next Reset and never move. A reused arena allocates nothing once
+// it is as large as its largest batch, up to kRetainedBytes, which is what it keeps between batches
+// at most.
 //
 // Ownership: the arena owns the arrays. Thread safety: one thread at a time.
 template <typename T>

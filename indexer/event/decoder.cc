@@ -11,7 +11,8 @@
 namespace kvroute {
 namespace {
 
-// An integer time stamp this large is in milliseconds (Mooncake store): as seconds it would be the year 5138.
+// An integer time stamp this large is in milliseconds (Mooncake store): as seconds it would be the
+// year 5138.
 constexpr double kFirstMilliseconds = 1e11;
 // A batch with more events than this does not set the memory that the decoder keeps.
 constexpr size_t kRetainedEvents = 16'384;
@@ -22,7 +23,8 @@ void ClearBounded(std::vector<T>* values) {
   values->clear();
 }
 
-// Member by member: copying a whole empty one waits for its stores, which costs a small batch 10 ns.
+// Member by member: copying a whole empty one waits for its stores, which costs a small batch 10
+// ns.
 void Empty(DecodedBatch* batch) {
   batch->ts_seconds = 0;
   batch->ts_published = 0;
@@ -62,10 +64,10 @@ DecodeReason ReadRank(MsgpackCursor* cursor, DecodedBatch* batch) {
 
 std::string_view DecodeReasonName(DecodeReason reason) {
   constexpr std::array<std::string_view, kDecodeReasonCount> kNames = {
-      "ok",           "envelope",    "timestamp",     "rank",         "too_large",
-      "other_rank",   "not_an_event", "unknown_tag", "missing_field", "block_hashes", "parent",
-      "token_ids",    "block_size",  "medium",        "group",        "field",
-      "duplicate_key", "token_count", "self_parent"};
+      "ok",         "envelope",      "timestamp",   "rank",          "too_large",
+      "other_rank", "not_an_event",  "unknown_tag", "missing_field", "block_hashes",
+      "parent",     "token_ids",     "block_size",  "medium",        "group",
+      "field",      "duplicate_key", "token_count", "self_parent"};
   return kNames[static_cast<size_t>(reason)];
 }
 
@@ -115,7 +117,8 @@ class Decoder::Impl {
     return DecodeReason::kOk;
   }
 
-  // A bad event is stepped over as a whole from its start; only bytes that have no end reject the batch.
+  // A bad event is stepped over as a whole from its start; only bytes that have no end reject the
+  // batch.
   DecodeReason DecodeOne(uint32_t position, MsgpackCursor* cursor) {
     const uint8_t* const start = cursor->position();
     const EventArrays::Mark mark = arrays_.GetMark();

@@ -12,18 +12,20 @@
 
 namespace kvroute {
 
-// Why a payload was rejected or an event skipped. The names are metric label values: bounded, stable.
+// Why a payload was rejected or an event skipped. The names are metric label values: bounded,
+// stable.
 enum class DecodeReason : uint8_t {
   kOk = 0,
   // the batch
-  kEnvelope,         // not [ts, events, rank?] in exactly one msgpack object of the claimed sizes
+  kEnvelope,  // not [ts, events, rank?] in exactly one msgpack object of the claimed sizes
   kTimestamp,
   kRank,
-  kTooLarge,         // payload over limits::kMaxPayloadBytes
-  kOtherRank,        // decoded well, but names another data-parallel rank than its stream's: never said by the decoder
+  kTooLarge,   // payload over limits::kMaxPayloadBytes
+  kOtherRank,  // decoded well, but names another data-parallel rank than its stream's: never said
+               // by the decoder
   // one event
-  kNotAnEvent,       // neither array nor map, or its tag is missing or not a string
-  kUnknownTag,       // an event type we do not know: skipped by design
+  kNotAnEvent,  // neither array nor map, or its tag is missing or not a string
+  kUnknownTag,  // an event type we do not know: skipped by design
   kMissingField,
   kBlockHashes,
   kParent,
@@ -31,9 +33,9 @@ enum class DecodeReason : uint8_t {
   kBlockSize,
   kMedium,
   kGroup,
-  kField,            // any other field of the wrong type or over its limit
+  kField,  // any other field of the wrong type or over its limit
   kDuplicateKey,
-  kTokenCount,       // tokens do not cover the named hashes
+  kTokenCount,  // tokens do not cover the named hashes
   kSelfParent,
 };
 inline constexpr int kDecodeReasonCount = static_cast<int>(DecodeReason::kSelfParent) + 1;
@@ -47,18 +49,21 @@ struct SkippedEvent {
 // One decoded payload. Valid until the decoder's next call and while the payload's bytes live.
 struct DecodedBatch {
   double ts_seconds = 0;  // the publisher's wall clock; 0 when it sent no finite number
-  double ts_published = 0;  // as on the wire: seconds, or milliseconds of Mooncake store; may be NaN or infinite
+  // as on the wire: seconds, or milliseconds of Mooncake store; may be NaN or infinite
+  double ts_published = 0;
   std::optional<uint32_t> rank;
   absl::Span<const Event> events;
   absl::Span<const SkippedEvent> skipped;
 };
 
-// Turns the bytes of one batch into events, for every format in docs/wire-format.md: pure, no sockets.
+// Turns the bytes of one batch into events, for every format in docs/wire-format.md: pure, no
+// sockets.
 //
-// Errors: a broken envelope rejects the whole batch (anything but kOk); a bad event is skipped with a reason and the rest
-// of its batch is kept. Memory: nothing is sized by a count the sender claims; buffers are kept between calls, so that
-// steady state allocates nothing; what a batch can take is linear in its bytes. Nesting is skipped without recursion.
-// Thread safety: one thread at a time.
+// Errors: a broken envelope rejects the whole batch (anything but kOk); a bad event is skipped with
+// a reason and the rest of its batch is kept. Memory: nothing is sized by a count the sender
+// claims; buffers are kept between calls, so that steady state allocates nothing; what a batch can
+// take is linear in its bytes. Nesting is skipped without recursion. Thread safety: one thread at a
+// time.
 class Decoder {
  public:
   explicit Decoder(EngineKind kind = EngineKind::kAuto);

@@ -32,10 +32,10 @@ namespace {
 using namespace wire;
 
 std::vector<std::string> Payloads() {
-  const std::string extra_keys = Array(
-      {Array({Str("sql"), Array({Str("image"), Int(-4)}), Str("salt"), Bin(std::string(32, 'd'))})});
-  const std::string many = StoredMap({{"block_hashes", Array(std::vector<std::string>(500, Int(-5)))},
-                                      {"token_ids", Array({})}});
+  const std::string extra_keys = Array({Array(
+      {Str("sql"), Array({Str("image"), Int(-4)}), Str("salt"), Bin(std::string(32, 'd'))})});
+  const std::string many = StoredMap(
+      {{"block_hashes", Array(std::vector<std::string>(500, Int(-5)))}, {"token_ids", Array({})}});
   std::vector<std::string> events(300, StoredMap({{"extra_keys", extra_keys}}));
   events.push_back(many);
   events.push_back(kNil);
@@ -44,7 +44,8 @@ std::vector<std::string> Payloads() {
       Batch({StoredMap({{"token_ids", Tokens(1, 4000)}, {"block_size", Uint(4000)}})}),
       Batch(events),
       Batch({Map({{"block_hashes", Hashes({1})}, {"type", Str("BlockRemoved")}})}),
-      Batch({StoredMap({{"token_ids", Array({Array({Uint(1), Uint(2)})})}, {"block_size", Uint(1)}})}),
+      Batch({StoredMap(
+          {{"token_ids", Array({Array({Uint(1), Uint(2)})})}, {"block_size", Uint(1)}})}),
       Batch({StoredMap({{"medium", Uint(1)}}), Array({Str("Future")}), Map({})}),
       Batch({StoredMap()}).substr(0, 60),
   };

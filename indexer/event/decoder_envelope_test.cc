@@ -82,9 +82,8 @@ TEST(DecoderEnvelope, TimestampOfAnotherTypeRejects) {
 
 TEST(DecoderEnvelope, RankIsASmallCountOrNil) {
   EXPECT_EQ(ReasonFor(Array({Double(1), kEvents, Uint(limits::kMaxRank)})), DecodeReason::kOk);
-  for (const std::string& rank :
-       {Uint(limits::kMaxRank + 1), Int(-1), Uint(uint64_t{1} << 63), Str("0"), Double(0), kTrue,
-        Array({}), Bin("1")}) {
+  for (const std::string& rank : {Uint(limits::kMaxRank + 1), Int(-1), Uint(uint64_t{1} << 63),
+                                  Str("0"), Double(0), kTrue, Array({}), Bin("1")}) {
     EXPECT_EQ(ReasonFor(Array({Double(1), kEvents, rank})), DecodeReason::kRank);
   }
 }
@@ -107,8 +106,7 @@ TEST(DecoderEnvelope, NothingMayFollow) {
 
 TEST(DecoderEnvelope, ClaimsBeyondTheBytesReject) {
   const std::string start = Head(0x93) + Double(1);
-  for (const std::string& claim :
-       {Head(0xdd, 0xffff'ffff, 4), Head(0xdc, 0xffff, 2), Head(0x9f)}) {
+  for (const std::string& claim : {Head(0xdd, 0xffff'ffff, 4), Head(0xdc, 0xffff, 2), Head(0x9f)}) {
     EXPECT_EQ(ReasonFor(start + claim + Removed(7).substr(0, 10)), DecodeReason::kEnvelope);
     EXPECT_EQ(ReasonFor(claim + Double(1) + Array({})), DecodeReason::kEnvelope);
   }

@@ -53,8 +53,8 @@ TEST_F(DecoderEvent, UnknownTagsAreSkippedInBothForms) {
 }
 
 TEST_F(DecoderEvent, EveryWayToWriteATagAndAKey) {
-  for (const std::string& head : {Head(0xac), Head(0xd9, 12, 1), Head(0xda, 12, 2),
-                                  Head(0xdb, 12, 4)}) {
+  for (const std::string& head :
+       {Head(0xac), Head(0xd9, 12, 1), Head(0xda, 12, 2), Head(0xdb, 12, 4)}) {
     EXPECT_EQ(ReasonFor(Array({head + "BlockRemoved", Hashes({1})})), DecodeReason::kOk);
     const std::string key = head + "block_hashes" + Hashes({1});
     EXPECT_EQ(ReasonFor(Head(0x82) + Str("type") + Str("BlockRemoved") + key), DecodeReason::kOk);
@@ -70,8 +70,11 @@ TEST_F(DecoderEvent, RemovedInEveryLength) {
               Array({Str("BlockRemoved"), Hashes({1}), kNil}),
               Array({Str("BlockRemoved"), Hashes({1}), Str("STORAGE"), Uint(3)}),
               Array({Str("BlockRemoved"), Hashes({1}), Str("GPU"), kNil, Array({kNil}), Uint(9)}),
-              Map({{"medium", Str("CPU")}, {"block_hashes", Hashes({5})}, {"locality", Str("LOCAL")},
-                   {"type", Str("BlockRemoved")}, {"token_ids", Str("not looked at")}}),
+              Map({{"medium", Str("CPU")},
+                   {"block_hashes", Hashes({5})},
+                   {"locality", Str("LOCAL")},
+                   {"type", Str("BlockRemoved")},
+                   {"token_ids", Str("not looked at")}}),
               Array({Str("BlockRemoved"), Array({})})});
   ASSERT_EQ(batch.events.size(), 6u);
   EXPECT_THAT(batch.events[0].block_hashes, ElementsAre(EngineHash(1), EngineHash(2)));
@@ -107,16 +110,21 @@ TEST_F(DecoderEvent, ClearedCarriesNothing) {
 }
 
 TEST_F(DecoderEvent, AKnownKeyTwiceIsRefusedAndAnUnknownOneIsNot) {
-  EXPECT_EQ(ReasonFor(Map({{"type", Str("BlockRemoved")}, {"block_hashes", Hashes({1})},
+  EXPECT_EQ(ReasonFor(Map({{"type", Str("BlockRemoved")},
+                           {"block_hashes", Hashes({1})},
                            {"block_hashes", Hashes({2})}})),
             DecodeReason::kDuplicateKey);
-  EXPECT_EQ(ReasonFor(Map({{"block_hashes", Hashes({1})}, {"block_hashes", Hashes({2})},
+  EXPECT_EQ(ReasonFor(Map({{"block_hashes", Hashes({1})},
+                           {"block_hashes", Hashes({2})},
                            {"type", Str("BlockRemoved")}})),
             DecodeReason::kDuplicateKey);
-  EXPECT_EQ(ReasonFor(Map({{"type", Str("BlockRemoved")}, {"type", Str("BlockRemoved")},
+  EXPECT_EQ(ReasonFor(Map({{"type", Str("BlockRemoved")},
+                           {"type", Str("BlockRemoved")},
                            {"block_hashes", Hashes({1})}})),
             DecodeReason::kDuplicateKey);
-  EXPECT_EQ(ReasonFor(Map({{"type", Str("BlockRemoved")}, {"x", kNil}, {"x", kNil},
+  EXPECT_EQ(ReasonFor(Map({{"type", Str("BlockRemoved")},
+                           {"x", kNil},
+                           {"x", kNil},
                            {"block_hashes", Hashes({1})}})),
             DecodeReason::kOk);
 }
@@ -131,16 +139,25 @@ TEST_F(DecoderEvent, KeysThatAreNoStringsAreSteppedOver) {
 }
 
 TEST_F(DecoderEvent, MooncakeStoreNames) {
-  const DecodedBatch& batch = Decode(
-      {Map({{"event_id", Uint(1)}, {"event_type", Str("stored")}, {"seq_hashes", Hashes({8})},
-            {"block_size", kNil}, {"token_ids", kNil}, {"parent_hash", Uint(4)},
-            {"medium", Str("CPU")}}),
-       Map({{"event_type", Str("stored")}, {"type", Str("BlockStored")},
-            {"seq_hashes", Str("not looked at")}, {"block_hashes", Array({Int(-8)})},
-            {"parent_hash", Str("not looked at")}, {"parent_block_hash", kNil},
-            {"token_ids", kNil}, {"block_size", kNil}, {"medium", kNil}}),
-       Map({{"event_type", Str("removed")}, {"seq_hashes", Hashes({8})}}),
-       Map({{"event_type", Str("renamed")}, {"seq_hashes", Hashes({8})}})});
+  const DecodedBatch& batch =
+      Decode({Map({{"event_id", Uint(1)},
+                   {"event_type", Str("stored")},
+                   {"seq_hashes", Hashes({8})},
+                   {"block_size", kNil},
+                   {"token_ids", kNil},
+                   {"parent_hash", Uint(4)},
+                   {"medium", Str("CPU")}}),
+              Map({{"event_type", Str("stored")},
+                   {"type", Str("BlockStored")},
+                   {"seq_hashes", Str("not looked at")},
+                   {"block_hashes", Array({Int(-8)})},
+                   {"parent_hash", Str("not looked at")},
+                   {"parent_block_hash", kNil},
+                   {"token_ids", kNil},
+                   {"block_size", kNil},
+                   {"medium", kNil}}),
+              Map({{"event_type", Str("removed")}, {"seq_hashes", Hashes({8})}}),
+              Map({{"event_type", Str("renamed")}, {"seq_hashes", Hashes({8})}})});
   ASSERT_EQ(batch.events.size(), 3u);
   EXPECT_EQ(batch.events[0].type, EventType::kStored);
   EXPECT_THAT(batch.events[0].block_hashes, ElementsAre(EngineHash(8)));

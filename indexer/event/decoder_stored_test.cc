@@ -87,14 +87,16 @@ TEST_F(DecoderStored, ShortestPositionalFormEndsWithTheBlockSize) {
 }
 
 TEST_F(DecoderStored, RequiredKeysAreRequiredAndOrderIsNot) {
-  const Pairs pairs = {{"block_size", Uint(4)}, {"token_ids", Tokens(1, 4)},
-                       {"parent_block_hash", kNil}, {"block_hashes", Hashes({7})}};
+  const Pairs pairs = {{"block_size", Uint(4)},
+                       {"token_ids", Tokens(1, 4)},
+                       {"parent_block_hash", kNil},
+                       {"block_hashes", Hashes({7})}};
   for (size_t left_out = 0; left_out <= pairs.size(); ++left_out) {
     Pairs event = pairs;
     if (left_out < pairs.size()) event.erase(event.begin() + static_cast<long>(left_out));
     event.emplace_back("type", Str("BlockStored"));  // the last key
-    EXPECT_EQ(ReasonFor(Map(event)), left_out == pairs.size() ? DecodeReason::kOk
-                                                              : DecodeReason::kMissingField);
+    EXPECT_EQ(ReasonFor(Map(event)),
+              left_out == pairs.size() ? DecodeReason::kOk : DecodeReason::kMissingField);
   }
 }
 
@@ -225,10 +227,10 @@ TEST_F(DecoderStored, FewerHashesThanTheTokensSpanAreNeverSliced) {
 TEST_F(DecoderStored, AParentAmongItsOwnBlocksIsRefused) {
   const std::string eight = Tokens(1, 8);
   EXPECT_EQ(ReasonWith({{"parent_block_hash", Uint(7)}}), DecodeReason::kSelfParent);
-  EXPECT_EQ(ReasonWith({{"block_hashes", Hashes({8, 7})},
-                        {"token_ids", eight},
-                        {"parent_block_hash", Uint(7)}}),
-            DecodeReason::kSelfParent);
+  EXPECT_EQ(
+      ReasonWith(
+          {{"block_hashes", Hashes({8, 7})}, {"token_ids", eight}, {"parent_block_hash", Uint(7)}}),
+      DecodeReason::kSelfParent);
   EXPECT_EQ(ReasonWith({{"block_hashes", Hashes({7, 7})}, {"token_ids", eight}}),
             DecodeReason::kSelfParent);
 }

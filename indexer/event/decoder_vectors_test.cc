@@ -9,8 +9,8 @@
 #include "indexer/event/msgpack_cursor.h"
 #include "test/support/shared_files.h"
 
-// Every payload of vectors/index.json, which lists what each means or how it is to be treated. Skipped where the vectors
-// are not beside the project.
+// Every payload of vectors/index.json, which lists what each means or how it is to be treated.
+// Skipped where the vectors are not beside the project.
 namespace kvroute {
 namespace {
 
@@ -34,9 +34,10 @@ EngineHash HashOf(const json& value) {
 json Named(const json& event) {
   if (event.is_object()) return event;
   const std::vector<std::string> stored = {
-      "type", "block_hashes", "parent_block_hash", "token_ids", "block_size", "lora_id",
-      "medium", "lora_name", "extra_keys", "group_idx", "kv_cache_spec_kind",
-      "kv_cache_spec_sliding_window"};
+      "type",      "block_hashes",       "parent_block_hash",
+      "token_ids", "block_size",         "lora_id",
+      "medium",    "lora_name",          "extra_keys",
+      "group_idx", "kv_cache_spec_kind", "kv_cache_spec_sliding_window"};
   const std::vector<std::string> removed = {"type", "block_hashes", "medium", "group_idx"};
   const std::vector<std::string>& names = event[0] == "BlockStored" ? stored : removed;
   json named;
@@ -50,8 +51,8 @@ json Named(const json& event) {
 
 Tier ListedTier(const json& event) {
   static const std::map<std::string, Tier> tiers = {
-      {"GPU", Tier::kGpu},      {"CPU", Tier::kCpu},           {"CPU_PINNED", Tier::kCpu},
-      {"DISK", Tier::kDisk},    {"STORAGE", Tier::kDisk},      {"EXTERNAL", Tier::kExternal}};
+      {"GPU", Tier::kGpu},   {"CPU", Tier::kCpu},      {"CPU_PINNED", Tier::kCpu},
+      {"DISK", Tier::kDisk}, {"STORAGE", Tier::kDisk}, {"EXTERNAL", Tier::kExternal}};
   const json medium = event.value("medium", json());
   return medium.is_null() ? Tier::kGpu : tiers.at(medium);
 }
@@ -80,8 +81,8 @@ json Listed(MsgpackCursor* cursor) {
     case MsgpackType::kStr:
       return std::string(value.bytes);
     case MsgpackType::kBin:
-      return {{"bytes", absl::BytesToHexString(absl::string_view(value.bytes.data(),
-                                                                 value.bytes.size()))}};
+      return {{"bytes",
+               absl::BytesToHexString(absl::string_view(value.bytes.data(), value.bytes.size()))}};
     case MsgpackType::kInt:
       return value.negative ? json(static_cast<int64_t>(value.number)) : json(value.number);
     case MsgpackType::kArray: {
@@ -141,10 +142,9 @@ void ExpectStored(const json& listed, const Event& event) {
 
 void ExpectEvent(const json& published, const Event& event) {
   const json listed = Named(published);
-  static const std::map<std::string, EventType> types = {
-      {"BlockStored", EventType::kStored},
-      {"BlockRemoved", EventType::kRemoved},
-      {"AllBlocksCleared", EventType::kCleared}};
+  static const std::map<std::string, EventType> types = {{"BlockStored", EventType::kStored},
+                                                         {"BlockRemoved", EventType::kRemoved},
+                                                         {"AllBlocksCleared", EventType::kCleared}};
   ASSERT_EQ(event.type, types.at(listed["type"]));
   if (event.type == EventType::kCleared) return;
   ExpectHashes(listed["block_hashes"], event);
@@ -167,7 +167,8 @@ void ExpectDecoded(const json& listed, DecodeReason reason, const DecodedBatch& 
   for (size_t i = 0; i < batch.events.size(); ++i) ExpectEvent(listed[1][i], batch.events[i]);
 }
 
-// The payloads that list a treatment: the bad thing is the first event, and what comes after it must be there.
+// The payloads that list a treatment: the bad thing is the first event, and what comes after it
+// must be there.
 void ExpectTreated(const json& entry, DecodeReason reason, const DecodedBatch& batch) {
   const std::string expect = entry["expect"];
   if (expect.starts_with("reject_batch")) {

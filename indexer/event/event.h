@@ -10,18 +10,21 @@
 
 namespace kvroute {
 
-// The 64-bit handle an engine uses for a block: the published integer modulo 2^64, or the last 8 bytes (big-endian) of a
-// published digest, so that both forms of one vLLM hash are the same handle. Opaque; only valid inside its stream.
+// The 64-bit handle an engine uses for a block: the published integer modulo 2^64, or the last 8
+// bytes (big-endian) of a published digest, so that both forms of one vLLM hash are the same
+// handle. Opaque; only valid inside its stream.
 using EngineHash = StrongInt<struct EngineHashTag, uint64_t>;
 
 using TokenId = uint32_t;
 
-// Where a copy of a block lives. kUnknown is a medium no engine we know of uses: counted, never scored.
+// Where a copy of a block lives. kUnknown is a medium no engine we know of uses: counted, never
+// scored.
 enum class Tier : uint8_t { kGpu = 0, kCpu = 1, kDisk = 2, kExternal = 3, kUnknown = 4 };
-inline constexpr int kTierCount = 4;  // the tiers that are scored
+inline constexpr int kTierCount = 4;   // the tiers that are scored
 std::string_view TierName(Tier tier);  // "gpu", "cpu", "disk", "external", "unknown"
 
-// The wire dialect to assume where two engines use the same bytes differently (SGLang's slot 7, an absent medium).
+// The wire dialect to assume where two engines use the same bytes differently (SGLang's slot 7, an
+// absent medium).
 enum class EngineKind : uint8_t { kAuto, kVllm, kSglang, kTrtllm, kMooncake };
 std::string_view EngineKindName(EngineKind kind);  // "auto", "vllm", "sglang", "trtllm", "mooncake"
 std::optional<EngineKind> ParseEngineKind(std::string_view name);
@@ -29,15 +32,17 @@ std::optional<EngineKind> ParseEngineKind(std::string_view name);
 enum class EventType : uint8_t { kStored, kRemoved, kCleared };
 std::string_view EventTypeName(EventType type);  // "stored", "removed", "cleared"
 
-// One multimodal input that overlaps a block: vLLM's identifier and where it starts, relative to the block's first token.
+// One multimodal input that overlaps a block: vLLM's identifier and where it starts, relative to
+// the block's first token.
 struct MultimodalKey {
   std::string_view identifier;
   int64_t offset_tokens = 0;
   bool has_offset = true;  // older vLLM publishes the bare identifier
 };
 
-// What besides its tokens distinguishes one block, from vLLM's extra_keys, sorted into kinds as far as the wire allows
-// (see docs/wire-format.md, "extra keys"). `strings` are the bare strings in wire order after the leading LoRA name.
+// What besides its tokens distinguishes one block, from vLLM's extra_keys, sorted into kinds as far
+// as the wire allows (see docs/wire-format.md, "extra keys"). `strings` are the bare strings in
+// wire order after the leading LoRA name.
 struct BlockExtraKeys {
   absl::Span<const MultimodalKey> multimodal;
   absl::Span<const std::string_view> strings;
@@ -48,46 +53,51 @@ struct BlockExtraKeys {
   }
 };
 
-// One decoded event. Plain data; every span and view points into the DecodedBatch it belongs to or into the payload.
-// A view's data() is null where the publisher sent no such field or nil, so that "" can be told from it.
+// One decoded event. Plain data; every span and view points into the DecodedBatch it belongs to or
+// into the payload. A view's data() is null where the publisher sent no such field or nil, so that
+// "" can be told from it.
 struct Event {
   EventType type = EventType::kStored;
   uint32_t position = 0;  // index of the event in its batch as published, skipped ones counted
 
   // stored, removed
   absl::Span<const EngineHash> block_hashes;
-  Tier tier = Tier::kGpu;         // kGpu when the medium is absent or nil
-  std::string_view medium;        // as published; empty when absent or nil
+  Tier tier = Tier::kGpu;   // kGpu when the medium is absent or nil
+  std::string_view medium;  // as published; empty when absent or nil
   std::optional<uint32_t> group_idx;
 
   // stored
-  // nullopt: the first block of a prompt. That is also how the ways of saying so without nil are read: 0 beside tokens
-  // (LMCache, old llm-d simulators) and the hash of Python's empty tuple (SGLang before PR 13488).
+  // nullopt: the first block of a prompt. That is also how the ways of saying so without nil are
+  // read: 0 beside tokens (LMCache, old llm-d simulators) and the hash of Python's empty tuple
+  // (SGLang before PR 13488).
   std::optional<EngineHash> parent;
   std::optional<EngineHash> published_parent;  // as on the wire, for people
-  absl::Span<const TokenId> token_ids;  // of bigram cells (EAGLE) the first element
-  bool bigram = false;                  // token_ids were published as pairs
-  TokenId bigram_last = 0;              // the second element of the last pair: the token after token_ids
-  uint32_t block_size = 0;              // tokens a block; 0: unknown (offload placeholders, old simulators)
-  bool has_block_size = false;          // whether it was published: false for nil (Mooncake store)
-  // How many of token_ids each named block takes, in order, where they cover block_hashes exactly; else 0 and the event
-  // says only who is held, not where it stands: placeholders without tokens, groups and masked blocks of which fewer
-  // hashes are named than token_ids span. Never slice those from the head.
+  absl::Span<const TokenId> token_ids;         // of bigram cells (EAGLE) the first element
+  bool bigram = false;                         // token_ids were published as pairs
+  TokenId bigram_last = 0;      // the second element of the last pair: the token after token_ids
+  uint32_t block_size = 0;      // tokens a block; 0: unknown (offload placeholders, old simulators)
+  bool has_block_size = false;  // whether it was published: false for nil (Mooncake store)
+  // How many of token_ids each named block takes, in order, where they cover block_hashes exactly;
+  // else 0 and the event says only who is held, not where it stands: placeholders without tokens,
+  // groups and masked blocks of which fewer hashes are named than token_ids span. Never slice those
+  // from the head.
   uint32_t tokens_per_hash = 0;
-  std::optional<int64_t> lora_id;       // deprecated; the only name of the adapter before vLLM 0.14
+  std::optional<int64_t> lora_id;  // deprecated; the only name of the adapter before vLLM 0.14
   std::string_view lora_name;
-  std::string_view cache_salt;          // SGLang; vLLM publishes it inside extra_keys
-  std::string_view spec_kind;           // kv_cache_spec_kind
+  std::string_view cache_salt;  // SGLang; vLLM publishes it inside extra_keys
+  std::string_view spec_kind;   // kv_cache_spec_kind
   std::optional<uint32_t> sliding_window;
   absl::Span<const BlockExtraKeys> extra_keys;  // empty, or one per block hash
-  // Keys were published, but not one entry a block hash: which block has which cannot be told, and without them its
-  // tokens do not say which block it is.
+  // Keys were published, but not one entry a block hash: which block has which cannot be told, and
+  // without them its tokens do not say which block it is.
   bool extra_keys_misfit = false;
-  std::string_view extra_keys_raw;      // the msgpack value as published, for people; empty when absent or nil
+  std::string_view
+      extra_keys_raw;  // the msgpack value as published, for people; empty when absent or nil
 };
 
-// Whether the event is about the group whose blocks are positions of a prompt: its spec kind is full, MLA or sink full
-// attention, or it names none and is of group 0 or of no group. Others (sliding window, mamba, ...) are not indexed.
+// Whether the event is about the group whose blocks are positions of a prompt: its spec kind is
+// full, MLA or sink full attention, or it names none and is of group 0 or of no group. Others
+// (sliding window, mamba, ...) are not indexed.
 bool IsFullAttention(const Event& event);
 
 }  // namespace kvroute

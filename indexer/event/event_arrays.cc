@@ -11,8 +11,9 @@ constexpr size_t kMinHashBytes = 8;
 constexpr size_t kMaxHashBytes = 32;
 constexpr uint64_t kMaxToken = std::numeric_limits<TokenId>::max();
 
-// How to read an unsigned token from the 8 bytes that start at its first byte, taken as one big-endian word:
-// word << left >> right, and the next token is `length` bytes on. Length 0: not one of these forms.
+// How to read an unsigned token from the 8 bytes that start at its first byte, taken as one
+// big-endian word: word << left >> right, and the next token is `length` bytes on. Length 0: not
+// one of these forms.
 struct TokenForm {
   uint8_t length = 0;
   uint8_t left = 0;
@@ -35,9 +36,9 @@ uint64_t ReadPlainTokens(MsgpackCursor* cursor, uint64_t count, TokenId* tokens)
   if (cursor->remaining() >= 8) {
     const uint8_t* const last = cursor->end() - 8;
     while (read < count && at <= last) {
-      // Most tokens take two or four bytes, in no order that a branch predictor could learn: told apart
-      // by arithmetic, a token costs the load of its first byte and three steps, less than the table's
-      // chain of two loads and than a wrong guess every other token.
+      // Most tokens take two or four bytes, in no order that a branch predictor could learn: told
+      // apart by arithmetic, a token costs the load of its first byte and three steps, less than
+      // the table's chain of two loads and than a wrong guess every other token.
       const unsigned wide = *at - 0xcdu;
       if (wide <= 1) {
         tokens[read++] = static_cast<TokenId>(LoadBigEndian64(at) << 8 >> (48 - 16 * wide));

@@ -13,9 +13,9 @@ namespace {
 using enum EventField;
 
 // Positions after the tag. What comes later is of a version we do not know and is stepped over.
-constexpr std::array kStoredFields = {
-    kBlockHashes, kParent,           kTokenIds, kBlockSize, kLoraId,       kMedium,
-    kLoraNameOrMetadata, kExtraKeys, kGroupIdx, kSpecKind,  kSlidingWindow};
+constexpr std::array kStoredFields = {kBlockHashes, kParent,   kTokenIds,           kBlockSize,
+                                      kLoraId,      kMedium,   kLoraNameOrMetadata, kExtraKeys,
+                                      kGroupIdx,    kSpecKind, kSlidingWindow};
 constexpr size_t kStoredRequired = 4;
 constexpr std::array kRemovedFields = {kBlockHashes, kMedium, kGroupIdx};
 constexpr size_t kRemovedRequired = 1;
@@ -123,8 +123,8 @@ class PositionalDecoder {
   Event* const event_;
 };
 
-// A map's fields are read as they come once the type is known, which engines send first; those before it, and the ones
-// that only stand in for others, when the map has ended.
+// A map's fields are read as they come once the type is known, which engines send first; those
+// before it, and the ones that only stand in for others, when the map has ended.
 class MapDecoder {
  public:
   MapDecoder(MsgpackCursor* cursor, EventArrays* arrays, Event* event)

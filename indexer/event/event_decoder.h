@@ -6,8 +6,9 @@
 
 namespace kvroute {
 
-// Reads the event under the cursor, array or map. kOk fills `event` and leaves the cursor behind it. kEnvelope: its bytes
-// are broken. Anything else says why the event cannot be used; the position is then unspecified.
+// Reads the event under the cursor, array or map. kOk fills `event` and leaves the cursor behind
+// it. kEnvelope: its bytes are broken. Anything else says why the event cannot be used; the
+// position is then unspecified.
 DecodeReason DecodeEvent(EngineKind engine, MsgpackCursor* cursor, EventArrays* arrays,
                          Event* event);
 

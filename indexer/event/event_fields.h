@@ -14,10 +14,23 @@ namespace kvroute {
 
 // Every field of any producer that means something here; kUnknown ones are stepped over.
 enum class EventField : uint8_t {
-  kType, kBlockHashes, kParent, kTokenIds, kBlockSize, kLoraId, kMedium, kLoraName, kCacheSalt,
-  kExtraKeys, kGroupIdx, kSpecKind, kSlidingWindow,
-  kEventType, kSeqHashes, kParentHash,  // Mooncake store's own names, used where ours are absent
-  kLoraNameOrMetadata,                  // positional slot 7: vLLM's lora_name or SGLang's map
+  kType,
+  kBlockHashes,
+  kParent,
+  kTokenIds,
+  kBlockSize,
+  kLoraId,
+  kMedium,
+  kLoraName,
+  kCacheSalt,
+  kExtraKeys,
+  kGroupIdx,
+  kSpecKind,
+  kSlidingWindow,
+  kEventType,
+  kSeqHashes,
+  kParentHash,          // Mooncake store's own names, used where ours are absent
+  kLoraNameOrMetadata,  // positional slot 7: vLLM's lora_name or SGLang's map
   kUnknown,
 };
 inline constexpr int kEventFieldCount = static_cast<int>(EventField::kUnknown) + 1;
@@ -35,7 +48,8 @@ struct EventArrays {
   ArrayArena<int64_t> integers;
 
   void Reset();
-  // What is allocated after a mark is given back by Rewind. Extra keys are sorted last, in good events only.
+  // What is allocated after a mark is given back by Rewind. Extra keys are sorted last, in good
+  // events only.
   struct Mark {
     ArrayArena<EngineHash>::Mark hashes;
     ArrayArena<TokenId>::Mark tokens;
@@ -47,29 +61,34 @@ struct EventArrays {
   }
 };
 
-// Reads the value under the cursor into the event's field. kOk leaves the cursor behind the value. kEnvelope: the bytes
-// are broken, and with them the batch. Anything else: the value is not one for this field; the position is unspecified.
+// Reads the value under the cursor into the event's field. kOk leaves the cursor behind the value.
+// kEnvelope: the bytes are broken, and with them the batch. Anything else: the value is not one for
+// this field; the position is unspecified.
 DecodeReason ReadEventField(EventField field, MsgpackCursor* cursor, EventArrays* arrays,
                             Event* event);
 
 // Of an event that is read for the first time: for most fields nil says the same as no field.
-inline DecodeReason ReadOrSkipNil(EventField field, MsgpackCursor* cursor, EventArrays* arrays, Event* event) {
+inline DecodeReason ReadOrSkipNil(EventField field, MsgpackCursor* cursor, EventArrays* arrays,
+                                  Event* event) {
   const bool may_be_nil = field != EventField::kBlockHashes && field != EventField::kSeqHashes;
   if (may_be_nil && cursor->TakeNil()) return DecodeReason::kOk;
   return ReadEventField(field, cursor, arrays, event);
 }
 
-// The key of a published hash: an integer modulo 2^64, or the last 8 bytes of a digest of 8 to 32; nullopt: neither.
+// The key of a published hash: an integer modulo 2^64, or the last 8 bytes of a digest of 8 to 32;
+// nullopt: neither.
 std::optional<EngineHash> HashOfValue(const MsgpackValue& value);
 
-// Reads hashes in the two usual forms, 64-bit integers of either sign and 32-byte digests. Returns how many.
+// Reads hashes in the two usual forms, 64-bit integers of either sign and 32-byte digests. Returns
+// how many.
 uint64_t ReadPlainHashes(MsgpackCursor* cursor, uint64_t count, EngineHash* hashes);
 
 // The two arrays that nearly all bytes are spent on.
 DecodeReason ReadBlockHashes(MsgpackCursor* cursor, EventArrays* arrays, Event* event);
 DecodeReason ReadTokenIds(MsgpackCursor* cursor, EventArrays* arrays, Event* event);
 
-// Sorts extra_keys_raw, which is whole, into extra_keys; forgets it, and says so, when it is not one entry a block hash.
+// Sorts extra_keys_raw, which is whole, into extra_keys; forgets it, and says so, when it is not
+// one entry a block hash.
 void SortExtraKeys(EventArrays* arrays, Event* event);
 
 }  // namespace kvroute

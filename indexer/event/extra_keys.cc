@@ -17,8 +17,9 @@ class BlockKeySorter {
         digests_(arrays->digests.Allocate(items)),
         integers_(arrays->integers.Allocate(items)) {}
 
-  // Reads one item. What has no shape that we know is kept as raw bytes among the digests: it is part of what tells the
-  // block from others, and dropping it could only make different blocks equal.
+  // Reads one item. What has no shape that we know is kept as raw bytes among the digests: it is
+  // part of what tells the block from others, and dropping it could only make different blocks
+  // equal.
   void Add(MsgpackCursor* cursor, std::string_view leading_lora_name) {
     const uint8_t* const start = cursor->position();
     const MsgpackValue value = cursor->Read();

@@ -5,7 +5,8 @@
 namespace kvroute {
 namespace {
 
-// What a first byte says. `width` is of the number that follows it: the value, or the length of what comes after.
+// What a first byte says. `width` is of the number that follows it: the value, or the length of
+// what comes after.
 struct Head {
   MsgpackType type = MsgpackType::kBroken;
   uint8_t width = 0;

@@ -12,11 +12,20 @@ namespace kvroute {
 
 // What a msgpack value is, by its first byte.
 enum class MsgpackType : uint8_t {
-  kNil, kBool, kInt, kFloat, kStr, kBin, kArray, kMap, kExt,
+  kNil,
+  kBool,
+  kInt,
+  kFloat,
+  kStr,
+  kBin,
+  kArray,
+  kMap,
+  kExt,
   kBroken,  // the reserved byte 0xc1, cut off, or more claimed than there are bytes for
 };
 
-// A value's head. Of str and bin the bytes follow in `bytes`; of arrays and maps the elements are read next.
+// A value's head. Of str and bin the bytes follow in `bytes`; of arrays and maps the elements are
+// read next.
 struct MsgpackValue {
   MsgpackType type = MsgpackType::kBroken;
   bool negative = false;   // kInt: the value is the i64 of `number`
@@ -27,11 +36,12 @@ struct MsgpackValue {
   bool IsNil() const { return type == MsgpackType::kNil; }
 };
 
-// Reads msgpack from a bounded stretch of bytes, one head at a time; never beyond the end and without allocating.
+// Reads msgpack from a bounded stretch of bytes, one head at a time; never beyond the end and
+// without allocating.
 //
-// Errors: a value that does not fit in the bytes that are left is kBroken: strings are all there, and an array or map
-// claims no more elements than there are bytes left. After kBroken the position is unspecified.
-// Thread safety: none needed, it is a value.
+// Errors: a value that does not fit in the bytes that are left is kBroken: strings are all there,
+// and an array or map claims no more elements than there are bytes left. After kBroken the position
+// is unspecified. Thread safety: none needed, it is a value.
 class MsgpackCursor {
  public:
   MsgpackCursor() = default;
@@ -80,7 +90,8 @@ class MsgpackCursor {
     return is_nil;
   }
 
-  // Steps over one whole value. False when it is broken or nested deeper than `max_depth` arrays and maps.
+  // Steps over one whole value. False when it is broken or nested deeper than `max_depth` arrays
+  // and maps.
   bool Skip(size_t max_depth = limits::kMaxSkipDepth);
 
  private:

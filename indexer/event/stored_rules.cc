@@ -11,15 +11,16 @@ constexpr EngineHash kEmptyTupleHash(5'740'354'900'026'072'187u);
 void ResolveParent(const StoredForm& form, Event* event) {
   event->parent = event->published_parent;
   if (!event->parent) return;
-  // A true hash is 0 once in 2^64. Without tokens there is nothing to place and the parent has no meaning.
+  // A true hash is 0 once in 2^64. Without tokens there is nothing to place and the parent has no
+  // meaning.
   if (*event->parent == EngineHash(0) && !event->token_ids.empty()) event->parent.reset();
   const bool old_sglang_possible =
       form.engine == EngineKind::kSglang || (form.engine == EngineKind::kAuto && form.positional);
   if (old_sglang_possible && event->parent == kEmptyTupleHash) event->parent.reset();
 }
 
-// A chain that leads back to itself would be followed for ever. Neighbours that are equal are old SGLang's repeated
-// pages, whose hash says nothing of their place.
+// A chain that leads back to itself would be followed for ever. Neighbours that are equal are old
+// SGLang's repeated pages, whose hash says nothing of their place.
 bool IsOwnParent(const Event& event) {
   bool found = false;
   if (event.parent) {
@@ -32,8 +33,8 @@ bool IsOwnParent(const Event& event) {
   return found;
 }
 
-// Old llm-d simulators say block size 0 and send the tokens all the same. They are positional and know no groups; from
-// any other producer a 0 beside tokens is an error.
+// Old llm-d simulators say block size 0 and send the tokens all the same. They are positional and
+// know no groups; from any other producer a 0 beside tokens is an error.
 DecodeReason DivideEvenly(const StoredForm& form, Event* event) {
   const size_t hashes = event->block_hashes.size();
   const size_t tokens = event->token_ids.size();

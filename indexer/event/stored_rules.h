@@ -13,8 +13,8 @@ struct StoredForm {
   bool token_ids_nil = false;
 };
 
-// Judges the fields of a stored event together once all are read: fills parent and tokens_per_hash, or says why the event
-// cannot mean anything. docs/wire-format.md, "Stored: the rules in doubt".
+// Judges the fields of a stored event together once all are read: fills parent and tokens_per_hash,
+// or says why the event cannot mean anything. docs/wire-format.md, "Stored: the rules in doubt".
 DecodeReason ApplyStoredRules(const StoredForm& form, Event* event);
 
 }  // namespace kvroute

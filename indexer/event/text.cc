@@ -36,8 +36,8 @@ bool EqualsUpper(std::string_view text, std::string_view upper) {
   return true;
 }
 
-// Bytes of the well-formed sequence that starts at `at`, 0 if none does. The second byte carries the rules against
-// overlong forms, surrogates and values above U+10FFFF (Unicode 15, table 3-7).
+// Bytes of the well-formed sequence that starts at `at`, 0 if none does. The second byte carries
+// the rules against overlong forms, surrogates and values above U+10FFFF (Unicode 15, table 3-7).
 size_t SequenceLength(const uint8_t* at, size_t left) {
   const uint8_t lead = at[0];
   size_t length = 0;

@@ -10,12 +10,12 @@
 #include "indexer/base/check.h"
 #include "indexer/base/mutex.h"
 #include "indexer/base/named_thread.h"
-#include "indexer/index/epoch.h"
-#include "indexer/index/matcher.h"
-#include "indexer/index/run_store.h"
+#include "indexer/index/memory/epoch.h"
+#include "indexer/index/memory/zeroed_array.h"
+#include "indexer/index/runs/matcher.h"
+#include "indexer/index/runs/run_store.h"
 #include "indexer/index/slot_table.h"
 #include "indexer/index/stream_writer.h"
-#include "indexer/index/zeroed_array.h"
 
 namespace kvroute {
 namespace {

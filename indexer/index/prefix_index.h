@@ -16,8 +16,9 @@
 
 namespace kvroute {
 
-// One (worker, rank)'s membership in the index. Never used twice in a process, so an answer that names a stream which has
-// been closed meanwhile can only be unknown to its reader, never mistaken for another worker.
+// One (worker, rank)'s membership in the index. Never used twice in a process, so an answer that
+// names a stream which has been closed meanwhile can only be unknown to its reader, never mistaken
+// for another worker.
 using StreamId = StrongInt<struct StreamIdTag, uint32_t>;
 
 // What a second Stored of a block that is already held means.
@@ -25,16 +26,19 @@ using StreamId = StrongInt<struct StreamIdTag, uint32_t>;
 //   kSet:     nothing new (SGLang): one Removed ends the holding.
 enum class CopyMode : uint8_t { kCounted, kSet };
 
-// Copies of one (stream, engine hash, tier) are counted up to here; an engine that announces more is not believed.
+// Copies of one (stream, engine hash, tier) are counted up to here; an engine that announces more
+// is not believed.
 inline constexpr uint32_t kMaxCopies = 65'535;
 
 struct PrefixIndexOptions {
   size_t max_streams = limits::kMaxStreams;
-  // Mixed into the prefix hashes inside the index so that a crafted prompt cannot aim at a shard; 0 draws one at random.
+  // Mixed into the prefix hashes inside the index so that a crafted prompt cannot aim at a shard; 0
+  // draws one at random.
   uint64_t secret_seed = 0;
 };
 
-// A stretch of one chain that an engine stored: consecutive blocks, the first one a child of `parent`.
+// A stretch of one chain that an engine stored: consecutive blocks, the first one a child of
+// `parent`.
 struct StoreRequest {
   std::optional<EngineHash> parent;  // nullopt: the first block of a prompt
   absl::Span<const EngineHash> engine_hashes;
@@ -51,8 +55,9 @@ struct StoreResult {
   StoreStatus status = StoreStatus::kStored;
   uint32_t added = 0;      // blocks this stream did not hold in that tier before
   uint32_t duplicate = 0;  // blocks it did; the copy was counted in kCounted mode
-  // Blocks whose engine hash this stream held for other content: every copy of the old holding was dropped, since a
-  // later Removed could not say which is meant. Counted in `added` too. A sign of hash schemes that are not chained.
+  // Blocks whose engine hash this stream held for other content: every copy of the old holding was
+  // dropped, since a later Removed could not say which is meant. Counted in `added` too. A sign of
+  // hash schemes that are not chained.
   uint32_t rebound = 0;
 };
 
@@ -72,8 +77,8 @@ struct StreamMatch {
   std::array<uint32_t, kTierCount> blocks_by_tier{};
 };
 
-// The matches of one query; reused between queries so that steady state allocates nothing. Every stream with at least
-// one block is named exactly once, in no particular order.
+// The matches of one query; reused between queries so that steady state allocates nothing. Every
+// stream with at least one block is named exactly once, in no particular order.
 struct MatchResult {
   std::vector<StreamMatch> matches;
   void Clear() { matches.clear(); }
@@ -87,20 +92,23 @@ struct PrefixIndexStats {
   uint64_t bytes = 0;            // memory reserved by the index, all parts
 };
 
-// Which streams hold how much of a prompt's prefix: exact, 256-way sharded, run-compressed. docs/index.md explains the
-// layout, its bytes and its cache lines.
+// Which streams hold how much of a prompt's prefix: exact, 256-way sharded, run-compressed.
+// docs/index.md explains the layout, its bytes and its cache lines.
 //
-// Thread safety: Match and Stats from any thread at any time. Open and Close from any thread. Store, AddCopies, Remove,
-// Clear and Holds of one stream by one thread at a time (its lane); different streams in parallel.
-// Consistency: a query that runs beside writers answers, for each stream, what that stream held at some moment of the query
-// or an interleaving of the applied events explains; once writers pause, it equals the reference model
-// (test/support/reference_index.h). Clear and Close take effect for readers at once, whatever they have to free.
-// Errors: none on data: what cannot be applied is reported in the result and changes nothing. A stream that is not open,
-// Tier::kUnknown and spans of different lengths are a programmer's errors.
+// Thread safety: Match and Stats from any thread at any time. Open and Close from any thread.
+// Store, AddCopies, Remove, Clear and Holds of one stream by one thread at a time (its lane);
+// different streams in parallel. Consistency: a query that runs beside writers answers, for each
+// stream, what that stream held at some moment of the query or an interleaving of the applied
+// events explains; once writers pause, it equals the reference model
+// (test/support/reference_index.h). Clear and Close take effect for readers at once, whatever they
+// have to free. Errors: none on data: what cannot be applied is reported in the result and changes
+// nothing. A stream that is not open, Tier::kUnknown and spans of different lengths are a
+// programmer's errors.
 //
-// The exact meaning of every case is that of the reference model. In short: a request's parent is resolved and its blocks
-// are chained before anything changes, then they are applied one by one; an engine hash names one block at a time (the last
-// one stored under it); a stream holds a block as long as any of its engine hashes names it with a copy in any tier.
+// The exact meaning of every case is that of the reference model. In short: a request's parent is
+// resolved and its blocks are chained before anything changes, then they are applied one by one; an
+// engine hash names one block at a time (the last one stored under it); a stream holds a block as
+// long as any of its engine hashes names it with a copy in any tier.
 class PrefixIndex {
  public:
   explicit PrefixIndex(const PrefixIndexOptions& options = {});
@@ -114,8 +122,9 @@ class PrefixIndex {
   void Close(StreamId stream);
 
   StoreResult Store(StreamId stream, const StoreRequest& request);
-  // Another tier of blocks the stream already holds: an event without tokens (an offload placeholder) names blocks that
-  // it cannot place. `unknown` counts the hashes that are not held in any tier.
+  // Another tier of blocks the stream already holds: an event without tokens (an offload
+  // placeholder) names blocks that it cannot place. `unknown` counts the hashes that are not held
+  // in any tier.
   struct AddCopiesResult {
     uint32_t added = 0;
     uint32_t duplicate = 0;
@@ -128,15 +137,17 @@ class PrefixIndex {
   // Whether the stream holds the block in any tier.
   bool Holds(StreamId stream, EngineHash engine_hash) const;
 
-  // Fills `result` (cleared first) for the prompt whose blocks have these chained hashes, first block first. They must be a
-  // chain (HashPrompt, ChainLocals): equal hashes at one place are taken as proof that everything before is equal. For a
-  // sequence that is not a chain the answer may be too high, never out of bounds.
+  // Fills `result` (cleared first) for the prompt whose blocks have these chained hashes, first
+  // block first. They must be a chain (HashPrompt, ChainLocals): equal hashes at one place are
+  // taken as proof that everything before is equal. For a sequence that is not a chain the answer
+  // may be too high, never out of bounds.
   void Match(absl::Span<const PrefixHash> prompt, MatchResult* result) const;
   // The same; hashes the prompt about as far as somebody holds it.
   void Match(PromptChain* prompt, MatchResult* result) const;
 
   PrefixIndexStats Stats() const;
-  // Returns when what was cleared or closed before the call has been freed, and not only become invisible.
+  // Returns when what was cleared or closed before the call has been freed, and not only become
+  // invisible.
   void WaitForScrub() const;
 
  private:

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "indexer/base/mutex.h"
+#include "indexer/index/memory/zeroed_array.h"
 #include "indexer/index/prefix_index.h"
-#include "indexer/index/run.h"
-#include "indexer/index/zeroed_array.h"
+#include "indexer/index/runs/run.h"
 
 namespace kvroute {
 

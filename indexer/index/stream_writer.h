@@ -10,9 +10,9 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
-#include "indexer/index/name_columns.h"
 #include "indexer/index/prefix_index.h"
-#include "indexer/index/run_store.h"
+#include "indexer/index/runs/run_store.h"
+#include "indexer/index/tables/name_columns.h"
 
 namespace kvroute {
 

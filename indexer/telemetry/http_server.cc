@@ -1,9 +1,9 @@
 #include "indexer/telemetry/http_server.h"
 
 #include <civetweb.h>
+#include <fmt/core.h>
 #include <netdb.h>
 #include <poll.h>
-#include <spdlog/fmt/fmt.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

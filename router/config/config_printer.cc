@@ -1,7 +1,7 @@
 #include "router/config/config_printer.h"
 
-#include <spdlog/fmt/fmt.h>
-#include <spdlog/fmt/ranges.h>
+#include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <utility>
 

@@ -12,8 +12,8 @@ namespace kvroute {
 // One field as the reference page shows it.
 struct FieldDescription {
   std::string path = {};  // "workers[].rank_overrides[].event_endpoint"
-  std::string
-      type;  // "text", "one of a, b", "duration", "number", "bytes", "true or false", "list"
+  // "text", "one of a, b", "duration", "number", "bytes", "true or false", "list"
+  std::string type;
   std::string default_value = {};
   std::string range = {};
   std::string help = {};

@@ -1,6 +1,6 @@
 #include "router/config/config_tree.h"
 
-#include <spdlog/fmt/fmt.h>
+#include <fmt/core.h>
 #include <yaml-cpp/yaml.h>
 
 #include "indexer/base/error.h"

@@ -17,9 +17,9 @@ struct ConfigNode {
   enum class Kind : uint8_t { kEmpty, kScalar, kMap, kList };
 
   Kind kind = Kind::kEmpty;
-  std::string place = {};    // "config kvroute.yaml:12", "--grpc-listen"
-  std::string scalar = {};   // as written, quotes taken off
-  bool quoted = false;  // a string even if it looks like a number
+  std::string place = {};   // "config kvroute.yaml:12", "--grpc-listen"
+  std::string scalar = {};  // as written, quotes taken off
+  bool quoted = false;      // a string even if it looks like a number
   std::vector<std::pair<std::string, ConfigNode>> entries = {};  // of a map, in order
   std::vector<ConfigNode> items = {};                            // of a list
 

@@ -1,6 +1,6 @@
 #include "router/config/load_config.h"
 
-#include <spdlog/fmt/fmt.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 
 #include <cerrno>

@@ -1,8 +1,8 @@
 #include "router/config/load_config.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -145,8 +145,8 @@ workers:
   EXPECT_FALSE(config->http.per_stream_metrics);
   EXPECT_EQ(config->routing.policy, PolicyKind::kPrefix);
   EXPECT_EQ(config->routing.lease_timeout, milliseconds(90'000));
-  EXPECT_EQ(config->ingest.lanes, 4);
-  EXPECT_EQ(config->ingest.reconnect_min, milliseconds(250));
+  EXPECT_EQ(config->ingest.zmq.lanes, 4);
+  EXPECT_EQ(config->ingest.zmq.reconnect_min, milliseconds(250));
   EXPECT_EQ(config->log.format, "json");
   ASSERT_EQ(config->listeners.size(), 1u);
   EXPECT_EQ(config->listeners[0].config.engine, EngineKind::kSglang);

@@ -1,6 +1,6 @@
 #include "router/config/serve_config.h"
 
-#include <spdlog/fmt/fmt.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 
@@ -85,36 +85,47 @@ void VisitRouting(FieldVisitor* v, RoutingConfig* routing) {
             "leases", 1, 100'000'000, &routing->max_leases);
 }
 
-void VisitIngest(FieldVisitor* v, IngestOptions* ingest) {
+void VisitIngest(FieldVisitor* v, IngestConfig* ingest) {
+  ZmqSourceOptions* const zmq = &ingest->zmq;
+  StreamOptions* const stream = &zmq->stream;
   v->Number({"lanes", "Threads that receive and apply events; a stream stays on one."}, "threads",
-            1, 256, &ingest->lanes);
-  v->Number({"io_threads", "libzmq's own."}, "threads", 1, 64, &ingest->io_threads);
+            1, 256, &zmq->lanes);
+  v->Number({"io_threads", "libzmq's own."}, "threads", 1, 64, &zmq->io_threads);
   v->Number({"receive_high_water_mark",
              "Batches queued for one stream; what the engine drops beyond is seen as a gap."},
-            "batches", 1, 10'000'000, &ingest->receive_high_water_mark);
+            "batches", 1, 10'000'000, &zmq->receive_high_water_mark);
   v->Millis({"replay_timeout", "Without any reply from the engine, a replay attempt has failed."},
-            milliseconds(10), hours(1), &ingest->replay_timeout);
+            milliseconds(10), hours(1), &stream->replay_timeout);
   v->Number({"replay_attempts", "Requests for the same hole."}, "attempts", 1, 100,
-            &ingest->replay_attempts);
+            &stream->replay_attempts);
+  v->Millis({"replay_limit", "One replay in all, however many attempts it takes."},
+            milliseconds(10), hours(24), &stream->replay_limit);
+  v->Millis({"probe_after_idle",
+             "After so much silence the engine is asked whether there is more: a lost last batch "
+             "shows in nothing else."},
+            milliseconds(10), hours(1), &stream->probe_after_idle);
+  v->Millis({"fresh_start_after",
+             "After a loss that may have been passing, until the engine is asked for everything "
+             "again; doubles up to 64 times."},
+            milliseconds(10), hours(24), &stream->fresh_start_after);
   v->Millis({"reconnect_min", "First pause before connecting again; doubles each time."},
-            milliseconds(1), hours(1), &ingest->reconnect_min);
+            milliseconds(1), hours(1), &zmq->reconnect_min);
   v->Millis({"reconnect_max", "Longest such pause."}, milliseconds(1), hours(1),
-            &ingest->reconnect_max);
+            &zmq->reconnect_max);
   v->Millis({"heartbeat_interval", "Between pings on an idle connection; 0: none."},
-            milliseconds(0), hours(1), &ingest->heartbeat_interval);
+            milliseconds(0), hours(1), &zmq->heartbeat_interval);
   v->Number({"max_held_batches", "Live batches of one stream held while its replay runs."},
-            "batches", 1, 100'000'000, &ingest->max_held_batches);
+            "batches", 1, 100'000'000, &stream->max_held_batches);
   v->Number({"max_held_memory", "Bytes of those batches."}, "bytes", 1 << 16, uint64_t{64} << 30,
-            &ingest->max_held_bytes);
+            &stream->max_held_bytes);
   v->Number({"max_pending_memory", "Stored events of one stream whose parent is unknown."}, "bytes",
-            0, uint64_t{64} << 30, &ingest->max_pending_bytes);
+            0, uint64_t{64} << 30, &stream->max_pending_bytes);
   v->Number({"max_streams", "Streams (worker ranks) in all."}, "streams", 1, limits::kMaxStreams,
             &ingest->max_streams);
-  v->Check([ingest] {
-    if (ingest->reconnect_min <= ingest->reconnect_max) return absl::OkStatus();
+  v->Check([zmq] {
+    if (zmq->reconnect_min <= zmq->reconnect_max) return absl::OkStatus();
     return InvalidArgument("reconnect_min: {} is above reconnect_max, {}",
-                           FormatDuration(ingest->reconnect_min),
-                           FormatDuration(ingest->reconnect_max));
+                           FormatDuration(zmq->reconnect_min), FormatDuration(zmq->reconnect_max));
   });
 }
 

@@ -8,7 +8,7 @@
 
 #include "indexer/base/limits.h"
 #include "indexer/base/log.h"
-#include "indexer/ingest/ingest.h"
+#include "indexer/source/zmq/zmq_options.h"
 #include "router/config/field_visitor.h"
 #include "router/fleet/worker_spec.h"
 #include "router/policy/policy.h"
@@ -44,6 +44,11 @@ struct RoutingConfig {
   size_t max_leases = limits::kMaxLeases;
 };
 
+struct IngestConfig {
+  ZmqSourceOptions zmq;
+  size_t max_streams = limits::kMaxStreams;
+};
+
 struct CurveFiles {
   std::string server_public_key_file;
   std::string client_public_key_file;
@@ -66,7 +71,7 @@ struct ServeConfig {
   GrpcConfig grpc;
   HttpConfig http;
   RoutingConfig routing;
-  IngestOptions ingest;
+  IngestConfig ingest;
   std::chrono::milliseconds readiness_grace{30'000};
   std::chrono::milliseconds shutdown_grace{5'000};
   LogOptions log;

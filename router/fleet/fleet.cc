@@ -28,14 +28,14 @@ absl::Status NoSuchWorker(std::string_view worker_id) {
 
 }  // namespace
 
-Fleet::Fleet(const FleetOptions& options, Ingest* ingest, LoadTracker* loads)
-    : options_(options), ingest_(ingest), loads_(loads) {
+Fleet::Fleet(const FleetOptions& options, EventSource* source, LoadTracker* loads)
+    : options_(options), source_(source), loads_(loads) {
   MutexLock lock(&mutex_);
   Publish();
 }
 
 Fleet::~Fleet() {
-  for (const FleetTarget& target : Snapshot()->targets) ingest_->RemoveStream(target.stream->id);
+  for (const FleetTarget& target : Snapshot()->targets) source_->RemoveStream(target.stream->id);
 }
 
 absl::Status Fleet::Register(const WorkerSpec& spec) {
@@ -123,11 +123,11 @@ bool Fleet::AddDiscovered(const DiscoveredStream& discovered) {
     }
   }
   if (added) {
-    spdlog::info("fleet: discovered worker {} by its topic {}", worker->spec.worker_id,
-                 discovered.topic);
+    LogInfo("fleet: discovered worker {} by its topic {}", worker->spec.worker_id,
+            discovered.topic);
   } else {
-    spdlog::warn("fleet: topic {} is not served: there is a worker {} already", discovered.topic,
-                 worker->spec.worker_id);
+    LogWarning("fleet: topic {} is not served: there is a worker {} already", discovered.topic,
+               worker->spec.worker_id);
   }
   return added;
 }
@@ -149,8 +149,8 @@ void Fleet::RemoveExpired(StreamId stream) {
   }
   if (!gone) return;  // deregistered meanwhile
   loads_->Drop(gone->load.get());
-  spdlog::info("fleet: worker {} is gone: its connection is lost and it has been silent too long",
-               gone->worker->spec.worker_id);
+  LogInfo("fleet: worker {} is gone: its connection is lost and it has been silent too long",
+          gone->worker->spec.worker_id);
 }
 
 void Fleet::Refresh(std::shared_ptr<const FleetSnapshot>* view) const {
@@ -177,8 +177,8 @@ absl::Status Fleet::Check(const Workers& workers) const {
   size_t targets = 0;
   for (const auto& [id, worker] : workers) {
     targets += worker.spec.data_parallel_size;
-    if (worker.source == WorkerSource::kDiscovered)
-      continue;  // connected to us: it has no endpoint
+    // connected to us: it has no endpoint
+    if (worker.source == WorkerSource::kDiscovered) continue;
     for (uint32_t rank = 0; rank < worker.spec.data_parallel_size; ++rank) {
       std::string endpoint = StreamConfigOf(worker.spec, rank).event_endpoint;
       const auto [it, added] = publishers.try_emplace(std::move(endpoint), id);
@@ -208,7 +208,7 @@ absl::StatusOr<Fleet::Entry> Fleet::Realize(const FleetWorker& wanted, const Ent
       target.stream = before->targets[rank].stream;
       target.load = before->targets[rank].load;
     } else {
-      auto stream = ingest_->AddStream(config);
+      auto stream = source_->AddStream(config);
       if (!stream.ok()) {
         return Error(stream.status().code(), "worker \"{}\" rank {}: {}", config.worker_id, rank,
                      MessageOf(stream.status()));
@@ -237,7 +237,7 @@ absl::Status Fleet::Change(const Workers& wanted) {
     if (old != nullptr && SameWorker(*old->worker, worker)) continue;
     absl::StatusOr<Entry> entry = Realize(worker, old, &added);
     if (!entry.ok()) {
-      for (const StreamId stream : added) ingest_->RemoveStream(stream);
+      for (const StreamId stream : added) source_->RemoveStream(stream);
       return entry.status();
     }
     changed.emplace(id, *std::move(entry));
@@ -282,7 +282,7 @@ std::vector<FleetTarget> Fleet::Commit(Entries&& changed, absl::Span<const std::
 
 void Fleet::EndTargets(const std::vector<FleetTarget>& gone) {
   for (const FleetTarget& target : gone) {
-    ingest_->RemoveStream(target.stream->id);
+    source_->RemoveStream(target.stream->id);
     loads_->Drop(target.load.get());
   }
 }

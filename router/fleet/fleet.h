@@ -13,7 +13,8 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "indexer/base/mutex.h"
-#include "indexer/ingest/ingest.h"
+#include "indexer/source/discovery.h"
+#include "indexer/source/event_source.h"
 #include "router/fleet/fleet_snapshot.h"
 #include "router/fleet/worker_spec.h"
 #include "router/load/load_tracker.h"
@@ -25,17 +26,17 @@ struct FleetOptions {
 };
 
 // The workers kvroute knows, whoever named them: the configuration file, the API, or engines that
-// connected to a listener. Has one stream a (worker, rank) received by the ingest, and publishes
+// connected to a listener. Has one stream a (worker, rank) received by the source, and publishes
 // what queries need as an immutable snapshot.
 //
 // Thread safety: every method from any thread. Changes are made one at a time; readers never wait
-// for one. Ownership: the ingest and the load tracker must outlive it; its streams are removed with
+// for one. Ownership: the source and the load tracker must outlive it; its streams are removed with
 // it. Consistency: a change is in every snapshot taken after its method returned. Errors:
 // INVALID_ARGUMENT names the field; ALREADY_EXISTS, NOT_FOUND and FAILED_PRECONDITION name the
 // worker; RESOURCE_EXHAUSTED at max_targets. A change that fails changes nothing.
 class Fleet {
  public:
-  Fleet(const FleetOptions& options, Ingest* ingest, LoadTracker* loads);
+  Fleet(const FleetOptions& options, EventSource* source, LoadTracker* loads);
   ~Fleet();
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
@@ -52,7 +53,7 @@ class Fleet {
   // otherwise stay.
   absl::Status ApplyConfig(absl::Span<const WorkerSpec> specs);
 
-  // A worker of its own for a stream first heard of on a listener. Does not block on the ingest (it
+  // A worker of its own for a stream first heard of on a listener. Does not block on the source (it
   // runs on a lane). False when there are such workers already: its stream is not wanted.
   bool AddDiscovered(const DiscoveredStream& discovered);
   // Takes away the worker of a discovered stream that has expired, with its leases. Does not block
@@ -87,10 +88,10 @@ class Fleet {
   void Publish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const FleetOptions options_;
-  Ingest* const ingest_;
+  EventSource* const source_;
   LoadTracker* const loads_;
 
-  // Held for the length of a change, calls into the ingest included; taken before mutex_, never by
+  // Held for the length of a change, calls into the source included; taken before mutex_, never by
   // a lane or a reader.
   Mutex change_mutex_;
   mutable Mutex mutex_;

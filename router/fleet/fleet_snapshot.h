@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "indexer/ingest/stream.h"
+#include "indexer/stream/stream.h"
 #include "router/fleet/worker_spec.h"
 #include "router/load/load_tracker.h"
 
@@ -108,8 +108,8 @@ struct FleetSnapshot {
   };
   static constexpr uint32_t kNoTarget = UINT32_MAX;
 
-  absl::flat_hash_map<std::string_view, WorkerRange>
-      workers_;  // keys point into the targets' workers
+  // keys point into the targets' workers
+  absl::flat_hash_map<std::string_view, WorkerRange> workers_;
   // Open addressing by the stream's number itself: numbers are handed out in sequence, so a fleet
   // that seldom changes has no collisions and a lookup is one load. At most half full.
   std::vector<StreamSlot> streams_;

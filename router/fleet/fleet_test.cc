@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "test/support/fake_clock.h"
-#include "test/support/fake_ingest.h"
+#include "test/support/fake_source.h"
 
 namespace kvroute {
 namespace {
@@ -43,9 +43,9 @@ class FleetTest : public testing::Test {
 
   FakeClock clock_;
   PrefixIndex index_;
-  FakeIngest ingest_{&index_};
+  FakeSource source_{&index_};
   LoadTracker loads_{{}, &clock_};
-  Fleet fleet_{{.max_targets = 10}, &ingest_, &loads_};
+  Fleet fleet_{{.max_targets = 10}, &source_, &loads_};
 };
 
 TEST_F(FleetTest, StartsEmpty) {
@@ -103,8 +103,8 @@ TEST_F(FleetTest, ReplacingARegistrationKeepsTheStreamsThatStayTheSame) {
   EXPECT_EQ(after->targets[1].load->requests_in_flight, 0u);
   EXPECT_TRUE(loads_.End("r0"));
   EXPECT_FALSE(loads_.End("r1")) << "its target is gone";
-  EXPECT_EQ(ingest_.added(), 3);
-  EXPECT_EQ(ingest_.removed(), 1);
+  EXPECT_EQ(source_.added(), 3);
+  EXPECT_EQ(source_.removed(), 1);
 }
 
 TEST_F(FleetTest, DeregisterEndsStreamsAndLeases) {
@@ -113,7 +113,7 @@ TEST_F(FleetTest, DeregisterEndsStreamsAndLeases) {
   ASSERT_TRUE(loads_.Begin("r", fleet_.Snapshot()->targets[0].load, {5, 0}).ok());
   ASSERT_TRUE(fleet_.Deregister("a").ok());
   EXPECT_THAT(Ids(), ElementsAre("b/0"));
-  EXPECT_THAT(ingest_.streams(), ElementsAre(Pair("b", 0)));
+  EXPECT_THAT(source_.streams(), ElementsAre(Pair("b", 0)));
   EXPECT_EQ(loads_.Stats().dropped, 1u);
   EXPECT_EQ(fleet_.Deregister("a").code(), absl::StatusCode::kNotFound);
 }
@@ -140,12 +140,12 @@ TEST_F(FleetTest, TheNumberOfRanksIsBounded) {
 
 TEST_F(FleetTest, AnIngestThatRefusesARankLeavesNothingBehind) {
   ASSERT_TRUE(fleet_.Register(Spec("a", 100)).ok());
-  ingest_.FailAt("tcp://127.0.0.1:202");
+  source_.FailAt("tcp://127.0.0.1:202");
   const absl::Status status = fleet_.Register(Spec("b", 200, 4));
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("worker \"b\" rank 2: event_endpoint"));
   EXPECT_THAT(Ids(), ElementsAre("a/0"));
-  EXPECT_THAT(ingest_.streams(), ElementsAre(Pair("a", 0)));
+  EXPECT_THAT(source_.streams(), ElementsAre(Pair("a", 0)));
 }
 
 TEST_F(FleetTest, DrainingKeepsStreamAndLeasesAndSurvivesReplacement) {
@@ -208,14 +208,11 @@ TEST_F(FleetTest, TheApiCannotTouchConfiguredWorkers) {
 }
 
 TEST_F(FleetTest, DiscoveredStreamsBecomeWorkers) {
-  ASSERT_TRUE(
-      ingest_
-          .AddListener({}, [&](const DiscoveredStream& d) { return fleet_.AddDiscovered(d); }, {})
-          .ok());
+  source_.SetCallbacks([&](const DiscoveredStream& d) { return fleet_.AddDiscovered(d); }, {});
   ASSERT_TRUE(fleet_.Register(Spec("10.0.0.9:8000", 100)).ok());
-  ingest_.Discover("10.0.0.7:8000", "m");
-  EXPECT_TRUE(ingest_.Discover("10.0.0.9:8000", "m"));
-  EXPECT_FALSE(ingest_.Discover("10.0.0.9:8000", "m"));  // under both of its names already
+  source_.Discover("10.0.0.7:8000", "m");
+  EXPECT_TRUE(source_.Discover("10.0.0.9:8000", "m"));
+  EXPECT_FALSE(source_.Discover("10.0.0.9:8000", "m"));  // under both of its names already
   EXPECT_THAT(Ids(), ElementsAre("10.0.0.7:8000/0", "10.0.0.9:8000/0", "10.0.0.9:8000@m/0"));
   const auto stream = fleet_.Snapshot()->targets[0].stream;
   EXPECT_EQ(fleet_.Snapshot()->targets[0].worker->source, WorkerSource::kDiscovered);
@@ -226,33 +223,27 @@ TEST_F(FleetTest, DiscoveredStreamsBecomeWorkers) {
 }
 
 TEST_F(FleetTest, ADiscoveredWorkerWhoseStreamExpiredIsGone) {
-  ASSERT_TRUE(ingest_
-                  .AddListener(
-                      {}, [&](const DiscoveredStream& d) { return fleet_.AddDiscovered(d); },
-                      [&](StreamId stream) { fleet_.RemoveExpired(stream); })
-                  .ok());
+  source_.SetCallbacks([&](const DiscoveredStream& d) { return fleet_.AddDiscovered(d); },
+                       [&](StreamId stream) { fleet_.RemoveExpired(stream); });
   ASSERT_TRUE(fleet_.Register(Spec("a", 100)).ok());
-  ingest_.Discover("b", "m");
-  ingest_.Discover("c", "m");
+  source_.Discover("b", "m");
+  source_.Discover("c", "m");
   const std::shared_ptr<const FleetSnapshot> before = fleet_.Snapshot();
   ASSERT_THAT(Ids(), ElementsAre("a/0", "b/0", "c/0"));
-  ingest_.Expire(before->targets[1].stream->id);
+  source_.Expire(before->targets[1].stream->id);
   EXPECT_THAT(Ids(), ElementsAre("a/0", "c/0"));
-  ingest_.Expire(before->targets[1].stream->id);  // it was deregistered meanwhile, say
-  ingest_.Expire(before->targets[0].stream->id);  // registered: not the listener's to take away
+  source_.Expire(before->targets[1].stream->id);  // it was deregistered meanwhile, say
+  source_.Expire(before->targets[0].stream->id);  // registered: not the listener's to take away
   EXPECT_THAT(Ids(), ElementsAre("a/0", "c/0"));
   EXPECT_EQ(fleet_.Deregister("b").code(), absl::StatusCode::kNotFound);
-  EXPECT_TRUE(ingest_.Discover("b", "m"));
+  EXPECT_TRUE(source_.Discover("b", "m"));
   EXPECT_THAT(Ids(), ElementsAre("a/0", "b/0", "c/0"));
 }
 
 // Changes of the fleet, made from a copy of it, while streams come and expire.
 TEST_F(FleetTest, WorkersThatExpireDuringAChangeDoNotComeBack) {
-  ASSERT_TRUE(ingest_
-                  .AddListener(
-                      {}, [&](const DiscoveredStream& d) { return fleet_.AddDiscovered(d); },
-                      [&](StreamId stream) { fleet_.RemoveExpired(stream); })
-                  .ok());
+  source_.SetCallbacks([&](const DiscoveredStream& d) { return fleet_.AddDiscovered(d); },
+                       [&](StreamId stream) { fleet_.RemoveExpired(stream); });
   std::atomic<bool> done{false};
   std::thread changes([&] {
     for (bool draining = true; !done; draining = !draining) {
@@ -261,9 +252,9 @@ TEST_F(FleetTest, WorkersThatExpireDuringAChangeDoNotComeBack) {
     }
   });
   for (int i = 0; i < 2000; ++i) {
-    ingest_.Discover("b", "m");
+    source_.Discover("b", "m");
     const std::shared_ptr<const FleetSnapshot> snapshot = fleet_.Snapshot();
-    if (!snapshot->targets.empty()) ingest_.Expire(snapshot->targets[0].stream->id);
+    if (!snapshot->targets.empty()) source_.Expire(snapshot->targets[0].stream->id);
     EXPECT_TRUE(fleet_.Snapshot()->targets.empty());
   }
   done = true;
@@ -299,7 +290,7 @@ TEST_F(FleetTest, ReadersSeeWholeChangesOnly) {
   }
   done = true;
   reader.join();
-  EXPECT_THAT(ingest_.streams(), IsEmpty());
+  EXPECT_THAT(source_.streams(), IsEmpty());
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "indexer/event/event.h"
 #include "indexer/index/prefix_index.h"
-#include "indexer/ingest/stream.h"
+#include "indexer/stream/stream.h"
 
 namespace kvroute {
 

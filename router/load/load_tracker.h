@@ -24,8 +24,8 @@ struct alignas(64) TargetLoad {
 };
 
 struct LoadTrackerOptions {
-  std::chrono::milliseconds lease_timeout{
-      600'000};  // a lease whose end is never told ends by itself
+  // a lease whose end is never told ends by itself
+  std::chrono::milliseconds lease_timeout{600'000};
   size_t max_leases = limits::kMaxLeases;
 };
 

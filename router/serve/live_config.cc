@@ -1,12 +1,12 @@
 #include "router/serve/live_config.h"
 
-#include <spdlog/fmt/ranges.h>
-#include <spdlog/spdlog.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "indexer/base/error.h"
+#include "indexer/base/log.h"
 
 namespace kvroute {
 namespace {
@@ -63,7 +63,7 @@ void LiveConfig::Reload(const absl::StatusOr<std::string>& text) {
   absl::Status status = after.status();
   if (status.ok()) status = Apply(config(), *after);
   if (!status.ok()) {
-    spdlog::error("{}; the configuration before it stays in force", MessageOf(status));
+    LogError("{}; the configuration before it stays in force", MessageOf(status));
     MutexLock lock(&mutex_);
     ++report_.failed;
     report_.last_error = std::string(MessageOf(status));
@@ -71,10 +71,10 @@ void LiveConfig::Reload(const absl::StatusOr<std::string>& text) {
   }
   std::vector<std::string> waiting = FieldsThatNeedRestart(initial_, *after);
   if (waiting.empty()) {
-    spdlog::info("config {}: applied, {} workers", name_, after->workers.size());
+    LogInfo("config {}: applied, {} workers", name_, after->workers.size());
   } else {
-    spdlog::warn("config {}: applied, {} workers; these fields wait for a restart: {}", name_,
-                 after->workers.size(), fmt::join(waiting, ", "));
+    LogWarning("config {}: applied, {} workers; these fields wait for a restart: {}", name_,
+               after->workers.size(), fmt::join(waiting, ", "));
   }
   MutexLock lock(&mutex_);
   config_ = *std::move(after);
@@ -84,7 +84,7 @@ void LiveConfig::Reload(const absl::StatusOr<std::string>& text) {
   report_.in_force_since_unix_ns = clock_->Wall().count();
 }
 
-LiveConfig::Report LiveConfig::report() const {
+ConfigReport LiveConfig::report() const {
   MutexLock lock(&mutex_);
   return report_;
 }

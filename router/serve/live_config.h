@@ -11,8 +11,9 @@
 #include "indexer/base/mutex.h"
 #include "router/config/load_config.h"
 #include "router/config/serve_config.h"
+#include "router/edge/page/config_report.h"
 #include "router/fleet/fleet.h"
-#include "router/service/query_handler.h"
+#include "router/route/query_handler.h"
 
 namespace kvroute {
 
@@ -33,15 +34,7 @@ class LiveConfig {
   // else.
   void Reload(const absl::StatusOr<std::string>& text);
 
-  struct Report {
-    std::string name;
-    int64_t in_force_since_unix_ns = 0;
-    uint64_t applied = 0;  // reloads
-    uint64_t failed = 0;
-    std::string last_error;                        // of the last reload; empty: it was applied
-    std::vector<std::string> waiting_for_restart;  // fields
-  };
-  Report report() const;
+  ConfigReport report() const;
   ServeConfig config() const;  // in force, fields that wait for a restart as they were written
 
  private:
@@ -56,7 +49,7 @@ class LiveConfig {
 
   mutable Mutex mutex_;
   ServeConfig config_ ABSL_GUARDED_BY(mutex_);
-  Report report_ ABSL_GUARDED_BY(mutex_);
+  ConfigReport report_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace kvroute

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "indexer/base/error.h"
 #include "test/support/fake_clock.h"
-#include "test/support/fake_ingest.h"
+#include "test/support/fake_source.h"
 
 namespace kvroute {
 namespace {
@@ -41,9 +41,9 @@ class LiveConfigTest : public testing::Test {
 
   FakeClock clock_;
   PrefixIndex index_;
-  FakeIngest ingest_{&index_};
+  FakeSource source_{&index_};
   LoadTracker loads_{{}, &clock_};
-  Fleet fleet_{{}, &ingest_, &loads_};
+  Fleet fleet_{{}, &source_, &loads_};
   RoutingStats stats_;
   QueryHandler queries_{{}, &index_, &fleet_, &loads_, &stats_, &clock_};
   std::unique_ptr<LiveConfig> live_;
@@ -68,8 +68,9 @@ TEST_F(LiveConfigTest, DrainingSetThroughTheApiSurvivesAnUnrelatedEdit) {
 
 TEST_F(LiveConfigTest, AFailedReloadKeepsTheOldConfigurationAndSaysSo) {
   Start("routing: {policy: prefix}\nworkers:\n" + Worker("a", 100));
-  for (const std::string& bad : {std::string("workers: ["), std::string("routing: {policy: best}\n"),
-                                "workers:\n" + Worker("c", 100) + Worker("d", 100)}) {
+  for (const std::string& bad :
+       {std::string("workers: ["), std::string("routing: {policy: best}\n"),
+        "workers:\n" + Worker("c", 100) + Worker("d", 100)}) {
     const uint64_t failed = live_->report().failed;
     live_->Reload(bad);
     EXPECT_EQ(live_->report().failed, failed + 1) << bad;

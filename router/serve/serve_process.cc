@@ -1,14 +1,12 @@
 #include "router/serve/serve_process.h"
 
-#include <spdlog/spdlog.h>
-
 #include "indexer/base/error.h"
 #include "indexer/telemetry/process_metrics.h"
 #include "kvroute_build_info.h"
+#include "router/edge/health/health.h"
+#include "router/edge/page/metrics_page.h"
+#include "router/edge/page/status_page.h"
 #include "router/serve/credentials.h"
-#include "router/serve/health.h"
-#include "router/serve/metrics_page.h"
-#include "router/serve/status_page.h"
 
 namespace kvroute {
 namespace {
@@ -27,20 +25,21 @@ absl::Status At(std::string_view field, const absl::Status& status) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ServeProcess>> ServeProcess::Start(const ServeConfig& config,
-                                                                  const Source& source) {
-  std::unique_ptr<ServeProcess> process(new ServeProcess(config, source));
+                                                                  const ConfigFile& file) {
+  std::unique_ptr<ServeProcess> process(new ServeProcess(config, file));
   if (absl::Status status = process->StartIngest(); !status.ok()) return status;
   if (absl::Status status = process->StartGrpc(); !status.ok()) return status;
   if (absl::Status status = process->StartHttp(); !status.ok()) return status;
-  process->StartWatcher(source);
+  process->StartWatcher(file);
   process->Tick();
   return process;
 }
 
-ServeProcess::ServeProcess(const ServeConfig& config, const Source& source)
+ServeProcess::ServeProcess(const ServeConfig& config, const ConfigFile& file)
     : config_(config),
-      source_(source),
+      file_(file),
       index_({.max_streams = config.ingest.max_streams}),
+      registry_(&index_, config.ingest.max_streams),
       loads_(
           {.lease_timeout = config.routing.lease_timeout, .max_leases = config.routing.max_leases},
           clock_),
@@ -48,23 +47,23 @@ ServeProcess::ServeProcess(const ServeConfig& config, const Source& source)
 
 // A lane may be about to tell the fleet of a stream.
 ServeProcess::~ServeProcess() {
-  if (ingest_ != nullptr) ingest_->Stop();
+  if (engines_ != nullptr) engines_->Stop();
 }
 
 absl::Status ServeProcess::StartIngest() {
-  auto ingest = Ingest::Start(config_.ingest, &index_, &ingest_counters_, clock_);
-  if (!ingest.ok()) return At("ingest", ingest.status());
-  ingest_ = *std::move(ingest);
+  auto engines = ZmqSource::Start(config_.ingest.zmq, &registry_, &ingest_counters_, clock_);
+  if (!engines.ok()) return At("ingest", engines.status());
+  engines_ = *std::move(engines);
   fleet_ = std::make_unique<Fleet>(FleetOptions{.max_targets = config_.ingest.max_streams},
-                                   ingest_.get(), &loads_);
+                                   engines_.get(), &loads_);
   queries_ =
       std::make_unique<QueryHandler>(QueryOptions{.default_policy = config_.routing.policy},
                                      &index_, fleet_.get(), &loads_, &routing_stats_, clock_);
-  live_ = std::make_unique<LiveConfig>(config_, source_.file, source_.overrides, fleet_.get(),
+  live_ = std::make_unique<LiveConfig>(config_, file_.name, file_.overrides, fleet_.get(),
                                        queries_.get(), clock_);
   if (absl::Status status = live_->ApplyInitial(); !status.ok()) return At("workers", status);
   for (size_t i = 0; i < config_.listeners.size(); ++i) {
-    absl::Status status = ingest_->AddListener(
+    absl::Status status = engines_->AddListener(
         config_.listeners[i].config,
         [this](const DiscoveredStream& stream) { return fleet_->AddDiscovered(stream); },
         [this](StreamId stream) { fleet_->RemoveExpired(stream); });
@@ -102,10 +101,10 @@ absl::Status ServeProcess::StartHttp() {
   return absl::OkStatus();
 }
 
-void ServeProcess::StartWatcher(const Source& source) {
-  if (source.file.empty()) return;
+void ServeProcess::StartWatcher(const ConfigFile& file) {
+  if (file.name.empty()) return;
   watcher_ = std::make_unique<ConfigWatcher>(
-      source.file, source.text, kWatchInterval,
+      file.name, file.text, kWatchInterval,
       [this](const absl::StatusOr<std::string>& text) { live_->Reload(text); });
 }
 
@@ -138,7 +137,7 @@ HttpResponse ServeProcess::MetricsPage() {
   Exposition out;
   AddBuildInfo(&out);
   out.Add(Metric::kReady, EvaluateReadiness().ready);
-  const LiveConfig::Report config = live_->report();
+  const ConfigReport config = live_->report();
   out.Add(Metric::kConfigReloads, {"applied"}, static_cast<double>(config.applied));
   out.Add(Metric::kConfigReloads, {"failed"}, static_cast<double>(config.failed));
   out.Add(Metric::kConfigLastReload, static_cast<double>(config.in_force_since_unix_ns) / 1e9);
@@ -154,7 +153,7 @@ HttpResponse ServeProcess::MetricsPage() {
   return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = out.Text()};
 }
 
-HttpResponse ServeProcess::HealthPage() { return HealthOf(ingest_->LaneAges()); }
+HttpResponse ServeProcess::HealthPage() { return HealthOf(engines_->LaneAges()); }
 
 HttpResponse ServeProcess::ReadyPage() {
   const Readiness::Report report = EvaluateReadiness();

@@ -7,12 +7,13 @@
 
 #include "absl/status/statusor.h"
 #include "indexer/index/prefix_index.h"
-#include "indexer/ingest/ingest.h"
+#include "indexer/source/zmq/zmq_source.h"
+#include "indexer/stream/stream_registry.h"
 #include "indexer/telemetry/http_server.h"
 #include "router/config/config_watcher.h"
+#include "router/edge/grpc_v1/server.h"
+#include "router/edge/health/readiness.h"
 #include "router/serve/live_config.h"
-#include "router/serve/readiness.h"
-#include "router/service/server.h"
 
 namespace kvroute {
 
@@ -22,14 +23,14 @@ namespace kvroute {
 // Thread safety: one thread, which made it.
 class ServeProcess {
  public:
-  struct Source {
-    std::string file;  // empty: none, nothing is watched
+  struct ConfigFile {
+    std::string name;  // empty: none, nothing is watched
     std::string text;  // its content as `config` was loaded from
     ConfigOverrides overrides;
   };
   // Errors: one line that names the field, the file or the address.
   static absl::StatusOr<std::unique_ptr<ServeProcess>> Start(const ServeConfig& config,
-                                                             const Source& source);
+                                                             const ConfigFile& file);
   ~ServeProcess();
 
   // "grpc=127.0.0.1:50051 http=127.0.0.1:9108", the ports really bound.
@@ -43,11 +44,11 @@ class ServeProcess {
   void Shutdown();
 
  private:
-  ServeProcess(const ServeConfig& config, const Source& source);
+  ServeProcess(const ServeConfig& config, const ConfigFile& file);
   absl::Status StartIngest();
   absl::Status StartGrpc();
   absl::Status StartHttp();
-  void StartWatcher(const Source& source);
+  void StartWatcher(const ConfigFile& file);
 
   HttpResponse MetricsPage();
   HttpResponse HealthPage();
@@ -56,14 +57,15 @@ class ServeProcess {
   Readiness::Report EvaluateReadiness();
 
   const ServeConfig config_;  // as started
-  const Source source_;
+  const ConfigFile file_;
   const Clock* const clock_ = &Clock::Real();
   const Nanos start_ = clock_->Monotonic();
   IngestCounters ingest_counters_;
   RoutingStats routing_stats_;
   PrefixIndex index_;
+  StreamRegistry registry_;
   LoadTracker loads_;
-  std::unique_ptr<Ingest> ingest_;
+  std::unique_ptr<ZmqSource> engines_;
   std::unique_ptr<Fleet> fleet_;
   std::unique_ptr<QueryHandler> queries_;
   std::unique_ptr<LiveConfig> live_;

@@ -13,7 +13,7 @@
 #include "indexer/base/clock.h"
 #include "indexer/base/log.h"
 #include "indexer/index/prefix_index.h"
-#include "indexer/ingest/ingest.h"
+#include "indexer/source/zmq/zmq_source.h"
 #include "test/benchmark/support/processor_time.h"
 #include "test/benchmark/support/sampler.h"
 #include "test/benchmark/support/wire_events.h"
@@ -29,10 +29,10 @@ class Fleet {
  public:
   explicit Fleet(size_t workers) {
     KVROUTE_CHECK(ConfigureLog({.level = "warning", .format = "text"}).ok());
-    absl::StatusOr<std::unique_ptr<Ingest>> ingest =
-        Ingest::Start(IngestOptions{}, &index_, &counters_, &Clock::Real());
-    KVROUTE_CHECK(ingest.ok());
-    ingest_ = *std::move(ingest);
+    absl::StatusOr<std::unique_ptr<ZmqSource>> source =
+        ZmqSource::Start(ZmqSourceOptions{}, &registry_, &counters_, &Clock::Real());
+    KVROUTE_CHECK(source.ok());
+    source_ = *std::move(source);
     for (size_t i = 0; i < workers; ++i) AddWorker(i);
     while (!AllExact()) ServeAll();
   }
@@ -72,7 +72,7 @@ class Fleet {
     config.worker_id = "worker-" + std::to_string(i);
     config.event_endpoint = engines_.back()->event_endpoint();
     config.replay_endpoint = engines_.back()->replay_endpoint();
-    auto stream = ingest_->AddStream(config);
+    auto stream = source_->AddStream(config);
     KVROUTE_CHECK(stream.ok());
     streams_.push_back(*std::move(stream));
     PublishNext();
@@ -88,13 +88,14 @@ class Fleet {
   }
 
   PrefixIndex index_;
+  StreamRegistry registry_{&index_, limits::kMaxStreams};
   IngestCounters counters_;
   ZmqContext context_;
   std::vector<WireEvents> events_;
   std::vector<std::unique_ptr<ZmqPublisher>> engines_;
   std::vector<std::shared_ptr<const StreamStatus>> streams_;
   uint64_t published_ = 0;
-  std::unique_ptr<Ingest> ingest_;  // stops first
+  std::unique_ptr<ZmqSource> source_;  // stops first
 };
 
 double Since(std::chrono::steady_clock::time_point start) {

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "absl/synchronization/mutex.h"
-#include "router/service/server.h"
+#include "router/edge/grpc_v1/server.h"
 #include "test/benchmark/support/echo_server.h"
 #include "test/benchmark/support/route_fleet.h"
 

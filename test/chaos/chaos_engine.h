@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "indexer/event/block_hasher.h"
+#include "indexer/event/event_encoder.h"
 #include "test/support/reference_index.h"
-#include "tools/publisher/block_hasher.h"
-#include "tools/publisher/event_encoder.h"
 #include "tools/publisher/zmq_publisher.h"
 
 namespace kvroute {

@@ -7,9 +7,9 @@
 #include "indexer/base/check.h"
 #include "indexer/event/decoder.h"
 
-// Whatever the bytes: no crash, nothing that points outside of the payload, every event kept or skipped exactly once and
-// in order, and the same answer from a fresh decoder, from one that has just decoded something else, and in every dialect
-// the same verdict on the envelope.
+// Whatever the bytes: no crash, nothing that points outside of the payload, every event kept or
+// skipped exactly once and in order, and the same answer from a fresh decoder, from one that has
+// just decoded something else, and in every dialect the same verdict on the envelope.
 namespace kvroute {
 namespace {
 
@@ -30,8 +30,8 @@ void CheckExtraKeys(std::string_view payload, const Event& event) {
 }
 
 void CheckEvent(std::string_view payload, const Event& event) {
-  for (const std::string_view view : {event.medium, event.lora_name, event.cache_salt,
-                                      event.spec_kind, event.extra_keys_raw}) {
+  for (const std::string_view view :
+       {event.medium, event.lora_name, event.cache_salt, event.spec_kind, event.extra_keys_raw}) {
     CheckInside(payload, view);
   }
   KVROUTE_CHECK(event.block_hashes.size() + event.token_ids.size() <= payload.size());

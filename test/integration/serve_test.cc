@@ -12,12 +12,12 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "indexer/event/block_hasher.h"
+#include "indexer/event/event_encoder.h"
 #include "kvroute/v1/fleet.grpc.pb.h"
 #include "kvroute/v1/router.grpc.pb.h"
 #include "test/support/child_process.h"
 #include "test/support/http_client.h"
-#include "tools/publisher/block_hasher.h"
-#include "tools/publisher/event_encoder.h"
 #include "tools/publisher/zmq_publisher.h"
 
 namespace kvroute {

@@ -38,8 +38,8 @@ class IndexScript {
 
   // One operation and its comparison. Empty, or what differs.
   std::string Step();
-  // Compares the answers for `count` prompts, and the totals (distinct blocks, for which the index must first be quiet, only
-  // from 11 on). Empty, or what differs.
+  // Compares the answers for `count` prompts, and the totals (distinct blocks, for which the index
+  // must first be quiet, only from 11 on). Empty, or what differs.
   std::string CompareAnswers(uint32_t count);
   PrefixIndex& index() { return index_; }
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "indexer/event/event_encoder.h"
 #include "indexer/index/prefix_index.h"
-#include "tools/publisher/event_encoder.h"
 
 namespace kvroute {
 

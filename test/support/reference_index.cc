@@ -201,9 +201,8 @@ std::string DescribeMatches(const MatchResult& result) {
   for (const StreamMatch& match : SortedMatches(result)) {
     absl::StrAppend(&text, "stream ", match.stream.value(), ": ", match.blocks, " blocks (");
     for (int tier = 0; tier < kTierCount; ++tier) {
-      absl::StrAppend(&text, tier == 0 ? "" : " ",
-                      std::string(TierName(static_cast<Tier>(tier))), " ",
-                      match.blocks_by_tier[tier]);
+      absl::StrAppend(&text, tier == 0 ? "" : " ", std::string(TierName(static_cast<Tier>(tier))),
+                      " ", match.blocks_by_tier[tier]);
     }
     absl::StrAppend(&text, ")\n");
   }

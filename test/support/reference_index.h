@@ -12,18 +12,25 @@
 
 namespace kvroute {
 
-// What PrefixIndex must answer, written down literally: per stream a map from engine hash to the block it names and its
-// copies per tier; a query walks the prompt block by block. Slow and obviously right; nothing is shared between streams.
+// What PrefixIndex must answer, written down literally: per stream a map from engine hash to the
+// block it names and its copies per tier; a query walks the prompt block by block. Slow and
+// obviously right; nothing is shared between streams.
 //
 // The cases that a fast index could decide differently, decided here:
-//   - Store with an unknown parent changes nothing. The parent is resolved, and all blocks of the request are chained,
+//   - Store with an unknown parent changes nothing. The parent is resolved, and all blocks of the
+//   request are chained,
 //     before anything changes, so a request that rebinds its own parent still means the old one.
-//   - The blocks of a request are applied one after the other. The same engine hash twice in one request is therefore a
+//   - The blocks of a request are applied one after the other. The same engine hash twice in one
+//   request is therefore a
 //     rebind by the second one.
-//   - A rebind drops every copy in every tier that the engine hash had, then holds the new block once in the request's tier.
-//     Children of the old block are not touched: a prompt that runs through it now has a hole there.
-//   - Two engine hashes of one stream may name one block. Each is a holding of its own with its own copies; the stream holds
-//     the block until both are gone, and the block's tier is the fastest that any of them has a copy in.
+//   - A rebind drops every copy in every tier that the engine hash had, then holds the new block
+//   once in the request's tier.
+//     Children of the old block are not touched: a prompt that runs through it now has a hole
+//     there.
+//   - Two engine hashes of one stream may name one block. Each is a holding of its own with its own
+//   copies; the stream holds
+//     the block until both are gone, and the block's tier is the fastest that any of them has a
+//     copy in.
 //   - Copies saturate at kMaxCopies: a further duplicate is reported as such but not counted.
 //
 // Thread safety: none. Streams are opened under the ids that the index under test gave out.

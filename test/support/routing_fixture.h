@@ -10,9 +10,9 @@
 #include "indexer/index/prefix_index.h"
 #include "router/fleet/fleet.h"
 #include "router/load/load_tracker.h"
-#include "router/service/query_handler.h"
+#include "router/route/query_handler.h"
 #include "test/support/fake_clock.h"
-#include "test/support/fake_ingest.h"
+#include "test/support/fake_source.h"
 
 namespace kvroute {
 
@@ -56,7 +56,7 @@ class RoutingFixture {
   }
   void Connect(const WorkerSpec& spec) {
     for (uint32_t rank = 0; rank < spec.data_parallel_size; ++rank) {
-      const auto stream = ingest_.stream(spec.worker_id, rank);
+      const auto stream = source_.stream(spec.worker_id, rank);
       stream->trust = Trust::kExact;
       stream->reason = TrustReason::kReplayComplete;
       stream->connected = true;
@@ -83,15 +83,15 @@ class RoutingFixture {
       engine.push_back(handle);
     }
     const StoreResult result =
-        index_.Store(ingest_.stream(worker, rank)->id, {parent, engine, locals, tier});
+        index_.Store(source_.stream(worker, rank)->id, {parent, engine, locals, tier});
     KVROUTE_CHECK(result.status == StoreStatus::kStored);
   }
 
   FakeClock clock_;
   PrefixIndex index_;
-  FakeIngest ingest_{&index_};
+  FakeSource source_{&index_};
   LoadTracker loads_;
-  Fleet fleet_{{}, &ingest_, &loads_};
+  Fleet fleet_{{}, &source_, &loads_};
   RoutingStats stats_;
   QueryHandler queries_;
 };

@@ -18,8 +18,8 @@ namespace kvroute::testing_support {
 namespace {
 
 constexpr int kTickMs = 2;
-constexpr size_t kMaxQueuedBytes =
-    size_t{4} << 20;  // one way of one connection; more waits in the sender's socket
+// one way of one connection; more waits in the sender's socket
+constexpr size_t kMaxQueuedBytes = size_t{4} << 20;
 
 sockaddr_in Loopback(int port) {
   sockaddr_in address{};

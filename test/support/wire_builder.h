@@ -9,8 +9,9 @@
 #include <utility>
 #include <vector>
 
-// Builds msgpack by concatenating strings, in any width and with any claimed count, so that a test can write payloads
-// that no encoder would. Written apart from the decoder and from the engines' encoder: it shares no mistake with them.
+// Builds msgpack by concatenating strings, in any width and with any claimed count, so that a test
+// can write payloads that no encoder would. Written apart from the decoder and from the engines'
+// encoder: it shares no mistake with them.
 namespace kvroute::wire {
 
 inline std::string BigEndian(uint64_t value, int bytes) {
@@ -47,13 +48,11 @@ inline std::string Double(double value) { return Head(0xcb, std::bit_cast<uint64
 inline std::string Float(float value) { return Head(0xca, std::bit_cast<uint32_t>(value), 4); }
 
 inline std::string Str(std::string_view text) {
-  std::string out = text.size() < 32 ? Head(0xa0 | static_cast<int>(text.size()))
-                                     : Head(0xdb, text.size(), 4);
+  std::string out =
+      text.size() < 32 ? Head(0xa0 | static_cast<int>(text.size())) : Head(0xdb, text.size(), 4);
   return out.append(text);
 }
-inline std::string Bin(std::string_view bytes) {
-  return Head(0xc4, bytes.size(), 1).append(bytes);
-}
+inline std::string Bin(std::string_view bytes) { return Head(0xc4, bytes.size(), 1).append(bytes); }
 inline std::string Ext(std::string_view bytes) {
   return Head(0xc7, bytes.size(), 1).append(Head(5)).append(bytes);
 }
@@ -67,8 +66,8 @@ inline std::string Array(const std::vector<std::string>& values) {
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;  // key as text, value as msgpack
 inline std::string Map(const Pairs& pairs) {
-  std::string out = pairs.size() < 16 ? Head(0x80 | static_cast<int>(pairs.size()))
-                                      : Head(0xde, pairs.size(), 2);
+  std::string out =
+      pairs.size() < 16 ? Head(0x80 | static_cast<int>(pairs.size())) : Head(0xde, pairs.size(), 2);
   for (const auto& [key, value] : pairs) out.append(Str(key)).append(value);
   return out;
 }
@@ -89,7 +88,8 @@ inline std::string Batch(const std::vector<std::string>& events) {
   return Array({Double(1757500000.25), Array(events), Uint(0)});
 }
 
-// A good map store of block 7 (tokens 100..103, block size 4); fields that a test gives replace or follow these.
+// A good map store of block 7 (tokens 100..103, block size 4); fields that a test gives replace or
+// follow these.
 inline std::string StoredMap(const Pairs& changes = {}) {
   Pairs pairs = {{"type", Str("BlockStored")}, {"block_hashes", Hashes({7})},
                  {"parent_block_hash", kNil},  {"token_ids", Tokens(100, 4)},
@@ -110,15 +110,15 @@ inline std::string StoredMap(const Pairs& changes = {}) {
 
 // The same in an array, with what a test appends after the medium.
 inline std::string StoredArray(const std::vector<std::string>& after_medium = {}) {
-  std::vector<std::string> values = {Str("BlockStored"), Hashes({7}), kNil,      Tokens(100, 4),
-                                     Uint(4),            kNil,        Str("GPU")};
+  std::vector<std::string> values = {
+      Str("BlockStored"), Hashes({7}), kNil, Tokens(100, 4), Uint(4), kNil, Str("GPU")};
   values.insert(values.end(), after_medium.begin(), after_medium.end());
   return Array(values);
 }
 
 inline std::string Removed(uint64_t hash) {
-  return Map({{"type", Str("BlockRemoved")}, {"block_hashes", Hashes({hash})},
-              {"medium", Str("GPU")}});
+  return Map(
+      {{"type", Str("BlockRemoved")}, {"block_hashes", Hashes({hash})}, {"medium", Str("GPU")}});
 }
 
 }  // namespace kvroute::wire

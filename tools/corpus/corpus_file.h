@@ -63,8 +63,8 @@ struct Corpus {
   CorpusHeader header;
   CorpusTotals totals;
   std::vector<LocalHash> query_hashes;
-  std::vector<EngineHash>
-      stored_engine_hashes;  // the file's (block_hash, tokens_hash) pairs, taken apart
+  // the file's (block_hash, tokens_hash) pairs, taken apart
+  std::vector<EngineHash> stored_engine_hashes;
   std::vector<LocalHash> stored_local_hashes;
   std::vector<EngineHash> removed_hashes;
   std::vector<CorpusOperation> operations;

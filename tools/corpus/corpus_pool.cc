@@ -57,8 +57,8 @@ bool CorpusPool::Drop(PrefixHash block) {
 }
 
 CorpusPool::Place CorpusPool::Take(std::vector<PrefixHash>* evicted) {
-  const Place place =
-      blocks_[head_].newer;  // the list is a ring: the head's newer neighbour is the oldest
+  // the list is a ring: the head's newer neighbour is the oldest
+  const Place place = blocks_[head_].newer;
   KVROUTE_CHECK(place != head_);
   if (blocks_[place].cached) {
     evicted->push_back(blocks_[place].content);

@@ -21,7 +21,8 @@ struct DecodeFlags {
   std::vector<std::string> files;
 };
 
-// Reads up to one byte more than a payload may have, so that one that is too large is seen to be so.
+// Reads up to one byte more than a payload may have, so that one that is too large is seen to be
+// so.
 absl::StatusOr<std::string> ReadPayload(const std::string& path) {
   const bool is_stdin = path == "-";
   std::FILE* const file = is_stdin ? stdin : std::fopen(path.c_str(), "rb");
@@ -74,7 +75,8 @@ void AddDecodeCommand(CLI::App* app, int* exit_code) {
       })
       ->capture_default_str();
   command->add_option("FILE", flags->files, "Payload files; - is standard input")->required();
-  command->footer("Exit status: 0 all were decoded, 1 one was rejected, 2 the command line is wrong.");
+  command->footer(
+      "Exit status: 0 all were decoded, 1 one was rejected, 2 the command line is wrong.");
   command->callback([flags, exit_code] { *exit_code = RunDecode(*flags); });
 }
 

@@ -29,8 +29,9 @@ struct Outcome {
 
 class DecodeCommand : public testing::Test {
  protected:
-  DecodeCommand() : folder_(std::filesystem::temp_directory_path() /
-                            ("kvroute_decode_" + std::to_string(getpid()))) {
+  DecodeCommand()
+      : folder_(std::filesystem::temp_directory_path() /
+                ("kvroute_decode_" + std::to_string(getpid()))) {
     std::filesystem::create_directories(folder_);
   }
   ~DecodeCommand() override { std::filesystem::remove_all(folder_); }
@@ -130,7 +131,8 @@ TEST(PayloadJson, HasTheseMembersInThisOrder) {
 
 TEST(PayloadJson, IsJsonWhateverTheBytes) {
   const std::string odd_map = Head(0x82) + Uint(7) + Str("\xff\xfe") + Array({kNil}) + Ext("\x80");
-  const std::string keys = Array({Array({Str("\xc0\xaf"), odd_map, Double(std::numeric_limits<double>::infinity()), kTrue})});
+  const std::string keys = Array(
+      {Array({Str("\xc0\xaf"), odd_map, Double(std::numeric_limits<double>::infinity()), kTrue})});
   const ordered_json line = ordered_json::parse(JsonOf(Batch({StoredMap({{"extra_keys", keys}})})));
   const ordered_json& entry = line["events"][0]["extra_keys"][0];
   EXPECT_EQ(entry[1]["7"], "\xef\xbf\xbd\xef\xbf\xbd");

@@ -8,8 +8,8 @@
 
 namespace kvroute {
 
-// The JSON line of `kvroute decode` for one payload: valid JSON whatever the bytes are. docs/wire-format.md lists its
-// members.
+// The JSON line of `kvroute decode` for one payload: valid JSON whatever the bytes are.
+// docs/wire-format.md lists its members.
 std::string DecodedJson(std::string_view file, const DecodedBatch& batch);
 std::string RejectedJson(std::string_view file, std::string_view reason);
 

@@ -2,8 +2,8 @@
 #define KVROUTE_TOOLS_FLEET_CACHE_EVENTS_H_
 
 #include "absl/types/span.h"
+#include "indexer/event/block_hasher.h"
 #include "indexer/event/event.h"
-#include "tools/publisher/block_hasher.h"
 
 namespace kvroute {
 

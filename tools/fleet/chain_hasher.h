@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "indexer/event/block_hasher.h"
 #include "indexer/event/event.h"
-#include "tools/publisher/block_hasher.h"
 
 namespace kvroute {
 

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "indexer/base/clock.h"
+#include "indexer/event/block_hasher.h"
 #include "indexer/event/event.h"
 #include "tools/fleet/engine_pool.h"
-#include "tools/publisher/block_hasher.h"
 
 namespace kvroute {
 
@@ -18,12 +18,12 @@ struct EngineOptions {
   uint32_t block_size_tokens = 16;
   uint32_t capacity_blocks = 32'768;
   uint32_t max_batch_requests = 64;  // running at once
-  uint32_t max_step_tokens =
-      2'048;  // of all requests in one step: longer prompts are prefilled in chunks
+  // of all requests in one step: longer prompts are prefilled in chunks
+  uint32_t max_step_tokens = 2'048;
   double prefill_tokens_per_second = 12'000;
   Nanos step_overhead = std::chrono::milliseconds(10);  // of every step
-  Nanos decode_per_request =
-      std::chrono::microseconds(100);  // added for each decoding request of a step
+  // added for each decoding request of a step
+  Nanos decode_per_request = std::chrono::microseconds(100);
 };
 
 // One request on its way through an engine.

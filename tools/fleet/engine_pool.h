@@ -8,8 +8,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
 #include "indexer/base/strong_int.h"
+#include "indexer/event/block_hasher.h"
 #include "tools/fleet/cache_events.h"
-#include "tools/publisher/block_hasher.h"
 
 namespace kvroute {
 

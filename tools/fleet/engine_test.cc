@@ -81,8 +81,8 @@ TEST_F(EngineTest, PrefillsInChunksThenDecodesAndPublishesFullBlocks) {
 
   EXPECT_THAT(Step(&engine), IsEmpty());  // computes token 19, generates token 20
   EXPECT_EQ(*duration_, kOverhead + kDecode);
-  const auto last =
-      Step(&engine);  // computes token 20: the fifth block is full; generates the last token
+  // computes token 20: the fifth block is full; generates the last token
+  const auto last = Step(&engine);
   ASSERT_EQ(last.size(), 1u);
   EXPECT_TRUE(last[0].finished);
   EXPECT_THAT(events_.Take(), ElementsAre("stored 4>5"));

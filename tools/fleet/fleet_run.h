@@ -8,11 +8,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "indexer/event/event_encoder.h"
 #include "router/policy/policy.h"
 #include "tools/fleet/engine.h"
 #include "tools/fleet/misbehaviour.h"
 #include "tools/fleet/report.h"
-#include "tools/publisher/event_encoder.h"
 #include "tools/workload/trace.h"
 
 namespace kvroute {
@@ -30,16 +30,16 @@ absl::StatusOr<PolicySpec> ParsePolicySpec(const std::string& name);
 
 struct SimulatedFleetOptions {
   std::string kvroute;  // host:port; only needed by policies that ask it
-  std::chrono::milliseconds kvroute_timeout{
-      10'000};  // of one call, and until all streams are exact
+  // of one call, and until all streams are exact
+  std::chrono::milliseconds kvroute_timeout{10'000};
   uint32_t workers = 16;
   uint32_t ranks = 1;  // data-parallel, of each worker
   EngineOptions engine;
   std::vector<WireStyle> styles = {WireStyle::kVllmMap};  // given to the workers in turn
   double speedup = 60;                                    // of the runs that ask kvroute
   uint64_t seed = 1;
-  bool settle =
-      false;  // wait until kvroute has caught up before each request: for tests, it hides the lag
+  // wait until kvroute has caught up before each request: for tests, it hides the lag
+  bool settle = false;
   std::vector<Misbehaviour> misbehaviours;
   std::function<void(const std::string& policy, uint64_t requests_done, Nanos virtual_now,
                      Nanos behind)>

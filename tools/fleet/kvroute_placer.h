@@ -11,8 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "indexer/base/latency_histogram.h"
+#include "indexer/event/event_encoder.h"
 #include "tools/fleet/placer.h"
-#include "tools/publisher/event_encoder.h"
 
 namespace kvroute {
 

@@ -8,8 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "indexer/event/block_hasher.h"
 #include "indexer/event/event.h"
-#include "tools/publisher/block_hasher.h"
 
 namespace kvroute {
 

@@ -65,8 +65,8 @@ std::string ToJson(const FleetReport& report);
 // What the exit status stands for.
 struct Verdict {
   double min_checked_share = 0.5;  // of the predictions, those made while exact and settled
-  double max_oracle_gap_points =
-      1;  // between a policy's hit rate and its oracle's, in percentage points
+  // between a policy's hit rate and its oracle's, in percentage points
+  double max_oracle_gap_points = 1;
 };
 // One line for each promise that was broken; empty: all were kept.
 std::vector<std::string> BrokenPromises(const FleetReport& report, const Verdict& verdict);

@@ -7,8 +7,8 @@
 namespace kvroute {
 namespace {
 
-constexpr Nanos kServeInterval =
-    std::chrono::milliseconds(2);  // a replay request waits at most so long
+// a replay request waits at most so long
+constexpr Nanos kServeInterval = std::chrono::milliseconds(2);
 constexpr Nanos kProgressInterval = std::chrono::seconds(1);
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "indexer/event/event_encoder.h"
 #include "tools/fleet/cache_events.h"
-#include "tools/publisher/event_encoder.h"
 #include "tools/publisher/zmq_publisher.h"
 
 namespace kvroute {

@@ -9,9 +9,9 @@
 #include "absl/status/statusor.h"
 #include "indexer/base/clock.h"
 #include "indexer/base/mutex.h"
+#include "indexer/event/event_encoder.h"
 #include "tools/load/publish_clock.h"
 #include "tools/load/synthetic_engine.h"
-#include "tools/publisher/event_encoder.h"
 #include "tools/publisher/zmq_publisher.h"
 
 namespace kvroute {

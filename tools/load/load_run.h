@@ -18,8 +18,8 @@ struct LoadRunOptions {
   std::chrono::milliseconds duration{60'000};
   std::chrono::milliseconds warm_up{0};  // 0: until every cache has been filled twice
   double scores_per_second = 0;
-  std::chrono::milliseconds patience{
-      30'000};           // for the streams to become exact, and to be applied at the end
+  // for the streams to become exact, and to be applied at the end
+  std::chrono::milliseconds patience{30'000};
   bool progress = true;  // a line now and then on standard error
 };
 

@@ -17,8 +17,8 @@ namespace kvroute {
 // overwritten.
 class PublishClock {
  public:
-  static constexpr uint64_t kKept =
-      1 << 15;  // 256 KB a stream: over a minute of 500 batches a second
+  // 256 KB a stream: over a minute of 500 batches a second
+  static constexpr uint64_t kKept = 1 << 15;
 
   void Published(uint64_t seq, Nanos when) {
     times_[seq % kKept].store(when.count(), std::memory_order_relaxed);

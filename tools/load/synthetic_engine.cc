@@ -8,8 +8,8 @@
 namespace kvroute {
 namespace {
 
-constexpr TokenId kVocabulary =
-    151'936;  // Qwen's: three- to five-byte integers on the wire, as in real events
+// Qwen's: three- to five-byte integers on the wire, as in real events
+constexpr TokenId kVocabulary = 151'936;
 constexpr int kContinueAmong = 8;  // conversations that may be continued: the most recent ones
 
 // SplitMix64: well-spread and cheap.
@@ -78,8 +78,8 @@ SyntheticEngine::StepCounts SyntheticEngine::Step(EventEncoder* encoder) {
 
 // Moves it to the front: it is the last that eviction reaches.
 Conversation* SyntheticEngine::PickConversation() {
-  const int pick =
-      static_cast<int>(random_() % (2 * kContinueAmong));  // half of the picks begin a new one
+  // half of the picks begin a new one
+  const int pick = static_cast<int>(random_() % (2 * kContinueAmong));
   if (pick < std::min<int>(kContinueAmong, static_cast<int>(conversations_.size()))) {
     const auto chosen = std::next(conversations_.begin(), pick);
     if (chosen->blocks < options_.max_conversation_blocks) {

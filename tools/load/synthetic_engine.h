@@ -6,9 +6,9 @@
 #include <random>
 #include <vector>
 
+#include "indexer/event/block_hasher.h"
 #include "indexer/event/event.h"
-#include "tools/publisher/block_hasher.h"
-#include "tools/publisher/event_encoder.h"
+#include "indexer/event/event_encoder.h"
 
 namespace kvroute {
 

@@ -40,8 +40,8 @@ struct PublisherOptions {
   std::string replay_endpoint = "tcp://127.0.0.1:*";  // empty: no replay socket
   bool connect = false;  // connect to event_endpoint (a listener) instead of binding it
   std::string topic = "";
-  bool topic_in_replay =
-      true;  // replies of 4 frames (vLLM since 0.26); false: 3 frames (before; SGLang)
+  // replies of 4 frames (vLLM since 0.26); false: 3 frames (before; SGLang)
+  bool topic_in_replay = true;
   size_t buffer_steps = 10'000;        // batches that can be replayed
   int send_high_water_mark = 100'000;  // batches a slow subscriber may lag before it loses some
   int replay_send_high_water_mark = 1'000;  // replies a slow client may lag before it loses some
@@ -52,8 +52,8 @@ struct PublisherOptions {
 // Failures to produce on purpose, each as engines and networks produce them. All zero: a healthy
 // engine.
 struct PublisherFaults {
-  uint64_t drop_live =
-      0;  // so many next batches are not sent, but can be replayed: a full subscriber pipe
+  // so many next batches are not sent, but can be replayed: a full subscriber pipe
+  uint64_t drop_live = 0;
   uint64_t lose = 0;  // so many next numbers never exist: the engine failed to encode or send them
   uint64_t corrupt = 0;            // so many next batches carry damaged bytes, live and in replay
   uint64_t duplicate = 0;          // so many next batches are sent twice

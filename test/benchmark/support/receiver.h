@@ -7,7 +7,7 @@
 #include "indexer/base/check.h"
 #include "indexer/event/decoder.h"
 #include "indexer/index/prefix_index.h"
-#include "indexer/ingest/stream_applier.h"
+#include "indexer/stream/stream_applier.h"
 
 namespace kvroute {
 

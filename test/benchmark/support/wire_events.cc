@@ -1,7 +1,7 @@
 #include "test/benchmark/support/wire_events.h"
 
-#include "tools/publisher/block_hasher.h"
-#include "tools/publisher/event_encoder.h"
+#include "indexer/event/block_hasher.h"
+#include "indexer/event/event_encoder.h"
 #include "tools/workload/random.h"
 
 namespace kvroute {

@@ -1,0 +1,156 @@
+#include "indexer/event/block_hasher.h"
+
+#include <openssl/evp.h>
+
+#include "indexer/base/check.h"
+
+namespace kvroute {
+namespace {
+
+constexpr std::string_view kSglangSaltPrefix("sglang-cache-salt-v1\0", 21);
+
+// The major types of CBOR (RFC 8949) that vLLM's hash input uses.
+enum class CborType : uint8_t {
+  kUnsigned = 0 << 5,
+  kBytes = 2 << 5,
+  kText = 3 << 5,
+  kArray = 4 << 5
+};
+constexpr char kCborNull = static_cast<char>(0xf6);
+
+void AppendBigEndian(uint32_t value, int bytes, std::string* out) {
+  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) {
+    out->push_back(static_cast<char>(value >> shift));
+  }
+}
+
+// The shortest form, as canonical CBOR demands.
+void AppendCborHead(CborType type, uint32_t value, std::string* out) {
+  const auto major = static_cast<uint8_t>(type);
+  if (value < 24) {
+    out->push_back(static_cast<char>(major | value));
+  } else if (value <= 0xff) {
+    out->push_back(static_cast<char>(major | 24));
+    AppendBigEndian(value, 1, out);
+  } else if (value <= 0xffff) {
+    out->push_back(static_cast<char>(major | 25));
+    AppendBigEndian(value, 2, out);
+  } else {
+    out->push_back(static_cast<char>(major | 26));
+    AppendBigEndian(value, 4, out);
+  }
+}
+
+void AppendCborText(std::string_view text, std::string* out) {
+  AppendCborHead(CborType::kText, static_cast<uint32_t>(text.size()), out);
+  out->append(text);
+}
+
+void AppendBytes(const Digest& digest, std::string* out) {
+  out->append(reinterpret_cast<const char*>(digest.data()), digest.size());
+}
+
+uint64_t LoadBigEndian(const uint8_t* bytes) {
+  uint64_t value = 0;
+  for (int i = 0; i < 8; ++i) value = value << 8 | bytes[i];
+  return value;
+}
+
+}  // namespace
+
+// One digest context, used again for every block: creating one costs more than hashing a block.
+class BlockHasher::Sha256 {
+ public:
+  Sha256() : algorithm_(EVP_MD_fetch(nullptr, "SHA256", nullptr)), context_(EVP_MD_CTX_new()) {
+    KVROUTE_CHECK(algorithm_ != nullptr && context_ != nullptr);
+  }
+  ~Sha256() {
+    EVP_MD_CTX_free(context_);
+    EVP_MD_free(algorithm_);
+  }
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+
+  Digest Hash(std::string_view bytes) {
+    Digest digest;
+    KVROUTE_CHECK(EVP_DigestInit_ex2(context_, algorithm_, nullptr) == 1 &&
+                  EVP_DigestUpdate(context_, bytes.data(), bytes.size()) == 1 &&
+                  EVP_DigestFinal_ex(context_, digest.data(), nullptr) == 1);
+    return digest;
+  }
+
+ private:
+  EVP_MD* algorithm_;
+  EVP_MD_CTX* context_;
+};
+
+uint64_t VllmEventHash(const Digest& digest) {
+  return LoadBigEndian(digest.data() + digest.size() - 8);
+}
+
+int64_t SglangEventHash(const Digest& digest) {
+  return static_cast<int64_t>(LoadBigEndian(digest.data()));
+}
+
+BlockHasher::BlockHasher(HashScheme scheme, std::string_view seed)
+    : scheme_(scheme), sha256_(std::make_unique<Sha256>()) {
+  if (scheme_ == HashScheme::kVllmSha256Cbor) {
+    AppendCborText(seed, &input_);
+    root_ = sha256_->Hash(input_);
+  }
+}
+
+BlockHasher::~BlockHasher() = default;
+BlockHasher::BlockHasher(BlockHasher&&) noexcept = default;
+BlockHasher& BlockHasher::operator=(BlockHasher&&) noexcept = default;
+
+Digest BlockHasher::Hash(const Digest* parent, absl::Span<const TokenId> tokens,
+                         const HashNamespace& names) {
+  input_.clear();
+  if (scheme_ == HashScheme::kVllmSha256Cbor) {
+    AppendVllmInput(parent, tokens, names);
+  } else {
+    AppendSglangInput(parent, tokens, names);
+  }
+  return sha256_->Hash(input_);
+}
+
+void BlockHasher::AppendVllmInput(const Digest* parent, absl::Span<const TokenId> tokens,
+                                  const HashNamespace& names) {
+  AppendCborHead(CborType::kArray, 3, &input_);
+  AppendCborHead(CborType::kBytes, sizeof(Digest), &input_);
+  AppendBytes(parent != nullptr ? *parent : root_, &input_);
+
+  AppendCborHead(CborType::kArray, static_cast<uint32_t>(tokens.size()), &input_);
+  for (TokenId token : tokens) AppendCborHead(CborType::kUnsigned, token, &input_);
+
+  const bool salted = parent == nullptr && !names.cache_salt.empty();
+  const uint32_t keys = (names.lora_name.empty() ? 0 : 1) + (salted ? 1 : 0);
+  if (keys == 0) {
+    input_.push_back(kCborNull);
+    return;
+  }
+  AppendCborHead(CborType::kArray, keys, &input_);
+  if (!names.lora_name.empty()) AppendCborText(names.lora_name, &input_);
+  if (salted) AppendCborText(names.cache_salt, &input_);
+}
+
+void BlockHasher::AppendSglangInput(const Digest* parent, absl::Span<const TokenId> tokens,
+                                    const HashNamespace& names) {
+  if (parent != nullptr) {
+    AppendBytes(*parent, &input_);
+  } else if (!names.cache_salt.empty()) {
+    input_.append(kSglangSaltPrefix);
+    input_.append(names.cache_salt);
+    const Digest salted_root = sha256_->Hash(input_);
+    input_.clear();
+    AppendBytes(salted_root, &input_);
+  }
+  for (TokenId token : tokens) {
+    const char bytes[4] = {static_cast<char>(token), static_cast<char>(token >> 8),
+                           static_cast<char>(token >> 16), static_cast<char>(token >> 24)};
+    input_.append(bytes, 4);
+  }
+}
+
+}  // namespace kvroute

@@ -1,0 +1,105 @@
+#ifndef KVROUTE_INDEXER_INDEX_MEMORY_ARENA_H_
+#define KVROUTE_INDEXER_INDEX_MEMORY_ARENA_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "indexer/index/memory/spin_lock.h"
+
+namespace kvroute {
+
+// An address in an arena, counted in granules of 64 bytes (one cache line). 0 is no address.
+using Granule = uint32_t;
+inline constexpr size_t kGranuleBytes = 64;
+
+// The memory of one index: runs, holder sets and tables, in one reservation of address space on
+// huge pages, so that a 32-bit number names any line of it and a dependent access rarely misses the
+// TLB as well.
+//
+// Free stretches are kept in bins by size (exact below 256 granules) and merged with their free
+// neighbours at once; the list links live in the free memory itself, one bit a granule outside says
+// where free stretches begin and end. An allocation may be given back in parts and may be extended
+// into free memory behind it. Memory is not returned to the system.
+//
+// Thread safety: all methods from any thread.
+// Errors: exhausting the reservation ends the process (256 GiB, or what the system lets us
+// reserve).
+class Arena {
+ public:
+  // A free stretch that is shorter hardly fits anything.
+  static constexpr uint32_t kUsefulGranules = 8;
+
+  Arena();
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  // Not cleared.
+  Granule Allocate(uint32_t granules);
+  void Free(Granule start, uint32_t granules);
+  // For who can go on elsewhere: up to `*granules`, which becomes how many. Shorter only where the
+  // arena would have to grow else, and then the longest stretch that is left, of `least` or more.
+  Granule AllocateUpTo(uint32_t* granules, uint32_t least);
+  // Makes the allocation at `start` longer by `extra`; false when what lies behind it is in use,
+  // also when the arena would have to grow although it has free stretches of some use.
+  bool Extend(Granule start, uint32_t granules, uint32_t extra) {
+    return ExtendBetween(start, granules, extra, extra) == extra;
+  }
+  // By as much of `extra` as is free behind it; by how much.
+  uint32_t ExtendUpTo(Granule start, uint32_t granules, uint32_t extra) {
+    return ExtendBetween(start, granules, 1, extra);
+  }
+
+  template <typename T>
+  T* At(Granule granule) const {
+    return reinterpret_cast<T*>(base_ + size_t{granule} * kGranuleBytes);
+  }
+  Granule Of(const void* address) const {
+    return static_cast<Granule>(
+        static_cast<size_t>(static_cast<const std::byte*>(address) - base_) / kGranuleBytes);
+  }
+
+  // Whether so much can be allocated without the arena growing.
+  bool HasRoom(uint32_t granules) const;
+
+  // Memory ever handed out, the free stretches inside it included.
+  uint64_t ReservedBytes() const;
+
+ private:
+  static constexpr uint32_t kExactBins = 256;
+  static constexpr uint32_t kBins = kExactBins + 24 * 4;  // above: four a power of two
+  struct FreeNode {
+    uint32_t granules;
+    Granule previous;
+    Granule next;
+  };
+
+  static uint32_t BinOf(uint32_t granules);
+  uint32_t& LastWord(Granule start, uint32_t granules) const;
+  bool Boundary(Granule granule) const { return (boundary_[granule / 64] >> (granule % 64)) & 1; }
+  void FlipBoundary(Granule granule) { boundary_[granule / 64] ^= uint64_t{1} << (granule % 64); }
+  void Link(Granule start, uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  void Unlink(Granule start) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  Granule FindShorter(uint32_t granules, uint32_t least) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  // By `least` to `extra`, or 0.
+  uint32_t ExtendBetween(Granule start, uint32_t granules, uint32_t least, uint32_t extra);
+  // The first `granules` of the free stretch at `found`, or new ones if that is 0.
+  Granule Take(Granule found, uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  Granule FindFree(uint32_t granules) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+
+  void* reservation_ = nullptr;
+  uint64_t reserved_ = 0;         // bytes
+  std::byte* base_ = nullptr;     // the reservation from its first huge page on
+  uint64_t* boundary_ = nullptr;  // a bit a granule: first and last granule of every free stretch
+  uint32_t limit_ = 0;            // granules reserved
+  mutable SpinLock lock_;
+  Granule top_ ABSL_GUARDED_BY(lock_) = 1;  // never used from here on
+  Granule high_ ABSL_GUARDED_BY(lock_) = 1;
+  std::array<Granule, kBins> bins_ ABSL_GUARDED_BY(lock_){};
+  std::array<uint64_t, (kBins + 63) / 64> used_bins_ ABSL_GUARDED_BY(lock_){};
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_INDEX_MEMORY_ARENA_H_

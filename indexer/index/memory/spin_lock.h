@@ -1,0 +1,42 @@
+#ifndef KVROUTE_INDEXER_INDEX_MEMORY_SPIN_LOCK_H_
+#define KVROUTE_INDEXER_INDEX_MEMORY_SPIN_LOCK_H_
+
+#include <atomic>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+
+namespace kvroute {
+
+// For sections of a few nanoseconds that are rarely contended; half the price of a mutex. Yields
+// when its holder seems to have been descheduled.
+class ABSL_LOCKABLE SpinLock {
+ public:
+  void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() {
+    for (int tries = 1; locked_.exchange(true, std::memory_order_acquire); ++tries) {
+      if (tries % 64 == 0) std::this_thread::yield();
+      __builtin_ia32_pause();
+    }
+  }
+  void Unlock() ABSL_UNLOCK_FUNCTION() { locked_.store(false, std::memory_order_release); }
+
+ private:
+  std::atomic<bool> locked_{false};
+};
+
+class ABSL_SCOPED_LOCKABLE SpinLockHolder {
+ public:
+  explicit SpinLockHolder(SpinLock* lock) ABSL_EXCLUSIVE_LOCK_FUNCTION(lock) : lock_(lock) {
+    lock_->Lock();
+  }
+  ~SpinLockHolder() ABSL_UNLOCK_FUNCTION() { lock_->Unlock(); }
+  SpinLockHolder(const SpinLockHolder&) = delete;
+  SpinLockHolder& operator=(const SpinLockHolder&) = delete;
+
+ private:
+  SpinLock* const lock_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_INDEX_MEMORY_SPIN_LOCK_H_

@@ -1,0 +1,281 @@
+#include "indexer/index/runs/matcher.h"
+
+#include <algorithm>
+#include <thread>
+
+namespace kvroute {
+namespace {
+
+constexpr auto kAcquire = std::memory_order_acquire;
+// Then the answer may mix moments, each run's part being exact for the moment it was looked at.
+constexpr int kMostWalks = 4;
+
+// A prompt whose hashes are there, with the methods of PromptChain.
+class GivenPrompt {
+ public:
+  explicit GivenPrompt(absl::Span<const PrefixHash> prefixes) : prefixes_(prefixes) {}
+  size_t size() const { return prefixes_.size(); }
+  static constexpr bool complete() { return true; }
+  const PrefixHash* First(size_t) const { return prefixes_.data(); }
+
+ private:
+  const absl::Span<const PrefixHash> prefixes_;
+};
+
+// A prompt that is hashed on the way is hashed so many blocks ahead of what is known to be held:
+// few are hashed in vain, and a comparison every so many blocks costs nothing beside the hashing.
+constexpr uint32_t kHashedAhead = 16;
+
+// How many leading blocks of the run equal the prompt's from `depth` on. The hashes are chained:
+// equal at one place means equal before it.
+template <typename Prompt>
+uint32_t CommonBlocks(const Run& run, Prompt* prompt, uint32_t depth, uint32_t length) {
+  const auto most = static_cast<uint32_t>(std::min<size_t>(length, prompt->size() - depth));
+  for (uint32_t equal = 0; equal < most;) {
+    const uint32_t end = prompt->complete() ? most : std::min(most, equal + kHashedAhead);
+    run.PrefetchBlock(end - 1);
+    const PrefixHash* rest = prompt->First(depth + end) + depth;
+    if (run.Prefix(end - 1) == rest[end - 1].value()) {
+      equal = end;
+      continue;
+    }
+    if (equal == 0) {
+      if (run.Prefix(0) != rest[0].value()) return 0;
+      equal = 1;
+    }
+    for (uint32_t differs = end - 1; differs > equal;) {
+      const uint32_t middle = (equal + differs) / 2;
+      if (run.Prefix(middle) == rest[middle].value()) {
+        equal = middle + 1;
+      } else {
+        differs = middle;
+      }
+    }
+    return equal;
+  }
+  return most;
+}
+
+bool TestBit(const std::vector<uint64_t>& bits, Slot slot) {
+  return slot / 64u < bits.size() && (bits[slot / 64u] >> (slot % 64)) & 1;
+}
+void SetBit(std::vector<uint64_t>* bits, Slot slot) {
+  if (bits->size() <= slot / 64u) bits->resize(slot / 64u + 1);
+  (*bits)[slot / 64u] |= uint64_t{1} << (slot % 64);
+}
+void ClearBit(std::vector<uint64_t>* bits, Slot slot) {
+  (*bits)[slot / 64u] &= ~(uint64_t{1} << (slot % 64));
+}
+
+}  // namespace
+
+void Matcher::Run(const RunStore& store, const SlotTable& slots,
+                  absl::Span<const PrefixHash> prompt, MatchResult* result) {
+  GivenPrompt given(prompt);
+  RunOn(store, slots, &given, result);
+}
+
+void Matcher::Run(const RunStore& store, const SlotTable& slots, PromptChain* prompt,
+                  MatchResult* result) {
+  RunOn(store, slots, prompt, result);
+}
+
+template <typename Prompt>
+void Matcher::RunOn(const RunStore& store, const SlotTable& slots, Prompt* prompt,
+                    MatchResult* result) {
+  result->Clear();
+  for (int walks = 0; walks < kMostWalks; ++walks) {
+    Walk(store, prompt);
+    if (StillSo()) break;
+  }
+  Emit(slots, result);
+}
+
+bool Matcher::StillSo() const {
+  return std::all_of(seen_.begin(), seen_.end(), [](const auto& seen) {
+    return seen.first->version.load(kAcquire) == seen.second;
+  });
+}
+
+template <typename Prompt>
+void Matcher::Walk(const RunStore& store, Prompt* prompt) {
+  seen_.clear();
+  scores_.clear();
+  slower_.clear();
+  few_.clear();
+  many_ = false;
+  uint32_t depth = 0;
+  while (depth < prompt->size()) {
+    Look look{};
+    bool died = false;
+    const uint64_t next = prompt->First(depth + 1)[depth].value();
+    const kvroute::Run* run = store.FindHead(next, [&](const kvroute::Run& candidate) {
+      died = !LookAt(store, candidate, prompt, depth, &look);
+      return died || look.blocks > 0;
+    });
+    if (died) continue;  // it was moved, or is gone: look again
+    if (run == nullptr) break;
+    seen_.emplace_back(run, look.version);
+    if (look.tiers != nullptr) NoteTiers(look, depth);
+    if (depth == 0) {
+      Start(look);
+    } else if (many_) {
+      StepMany(look, depth);
+    } else {
+      StepFew(look, depth);
+    }
+    depth += look.blocks;
+    if (NobodyLeft()) return;
+  }
+  if (many_) {
+    ScoreBits(bits_, depth);
+  } else {
+    for (const Slot slot : few_) Score(slot, depth);
+  }
+}
+
+template <typename Prompt>
+bool Matcher::LookAt(const RunStore& store, const kvroute::Run& run, Prompt* prompt, uint32_t depth,
+                     Look* look) {
+  for (uint32_t tries = 1;; ++tries) {
+    look->version = run.version.load(kAcquire);
+    if ((look->version & 1) == 0) {
+      if (run.Dead()) return false;
+      look->length = run.Length();
+      store.PrefetchHolders(run);
+      if (look->length < prompt->size() - depth && prompt->complete()) {
+        const uint32_t next = depth + look->length;
+        store.PrefetchHead(prompt->First(next + 1)[next].value());
+      }
+      look->blocks = CommonBlocks(run, prompt, depth, look->length);
+      if (look->blocks > 0) CopyHolders(store, run, look);
+      look->tiers = run.tiers.load(kAcquire);
+      if (run.version.load(std::memory_order_relaxed) == look->version) return true;
+    }
+    if (tries % 64 == 0) std::this_thread::yield();  // its writer was descheduled
+    __builtin_ia32_pause();
+  }
+}
+
+void Matcher::CopyHolders(const RunStore& store, const kvroute::Run& run, Look* look) {
+  entries_.clear();
+  look->words = 0;
+  const uint8_t count = run.holder_count.load(kAcquire);
+  if (count != kvroute::Run::kDense) {
+    for (uint32_t i = 0; i < count; ++i) entries_.emplace_back(run.holders[i].load(kAcquire));
+    return;
+  }
+  const DenseHolders& dense = *store.DenseAt(run.dense.load(kAcquire));
+  look->words = dense.words.load(kAcquire);
+  full_.resize(look->words);
+  for (uint32_t i = 0; i < look->words; ++i) full_[i] = dense.word(i).load(kAcquire);
+  const uint32_t entries = dense.entries.load(kAcquire);
+  for (uint32_t i = 0; i < entries; ++i) {
+    entries_.emplace_back(dense.entry(i, look->words).load(kAcquire));
+  }
+}
+
+void Matcher::Start(const Look& look) {
+  many_ = look.words > 0;
+  if (many_) bits_ = full_;
+  for (const HolderEntry entry : entries_) {
+    const uint32_t covered = std::min(entry.Cutoff(look.length), look.blocks);
+    if (covered < look.blocks) {
+      Score(entry.slot(), covered);
+    } else if (many_) {
+      SetBit(&bits_, entry.slot());
+    } else {
+      few_.push_back(entry.slot());
+    }
+  }
+}
+
+void Matcher::StepFew(const Look& look, uint32_t depth) {
+  size_t left = 0;
+  for (const Slot slot : few_) {
+    uint32_t covered = 0;
+    if (look.words > 0 && TestBit(full_, slot)) {
+      covered = look.blocks;
+    } else {
+      for (const HolderEntry entry : entries_) {
+        if (entry.slot() != slot) continue;
+        covered = std::min(entry.Cutoff(look.length), look.blocks);
+        break;
+      }
+    }
+    if (covered == look.blocks) {
+      few_[left++] = slot;
+    } else {
+      Score(slot, depth + covered);
+    }
+  }
+  few_.resize(left);
+}
+
+void Matcher::StepMany(const Look& look, uint32_t depth) {
+  next_few_.clear();
+  for (const HolderEntry entry : entries_) {
+    if (!TestBit(bits_, entry.slot())) continue;
+    ClearBit(&bits_, entry.slot());
+    const uint32_t covered = std::min(entry.Cutoff(look.length), look.blocks);
+    if (covered == look.blocks) {
+      next_few_.push_back(entry.slot());
+    } else {
+      Score(entry.slot(), depth + covered);
+    }
+  }
+  if (look.words == 0) {
+    ScoreBits(bits_, depth);
+    many_ = false;
+    few_.swap(next_few_);
+    return;
+  }
+  for (size_t i = 0; i < bits_.size(); ++i) {
+    const uint64_t stay = i < look.words ? full_[i] : 0;
+    for (uint64_t out = bits_[i] & ~stay; out != 0; out &= out - 1) {
+      Score(static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(out))), depth);
+    }
+    bits_[i] &= stay;
+  }
+  for (const Slot slot : next_few_) SetBit(&bits_, slot);
+}
+
+void Matcher::NoteTiers(const Look& look, uint32_t depth) {
+  for (const RunTiers::Stretch& stretch : look.tiers->stretches) {
+    if (stretch.begin >= look.blocks) continue;
+    slower_.push_back(Slower{stretch.slot, stretch.tier, depth + stretch.begin,
+                             depth + std::min<uint32_t>(stretch.end, look.blocks)});
+  }
+}
+
+void Matcher::ScoreBits(const std::vector<uint64_t>& bits, uint32_t blocks) {
+  for (size_t i = 0; i < bits.size(); ++i) {
+    for (uint64_t word = bits[i]; word != 0; word &= word - 1) {
+      Score(static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word))), blocks);
+    }
+  }
+}
+
+bool Matcher::AnyBit() const {
+  return std::any_of(bits_.begin(), bits_.end(), [](uint64_t word) { return word != 0; });
+}
+
+void Matcher::Emit(const SlotTable& slots, MatchResult* result) const {
+  result->matches.reserve(scores_.size());
+  for (const auto& [slot, blocks] : scores_) {
+    const StreamId stream = slots.Owner(slot);
+    if (stream == StreamId()) continue;  // cleared or closed
+    StreamMatch& match = result->matches.emplace_back();
+    match.stream = stream;
+    match.blocks = blocks;
+    match.blocks_by_tier[0] = blocks;
+    for (const Slower& slower : slower_) {
+      if (slower.slot != slot || slower.begin >= blocks) continue;
+      const uint32_t count = std::min(slower.end, blocks) - slower.begin;
+      match.blocks_by_tier[0] -= count;
+      match.blocks_by_tier[static_cast<size_t>(slower.tier)] += count;
+    }
+  }
+}
+
+}  // namespace kvroute

@@ -1,0 +1,115 @@
+#ifndef KVROUTE_INDEXER_INDEX_TABLES_HEAD_TABLE_H_
+#define KVROUTE_INDEXER_INDEX_TABLES_HEAD_TABLE_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "indexer/index/memory/arena.h"
+#include "indexer/index/memory/epoch.h"
+#include "indexer/index/runs/place_slot.h"
+
+namespace kvroute {
+
+// One shard of the map from the prefix hash of a run's first block to the run. There are few runs
+// and every query asks for heads that are not there, so this table spends memory on a lookup of one
+// cache line: buckets of seven slots, at most 9/14 full, and in the eighth word how many entries
+// had to pass the bucket because it was full. Nobody passed: the lookup ends here.
+//
+// A store asks of every block whether it is a head, and nearly none is. For that each bucket has a
+// word of 64 bits in an array an eighth as long, which caches hold: a bit for every entry that
+// belongs there, by six bits of its fragment that did not choose the bucket.
+//
+// Thread safety: Find and Prefetch by any thread under an EpochPin, without a lock; the
+// rest by one writer at a time.
+class HeadTable {
+ public:
+  void Init(Arena* arena, Reclaimer* reclaimer);
+
+  void Prefetch(uint32_t fragment) const {
+    const BucketArray array = Array();
+    __builtin_prefetch(array.Bucket(*arena_, array.Home(fragment)));
+  }
+  // False: Find has nothing to offer. True one time in fourteen when it has nothing either.
+  bool MayHave(uint32_t fragment) const {
+    const BucketArray array = Array();
+    return (Hints(array, array.Home(fragment)).load(std::memory_order_acquire) &
+            HintOf(fragment)) != 0;
+  }
+  // Offers every run stored under the fragment until accept(Granule) returns true; that run, or 0.
+  template <typename Accept>
+  Granule Find(uint32_t fragment, Accept accept) const;
+
+  void Insert(uint32_t fragment, Granule run);
+  void Erase(uint32_t fragment, Granule run);                         // must be there
+  void Replace(uint32_t fragment, Granule old_run, Granule new_run);  // must be there
+
+  // For walks by the writer, who may erase meanwhile.
+  uint32_t Buckets() const { return Array().size(); }
+  template <typename Body>
+  void ForEachIn(uint32_t bucket, Body body) const;
+  uint32_t size() const { return size_; }
+
+ private:
+  static constexpr uint32_t kSlots = 7;
+  static constexpr uint32_t kPassed = 7;  // the word behind the slots
+  static constexpr uint64_t kMostHalfSlots = 9;
+
+  BucketArray Array() const { return BucketArray(array_.load(std::memory_order_acquire)); }
+  // Where a key that found its home full goes on: a few places that share nothing with its
+  // neighbours', so that full buckets do not grow into long stretches, then one by one.
+  static uint32_t Next(BucketArray array, uint32_t fragment, uint32_t probe, uint32_t bucket) {
+    if (probe < 8) return array.Home((fragment * 0x9e37'79b1u * (2 * probe + 1)) >> 9);
+    return bucket + 1 == array.size() ? 0 : bucket + 1;
+  }
+  static constexpr uint32_t HintGranules(uint32_t buckets) {
+    return (buckets + BucketArray::kWords - 1) / BucketArray::kWords;
+  }
+  static BucketArray New(Arena* arena, uint32_t buckets) {
+    return BucketArray::New(arena, buckets, HintGranules(buckets));
+  }
+  BucketArray::Word& Hints(BucketArray array, uint32_t bucket) const {
+    return array.Bucket(*arena_, array.size())[bucket];
+  }
+  static uint64_t HintOf(uint32_t fragment) { return uint64_t{1} << (fragment % 64); }
+  // After the entry went.
+  void DropHint(BucketArray array, uint32_t fragment);
+  void Put(BucketArray array, PlaceSlot slot);
+  // Where the slot is, and how many buckets it had to pass.
+  BucketArray::Word* Locate(PlaceSlot slot, uint32_t* passed) const;
+  void Grow();
+
+  std::atomic<uint64_t> array_{0};
+  Arena* arena_ = nullptr;
+  Reclaimer* reclaimer_ = nullptr;
+  uint32_t size_ = 0;
+};
+
+template <typename Accept>
+Granule HeadTable::Find(uint32_t fragment, Accept accept) const {
+  const BucketArray array = Array();
+  uint32_t bucket = array.Home(fragment);
+  for (uint32_t probe = 0; probe < array.size() + 8;) {
+    const BucketArray::Word* words = array.Bucket(*arena_, bucket);
+    for (uint32_t i = 0; i < kSlots; ++i) {
+      const PlaceSlot slot(words[i].load(std::memory_order_acquire));
+      if (slot.fragment() != fragment || slot.empty()) continue;
+      if (accept(slot.place().run)) return slot.place().run;
+    }
+    if (words[kPassed].load(std::memory_order_acquire) == 0) break;
+    bucket = Next(array, fragment, ++probe, bucket);
+  }
+  return 0;
+}
+
+template <typename Body>
+void HeadTable::ForEachIn(uint32_t bucket, Body body) const {
+  const BucketArray::Word* words = Array().Bucket(*arena_, bucket);
+  for (uint32_t i = 0; i < kSlots; ++i) {
+    const PlaceSlot slot(words[i].load(std::memory_order_relaxed));
+    if (!slot.empty()) body(slot.place().run);
+  }
+}
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_INDEX_TABLES_HEAD_TABLE_H_

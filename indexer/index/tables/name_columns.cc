@@ -1,0 +1,271 @@
+#include "indexer/index/tables/name_columns.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "indexer/base/check.h"
+
+namespace kvroute {
+namespace {
+
+constexpr uint32_t kAhead = 16;
+
+// use(i) for i in [0, count), fetch(i) some way ahead of it.
+template <typename Fetch, typename Use>
+void ForEachFetched(uint32_t count, Fetch fetch, Use use) {
+  for (uint32_t i = 0; i < std::min(count, kAhead); ++i) fetch(i);
+  for (uint32_t i = 0; i < count; ++i) {
+    if (i + kAhead < count) fetch(i + kAhead);
+    if (!use(i)) return;
+  }
+}
+
+}  // namespace
+
+NameColumns::~NameColumns() {
+  for (const auto& [key, page] : pages_) arena_->Free(page.start, page.lines);
+  if (names_ != 0) ReleaseTables();
+}
+
+uint64_t* NameColumns::WordOf(const Page& page, uint32_t offset) const {
+  const uint32_t line = offset % kPageNames / kLineNames;
+  if (line - page.first >= page.lines) return nullptr;  // below the first as well
+  return Line(page, line) + offset % kLineNames;
+}
+
+uint64_t NameColumns::At(Place place) const {
+  const auto page = pages_.find(KeyOf(place));
+  if (page == pages_.end()) return 0;
+  const uint64_t* word = WordOf(page->second, place.offset);
+  return word == nullptr ? 0 : *word;
+}
+
+Place NameColumns::Find(uint64_t engine) const {
+  if (names_ == 0 || engine == 0) return Place{};
+  return TableOf(Hash(engine)).FindAsWriter(Hash(engine).fragment(), [&](Place place) {
+    return At(place) == engine;
+  });
+}
+
+uint32_t NameColumns::CountUnknown(absl::Span<const EngineHash> engines) const {
+  const auto size = static_cast<uint32_t>(engines.size());
+  if (names_ == 0) return size;
+  uint32_t unknown = 0;
+  ForEachFetched(
+      size, [&](uint32_t i) { Prefetch(engines[i].value()); },
+      [&](uint32_t i) {
+        const bool is_unknown = Find(engines[i].value()).run == 0;
+        unknown += is_unknown;
+        return is_unknown;
+      });
+  return unknown;
+}
+
+uint32_t NameColumns::CountBackward(Place place, absl::Span<const EngineHash> engines) const {
+  const auto most = static_cast<uint32_t>(std::min<size_t>(engines.size(), place.offset + 1u));
+  uint32_t count = 0;
+  while (count < most) {
+    const uint32_t last = place.offset - count;
+    const Place at{place.run, static_cast<uint16_t>(last)};
+    const auto page = pages_.find(KeyOf(at));
+    if (page == pages_.end()) break;
+    const uint32_t end = std::min(most, count + last % kPageNames + 1);
+    for (; count < end; ++count) {
+      const uint64_t* word = WordOf(page->second, place.offset - count);
+      if (word == nullptr || *word == 0 || *word != engines[count].value()) return count;
+    }
+  }
+  return count;
+}
+
+uint32_t NameColumns::CountForward(Place place, absl::Span<const EngineHash> engines) const {
+  const auto most =
+      static_cast<uint32_t>(std::min<size_t>(engines.size(), kMaxRunBlocks - place.offset));
+  uint32_t count = 0;
+  while (count < most) {
+    const uint32_t next = place.offset + count;
+    const Place at{place.run, static_cast<uint16_t>(next)};
+    const auto page = pages_.find(KeyOf(at));
+    if (page == pages_.end()) break;
+    const uint32_t end = std::min(most, count + kPageNames - next % kPageNames);
+    for (; count < end; ++count) {
+      const uint64_t* word = WordOf(page->second, place.offset + count);
+      if (word == nullptr || *word == 0 || *word != engines[count].value()) return count;
+    }
+  }
+  return count;
+}
+
+BlockRange NameColumns::NamelessAround(Place place, uint32_t most) const {
+  const uint32_t least = place.offset - std::min<uint32_t>(most, place.offset);
+  const uint32_t limit = std::min(kMaxRunBlocks, place.offset + most + 1);
+  uint32_t begin = place.offset + 1u;
+  uint32_t end = place.offset;
+  if (names_ == 0) return BlockRange{least, limit};
+  const auto named = [&](const Page& page, uint32_t offset) {
+    const uint64_t* word = WordOf(page, offset);
+    return word != nullptr && *word != 0;
+  };
+  while (begin > least) {
+    const uint32_t last = begin - 1;
+    const auto page = pages_.find(KeyOf(Place{place.run, static_cast<uint16_t>(last)}));
+    const uint32_t first = std::max(least, last - last % kPageNames);
+    if (page == pages_.end()) {
+      begin = first;
+      continue;
+    }
+    while (begin > first && !named(page->second, begin - 1)) --begin;
+    if (begin > first) break;
+  }
+  if (begin > place.offset) return BlockRange{place.offset, place.offset};
+  while (end < limit) {
+    const auto page = pages_.find(KeyOf(Place{place.run, static_cast<uint16_t>(end)}));
+    const uint32_t behind = std::min(limit, end - end % kPageNames + kPageNames);
+    if (page == pages_.end()) {
+      end = behind;
+      continue;
+    }
+    while (end < behind && !named(page->second, end)) ++end;
+    if (end < behind) break;
+  }
+  return BlockRange{begin, end};
+}
+
+void NameColumns::Reserve(Page* page, uint32_t first, uint32_t last) {
+  const uint32_t old_lines = page->lines;
+  const uint32_t old_end = page->first + old_lines;
+  if (old_lines != 0) {
+    first = std::min<uint32_t>(first, page->first);
+    last = std::max(last, old_end - 1);
+  }
+  const uint32_t lines = last + 1 - first;
+  if (lines == old_lines) return;
+  if (old_lines == 0 || first < page->first ||
+      !arena_->Extend(page->start, old_lines, lines - old_lines)) {
+    const Page old = *page;
+    page->start = arena_->Allocate(lines);
+    page->first = static_cast<uint8_t>(first);
+    if (old_lines != 0) {
+      std::memcpy(Line(*page, old.first), Line(old, old.first), old_lines * kGranuleBytes);
+      arena_->Free(old.start, old_lines);
+      std::memset(Line(*page, first), 0, (old.first - first) * kGranuleBytes);
+    } else {
+      std::memset(Line(*page, first), 0, lines * kGranuleBytes);
+    }
+  }
+  page->lines = static_cast<uint8_t>(lines);
+  if (old_lines != 0 && last >= old_end) {
+    std::memset(Line(*page, old_end), 0, (last + 1 - old_end) * kGranuleBytes);
+  }
+}
+
+void NameColumns::Put(Place place, absl::Span<const EngineHash> engines,
+                      std::vector<Place>* displaced) {
+  if (names_ == 0) InitTables();
+  const size_t displaced_before = displaced->size();
+  while (!engines.empty()) {
+    const size_t count = std::min<size_t>(engines.size(), kPageNames - place.offset % kPageNames);
+    PutInPage(place, engines.first(count), displaced);
+    engines.remove_prefix(count);
+    place.offset = static_cast<uint16_t>(place.offset + count);
+  }
+  // Only now: pages may not move while they are filled.
+  for (size_t i = displaced_before; i < displaced->size(); ++i) Trim(KeyOf((*displaced)[i]));
+}
+
+void NameColumns::PutInPage(Place place, absl::Span<const EngineHash> engines,
+                            std::vector<Place>* displaced) {
+  const auto count = static_cast<uint32_t>(engines.size());
+  Page& page = pages_[KeyOf(place)];
+  const uint32_t first = place.offset % kPageNames;
+  Reserve(&page, first / kLineNames, (first + count - 1) / kLineNames);
+  uint64_t* const words = Line(page, first / kLineNames) + first % kLineNames;
+  std::array<NameTable::Spot, kPageNames> spots;
+  ForEachFetched(
+      count, [&](uint32_t i) { spots[i] = Fetch(engines[i].value()); },
+      [&](uint32_t i) {
+        const uint64_t engine = engines[i].value();
+        KVROUTE_DCHECK(engine != 0 && words[i] == 0);
+        Place had;
+        const Place at{place.run, static_cast<uint16_t>(place.offset + i)};
+        const TableHash hash = Hash(engine);
+        if (TableOf(hash).Insert(spots[i], at) != NameTable::Inserted::kAlone) {
+          had = TableOf(hash).FindAsWriter(
+              hash.fragment(), [&](Place other) { return other != at && At(other) == engine; });
+        }
+        words[i] = engine;
+        ++page.names;
+        ++names_;
+        if (had.run == 0) return true;
+        TableOf(hash).Erase(spots[i], had);
+        Page& other = pages_.at(KeyOf(had));
+        *WordOf(other, had.offset) = 0;
+        --other.names;
+        --names_;
+        displaced->push_back(had);
+        return true;
+      });
+}
+
+void NameColumns::Erase(Place place, uint32_t count) {
+  while (count > 0) {
+    const uint64_t key = KeyOf(place);
+    Page& page = pages_.at(key);
+    const uint32_t first = place.offset % kPageNames;
+    const uint32_t here = std::min(count, kPageNames - first);
+    uint64_t* const words = WordOf(page, place.offset);
+    std::array<NameTable::Spot, kPageNames> spots;
+    ForEachFetched(
+        here, [&](uint32_t i) { spots[i] = Fetch(words[i]); },
+        [&](uint32_t i) {
+          TableOf(Hash(words[i]))
+              .Erase(spots[i], Place{place.run, static_cast<uint16_t>(place.offset + i)});
+          return true;
+        });
+    std::memset(words, 0, here * sizeof(uint64_t));
+    page.names = static_cast<uint8_t>(page.names - here);
+    names_ -= here;
+    Trim(key);
+    count -= here;
+    place.offset = static_cast<uint16_t>(place.offset + here);
+  }
+  if (names_ == 0) ReleaseTables();
+}
+
+void NameColumns::Trim(uint64_t key) {
+  const auto found = pages_.find(key);
+  if (found == pages_.end()) return;
+  Page& page = found->second;
+  if (page.names == 0) {
+    arena_->Free(page.start, page.lines);
+    pages_.erase(found);
+    return;
+  }
+  const auto blank = [&](uint32_t line) {
+    const uint64_t* words = Line(page, line);
+    return std::all_of(words, words + kLineNames, [](uint64_t word) { return word == 0; });
+  };
+  uint32_t back = 0;
+  while (blank(page.first + page.lines - 1u - back)) ++back;
+  uint32_t front = 0;
+  while (blank(page.first + front)) ++front;
+  if (back > 0) arena_->Free(page.start + (page.lines - back), back);
+  if (front > 0) arena_->Free(page.start, front);
+  page.start += front;
+  page.first = static_cast<uint8_t>(page.first + front);
+  page.lines = static_cast<uint8_t>(page.lines - front - back);
+}
+
+void NameColumns::InitTables() {
+  for (uint32_t i = 0; i < kTables; ++i) {
+    tables_[i].Init(arena_, reclaimer_, (phase_ + i * (256 / kTables)) % 256);
+  }
+}
+
+void NameColumns::ReleaseTables() {
+  for (NameTable& table : tables_) table.Release();
+}
+
+}  // namespace kvroute

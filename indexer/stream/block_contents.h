@@ -1,0 +1,58 @@
+#ifndef KVROUTE_INDEXER_STREAM_BLOCK_CONTENTS_H_
+#define KVROUTE_INDEXER_STREAM_BLOCK_CONTENTS_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "indexer/event/event.h"
+#include "indexer/index/prefix_hash.h"
+
+namespace kvroute {
+
+// Everything of a stored event that determines the local hashes of its blocks. Plain data; spans
+// point into the event or into the ContentsReader that made it.
+struct BlockContents {
+  // of all blocks, first block first; with bigram also the token that follows
+  absl::Span<const TokenId> tokens;
+  uint32_t block_size = 0;
+  bool bigram = false;
+  NamespaceSeed seed;   // of the event's own LoRA name and cache salt
+  bool salted = false;  // the event names a cache salt itself
+  // all blocks' words (multimodal inputs, embeddings), see MixMultimodal
+  absl::Span<const uint64_t> mix;
+  // where each block's words end in `mix`; empty when no block has any
+  absl::Span<const uint32_t> mix_ends;
+};
+
+// Turns events into contents with buffers it keeps, so that steady state allocates nothing.
+//
+// vLLM names the salt among the bare strings of a prompt's first block, behind the LoRA name. On
+// that block the last bare string is taken as the salt; any other bare string is the identifier of
+// a multimodal input as old versions publish it, without its offset. SGLang names the salt in its
+// own field.
+class ContentsReader {
+ public:
+  // Valid until the next call and while the event lives. The event's tokens cover its blocks
+  // exactly.
+  BlockContents Read(const Event& event, uint32_t block_size);
+
+ private:
+  std::string_view LoraName(const Event& event);
+  void ReadExtraKeys(const Event& event, bool salt_in_strings);
+
+  std::vector<TokenId> bigram_tokens_;
+  std::vector<uint64_t> mix_;
+  std::vector<uint32_t> mix_ends_;
+  std::string lora_id_;
+};
+
+// Replaces `locals` by the local hash of each block, in the namespace of `seed`.
+void HashContents(const BlockContents& contents, NamespaceSeed seed,
+                  std::vector<LocalHash>* locals);
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_INDEXER_STREAM_BLOCK_CONTENTS_H_

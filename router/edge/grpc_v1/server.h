@@ -1,0 +1,61 @@
+#ifndef KVROUTE_ROUTER_EDGE_GRPC_V1_SERVER_H_
+#define KVROUTE_ROUTER_EDGE_GRPC_V1_SERVER_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "indexer/base/limits.h"
+#include "router/fleet/fleet.h"
+#include "router/route/routing_stats.h"
+
+namespace grpc {
+class ServerCredentials;
+}
+
+namespace kvroute {
+
+class QueryHandler;
+
+struct GrpcServerOptions {
+  std::string address = "0.0.0.0:50051";                 // port 0: any free one, see port()
+  std::shared_ptr<grpc::ServerCredentials> credentials;  // nullptr: plain text
+  // For calls that may take long (Explain, Fleet, health, reflection); one beyond them:
+  // RESOURCE_EXHAUSTED. All others are served by one thread more.
+  int max_threads = limits::kMaxGrpcThreads;
+  size_t max_memory_bytes = limits::kMaxGrpcMemoryBytes;    // of gRPC's own buffers
+  size_t max_message_bytes = limits::kMaxGrpcMessageBytes;  // a longer request: RESOURCE_EXHAUSTED
+  uint32_t max_open_streams = limits::kMaxOpenStreams;      // RouteStream and ScoreStream
+};
+
+// The gRPC edge: Router, Fleet, health and reflection on one port.
+//
+// Thread safety: every method from any thread. Ownership: everything given to Start must outlive
+// it; ends with Shutdown.
+class GrpcServer {
+ public:
+  // UNAVAILABLE when the address cannot be bound (in use, not local); INVALID_ARGUMENT names an
+  // option out of range.
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const GrpcServerOptions& options,
+                                                           QueryHandler* queries, Fleet* fleet,
+                                                           RoutingStats* stats);
+  ~GrpcServer();
+
+  int port() const;
+  // What the health service answers; serving from the start.
+  void SetServing(bool serving);
+  // Refuses new calls and lets those under way end until `grace` has passed, then cancels them.
+  // Returns as soon as none is left, whatever connections are open. Idempotent.
+  void Shutdown(std::chrono::milliseconds grace = std::chrono::milliseconds(2'000));
+
+ private:
+  class Impl;
+  explicit GrpcServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_ROUTER_EDGE_GRPC_V1_SERVER_H_

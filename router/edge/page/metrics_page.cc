@@ -1,0 +1,207 @@
+#include "router/edge/page/metrics_page.h"
+
+#include <array>
+#include <string>
+#include <utility>
+
+#include "kvroute_build_info.h"
+
+namespace kvroute {
+namespace {
+
+double Load(const std::atomic<uint64_t>& counter) {
+  return static_cast<double>(counter.load(std::memory_order_relaxed));
+}
+
+double Seconds(int64_t unix_ns) { return static_cast<double>(unix_ns) / 1e9; }
+
+// One sample a reason, except "ok", which is none.
+template <typename Counters, typename Name>
+void AddByReason(Metric metric, const Counters& counters, Name name, size_t first,
+                 Exposition* out) {
+  for (size_t i = first; i < counters.size(); ++i) out->Add(metric, {name(i)}, Load(counters[i]));
+}
+
+template <typename Counters>
+double Sum(const Counters& counters) {
+  double sum = 0;
+  for (const auto& counter : counters) sum += Load(counter);
+  return sum;
+}
+
+// Combinations that never happened are left out: most engines, types and outcomes never meet.
+void AddUnlessZero(Metric metric, Exposition::Labels labels, double value, Exposition* out) {
+  if (value != 0) out->Add(metric, labels, value);
+}
+
+void AddEventsAndBlocks(const IngestCounters& counters, Exposition* out) {
+  for (size_t engine = 0; engine < kEngineKindCount; ++engine) {
+    const std::string_view name = EngineKindName(static_cast<EngineKind>(engine));
+    for (size_t type = 0; type < kEventTypeCount; ++type) {
+      for (size_t outcome = 0; outcome < kEventOutcomeCount; ++outcome) {
+        AddUnlessZero(Metric::kEvents,
+                      {name, EventTypeName(static_cast<EventType>(type)),
+                       EventOutcomeName(static_cast<EventOutcome>(outcome))},
+                      Load(counters.events[engine][type][outcome]), out);
+      }
+    }
+    for (size_t outcome = 0; outcome < kBlockOutcomeCount; ++outcome) {
+      AddUnlessZero(Metric::kBlocks, {name, BlockOutcomeName(static_cast<BlockOutcome>(outcome))},
+                    Load(counters.blocks[engine][outcome]), out);
+    }
+  }
+}
+
+// Tenths: [0] is none at all, [i] up to i/10. The sum takes each bucket at its middle.
+void AddMatchedFraction(const RoutingStats& stats, Exposition* out) {
+  std::array<double, kMatchedTenths> bounds{};
+  std::array<uint64_t, kMatchedTenths + 1> counts{};
+  double sum = 0;
+  for (size_t i = 0; i < kMatchedTenths; ++i) {
+    bounds[i] = static_cast<double>(i) / 10;
+    counts[i] = stats.matched_tenths[i].load(std::memory_order_relaxed);
+    if (i > 0) sum += static_cast<double>(counts[i]) * (bounds[i] - 0.05);
+  }
+  out->AddHistogram(Metric::kMatchedFraction, {}, bounds, counts, sum);
+}
+
+void AddStream(const FleetTarget& target, Exposition* out) {
+  const StreamStatus& stream = *target.stream;
+  const std::string& worker = target.worker->spec.worker_id;
+  const std::string rank = std::to_string(target.rank);
+  const Trust trust = stream.trust.load(std::memory_order_relaxed);
+  for (size_t i = 0; i < kTrustCount; ++i) {
+    const auto candidate = static_cast<Trust>(i);
+    out->Add(Metric::kStreamTrust, {worker, rank, TrustName(candidate)}, candidate == trust);
+  }
+  out->Add(Metric::kStreamConnected, {worker, rank}, stream.connected.load());
+  const std::pair<Metric, double> samples[] = {
+      {Metric::kStreamBatches, Load(stream.batches)},
+      {Metric::kStreamGaps, Load(stream.gaps)},
+      {Metric::kStreamMissingBatches, Load(stream.missing_batches)},
+      {Metric::kStreamRestarts, Load(stream.restarts)},
+      {Metric::kStreamEventsSkipped, Sum(stream.skipped_events)},
+      {Metric::kStreamBatchesRejected, Sum(stream.rejected_batches)},
+      {Metric::kStreamPendingEvents, Load(stream.pending_events)},
+      {Metric::kStreamHeldBatches, Load(stream.held_batches)},
+      {Metric::kStreamLastBatch, Seconds(stream.last_batch_unix_ns.load())},
+      {Metric::kStreamRequestsInFlight,
+       static_cast<double>(target.load->requests_in_flight.load())},
+      {Metric::kStreamUncachedTokens, Load(target.load->uncached_tokens_outstanding)}};
+  for (const auto& [metric, value] : samples) out->Add(metric, {worker, rank}, value);
+}
+
+void AddTrusts(const FleetSnapshot& fleet, Exposition* out) {
+  std::array<std::array<double, kTrustReasonCount>, kTrustCount> streams{};
+  for (const FleetTarget& target : fleet.targets) {
+    const auto trust = static_cast<size_t>(target.stream->trust.load(std::memory_order_relaxed));
+    const auto reason = static_cast<size_t>(target.stream->reason.load(std::memory_order_relaxed));
+    ++streams[trust][reason];
+  }
+  for (size_t trust = 0; trust < kTrustCount; ++trust) {
+    const std::string_view name = TrustName(static_cast<Trust>(trust));
+    double all = 0;
+    for (size_t reason = 0; reason < kTrustReasonCount; ++reason) {
+      all += streams[trust][reason];
+      AddUnlessZero(Metric::kStreamReasons,
+                    {name, TrustReasonName(static_cast<TrustReason>(reason))},
+                    streams[trust][reason], out);
+    }
+    out->Add(Metric::kStreams, {name}, all);
+  }
+}
+
+void AddWorkers(const FleetSnapshot& fleet, Exposition* out) {
+  double workers[3][2] = {};          // [source][draining]
+  const FleetWorker* last = nullptr;  // targets are in order of workers
+  for (const FleetTarget& target : fleet.targets) {
+    if (target.worker.get() == last) continue;
+    last = target.worker.get();
+    ++workers[static_cast<size_t>(last->source)][last->draining ? 1 : 0];
+  }
+  for (size_t source = 0; source < 3; ++source) {
+    const std::string_view name = WorkerSourceName(static_cast<WorkerSource>(source));
+    out->Add(Metric::kWorkers, {name, "serving"}, workers[source][0]);
+    out->Add(Metric::kWorkers, {name, "draining"}, workers[source][1]);
+  }
+}
+
+}  // namespace
+
+void AddBuildInfo(Exposition* out) {
+  out->Add(Metric::kBuildInfo, {kVersion, kCommit, kCompiler}, 1);
+}
+
+void AddIngestMetrics(const IngestCounters& counters, Exposition* out) {
+  AddEventsAndBlocks(counters, out);
+  const auto decode = [](size_t i) { return DecodeReasonName(static_cast<DecodeReason>(i)); };
+  AddByReason(Metric::kEventsSkipped, counters.skipped_events, decode, 1, out);
+  AddByReason(Metric::kBatchesRejected, counters.rejected_batches, decode, 1, out);
+  AddByReason(
+      Metric::kReplays, counters.replays,
+      [](size_t i) { return ReplayResultName(static_cast<ReplayResult>(i)); }, 0, out);
+  out->Add(Metric::kBatches, Load(counters.batches));
+  out->Add(Metric::kPayloadBytes, Load(counters.payload_bytes));
+  out->Add(Metric::kMalformedMessages, Load(counters.malformed_messages));
+  out->Add(Metric::kDuplicateBatches, Load(counters.duplicate_batches));
+  out->Add(Metric::kGaps, Load(counters.gaps));
+  out->Add(Metric::kMissingBatches, Load(counters.missing_batches));
+  out->Add(Metric::kRestarts, Load(counters.restarts));
+  AddByReason(
+      Metric::kUnknownTopics, counters.unknown_topics,
+      [](size_t i) { return UnknownTopicName(static_cast<UnknownTopic>(i)); }, 0, out);
+  out->Add(Metric::kExpiredStreams, Load(counters.expired_streams));
+  out->AddHistogram(Metric::kApplyDuration, {}, counters.apply_latency.Read());
+  out->AddHistogram(Metric::kPublishLag, {}, counters.publish_lag.Read());
+}
+
+void AddIndexMetrics(const PrefixIndexStats& stats, Exposition* out) {
+  out->Add(Metric::kIndexStreams, static_cast<double>(stats.streams));
+  out->Add(Metric::kIndexHoldings, static_cast<double>(stats.holdings));
+  out->Add(Metric::kIndexDistinctBlocks, static_cast<double>(stats.distinct_blocks));
+  out->Add(Metric::kIndexRuns, static_cast<double>(stats.runs));
+  out->Add(Metric::kIndexBytes, static_cast<double>(stats.bytes));
+}
+
+void AddRoutingMetrics(const RoutingStats& stats, const LoadTrackerStats& loads, Exposition* out) {
+  for (size_t method = 0; method < kRpcMethodCount; ++method) {
+    const std::string_view name = RpcMethodName(static_cast<RpcMethod>(method));
+    for (size_t code = 0; code < kStatusCodeCount; ++code) {
+      AddUnlessZero(Metric::kRequests, {name, StatusCodeName(static_cast<int>(code))},
+                    Load(stats.requests[method][code]), out);
+    }
+  }
+  for (size_t policy = 0; policy < kPolicyKindCount; ++policy) {
+    for (size_t reason = 0; reason < kChoiceReasonCount; ++reason) {
+      AddUnlessZero(Metric::kDecisions,
+                    {PolicyName(static_cast<PolicyKind>(policy)),
+                     ChoiceReasonName(static_cast<ChoiceReason>(reason))},
+                    Load(stats.decisions[policy][reason]), out);
+    }
+  }
+  AddByReason(
+      Metric::kLeftOut, stats.left_out,
+      [](size_t i) { return LeftOutName(static_cast<LeftOut>(i)); }, 1, out);
+  out->AddHistogram(Metric::kRequestDuration, {"Route"}, stats.route_latency.Read());
+  out->AddHistogram(Metric::kRequestDuration, {"Score"}, stats.score_latency.Read());
+  out->AddHistogram(Metric::kMatchDuration, {}, stats.match_latency.Read());
+  AddMatchedFraction(stats, out);
+  out->Add(Metric::kOpenStreams, Load(stats.open_streams));
+  out->Add(Metric::kRefusedStreams, Load(stats.refused_streams));
+  out->Add(Metric::kPromptTokens, Load(stats.prompt_tokens));
+  out->Add(Metric::kMatchedTokens, Load(stats.matched_tokens));
+  out->Add(Metric::kLeases, static_cast<double>(loads.leases));
+  out->Add(Metric::kLeasesBegun, static_cast<double>(loads.begun));
+  out->Add(Metric::kLeasesEnded, {"completed"}, static_cast<double>(loads.ended));
+  out->Add(Metric::kLeasesEnded, {"expired"}, static_cast<double>(loads.expired));
+  out->Add(Metric::kLeasesEnded, {"dropped"}, static_cast<double>(loads.dropped));
+}
+
+void AddFleetMetrics(const FleetSnapshot& fleet, bool per_stream, Exposition* out) {
+  AddWorkers(fleet, out);
+  AddTrusts(fleet, out);
+  if (!per_stream) return;
+  for (const FleetTarget& target : fleet.targets) AddStream(target, out);
+}
+
+}  // namespace kvroute

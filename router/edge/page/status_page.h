@@ -1,0 +1,31 @@
+#ifndef KVROUTE_ROUTER_EDGE_PAGE_STATUS_PAGE_H_
+#define KVROUTE_ROUTER_EDGE_PAGE_STATUS_PAGE_H_
+
+#include <string>
+
+#include "indexer/index/prefix_index.h"
+#include "router/edge/health/readiness.h"
+#include "router/edge/page/config_report.h"
+#include "router/fleet/fleet_snapshot.h"
+#include "router/load/load_tracker.h"
+
+namespace kvroute {
+
+struct StatusSources {
+  std::string grpc_address;
+  std::string http_address;
+  Nanos uptime{0};
+  ConfigReport config;
+  std::string policy;
+  Readiness::Report readiness;
+  PrefixIndexStats index;
+  LoadTrackerStats loads;
+  std::shared_ptr<const FleetSnapshot> fleet;
+};
+
+// /status: the whole state a person asks for, as one JSON object; docs/operations.md describes it.
+std::string StatusJson(const StatusSources& sources);
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_ROUTER_EDGE_PAGE_STATUS_PAGE_H_

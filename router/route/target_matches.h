@@ -1,0 +1,64 @@
+#ifndef KVROUTE_ROUTER_ROUTE_TARGET_MATCHES_H_
+#define KVROUTE_ROUTER_ROUTE_TARGET_MATCHES_H_
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "indexer/index/prefix_index.h"
+#include "indexer/stream/stream.h"
+#include "router/fleet/fleet_snapshot.h"
+#include "router/prompt/prompt_parser.h"
+
+namespace kvroute {
+
+// What one target holds of one prompt, and how far that may be believed.
+struct TargetMatch {
+  uint64_t next_seq = 0;  // as of before the match: every batch below it is in the match
+  Trust trust = Trust::kCold;
+  TrustReason reason = TrustReason::kNone;
+  bool connected = false;
+  bool comparable = true;      // false: the request's hashes are of another block size
+  HashProfile profile;         // block size 0: not known yet, and nothing is held
+  uint32_t profile_index = 0;  // meaningless when the block size is 0
+  uint32_t blocks = 0;
+  std::array<uint32_t, kTierCount> blocks_by_tier{};
+
+  uint64_t tokens() const { return uint64_t{blocks} * profile.block_size_tokens; }
+  // What is left of the prompt to prefill. At least 1: an engine computes the last token even when
+  // all is cached.
+  uint64_t UncachedTokens(uint64_t prompt_tokens) const {
+    return tokens() < prompt_tokens ? prompt_tokens - tokens() : 1;
+  }
+};
+
+// The matches of one prompt with all targets of one model. Reused from query to query; allocates
+// nothing in steady state.
+//
+// The order of the calls is what makes an answer honest: ReadStreams loads each stream's trust and
+// next sequence number first, then Match asks the index, so that the answer holds at least what
+// next_seq promises.
+class TargetMatches {
+ public:
+  void ReadStreams(const FleetSnapshot& fleet, const ModelTargets& model);
+  // The different ways in which the model's targets hash a prompt, in order of first use.
+  absl::Span<const HashProfile> profiles() const { return profiles_; }
+  void Match(const FleetSnapshot& fleet, const PrefixIndex& index, ParsedPrompt* prompt);
+
+  // The i-th target of the model: FleetSnapshot::targets[begin + i].
+  const TargetMatch& operator[](size_t i) const { return matches_[i]; }
+  size_t size() const { return matches_.size(); }
+
+ private:
+  uint32_t IndexOf(HashProfile profile);  // added when it is new
+
+  uint32_t begin_ = 0;
+  std::vector<TargetMatch> matches_;
+  std::vector<HashProfile> profiles_;
+  MatchResult result_;
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_ROUTER_ROUTE_TARGET_MATCHES_H_
