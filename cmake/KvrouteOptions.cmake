@@ -1,6 +1,7 @@
 # Compiler settings shared by every target: warnings, sanitizers, linker.
 option(KVROUTE_WERROR "Treat warnings as errors" OFF)
 option(KVROUTE_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
+option(KVROUTE_JUMBO "Compile each target as one file: for builds of everything" OFF)
 set(KVROUTE_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=, e.g. address,undefined or thread")
 
 # Build type of the sanitizer presets: quick to compile, line numbers, assertions (KVROUTE_DCHECK) on.
@@ -23,6 +24,17 @@ if(KVROUTE_SANITIZE)
   if(KVROUTE_SANITIZE MATCHES undefined)
     target_compile_options(kvroute_options INTERFACE -fno-sanitize-recover=undefined)
   endif()
+endif()
+
+# What a test does is seldom worth optimising: its objects take half the time.
+set(KVROUTE_TEST_OPTIONS "")
+if(CMAKE_BUILD_TYPE STREQUAL Release)
+  set(KVROUTE_TEST_OPTIONS -O1)
+endif()
+
+find_program(KVROUTE_LINKER mold)
+if(KVROUTE_LINKER)
+  add_link_options(-fuse-ld=mold)
 endif()
 
 find_program(KVROUTE_CCACHE ccache)

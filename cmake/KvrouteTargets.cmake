@@ -1,9 +1,36 @@
 # One helper per kind of target. A folder is one library and, where it has *_test.cc files, one test binary.
 
-# kvroute_library(NAME name SOURCES ... DEPS ...): DEPS are the only libraries its code may include.
+# kvroute_sources(OUT target sources...): what is compiled of a target. With KVROUTE_JUMBO it is one file that includes all of
+# them: headers are read once a target instead of once a file, which is a third of the time for a build of everything, and of no use
+# to somebody who edits one file. The paths in it are relative to the checkout, so that ccache serves every clone.
+function(kvroute_sources out target)
+  list(LENGTH ARGN count)
+  if(NOT KVROUTE_JUMBO OR count LESS 2)
+    set(${out} ${ARGN} PARENT_SCOPE)
+    return()
+  endif()
+  set(text "// Made by cmake/KvrouteTargets.cmake.\n")
+  foreach(source ${ARGN})
+    cmake_path(ABSOLUTE_PATH source NORMALIZE)
+    if(source MATCHES "^${CMAKE_BINARY_DIR}/generated/")
+      cmake_path(RELATIVE_PATH source BASE_DIRECTORY ${CMAKE_BINARY_DIR}/generated)
+    else()
+      cmake_path(RELATIVE_PATH source BASE_DIRECTORY ${CMAKE_SOURCE_DIR})
+    endif()
+    string(APPEND text "#include \"${source}\"\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${target}_jumbo.cc CONTENT "${text}" @ONLY)
+  set(${out} ${CMAKE_CURRENT_BINARY_DIR}/${target}_jumbo.cc PARENT_SCOPE)
+endfunction()
+
+# kvroute_library(NAME name SOURCES ... DEPS ... [FILE_BY_FILE]): DEPS are the only libraries its code may include.
 function(kvroute_library)
-  cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
-  add_library(${ARG_NAME} STATIC ${ARG_SOURCES})
+  cmake_parse_arguments(ARG "FILE_BY_FILE" "NAME" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  set(sources ${ARG_SOURCES})
+  if(NOT ARG_FILE_BY_FILE)
+    kvroute_sources(sources ${ARG_NAME} ${ARG_SOURCES})
+  endif()
+  add_library(${ARG_NAME} STATIC ${sources})
   target_link_libraries(${ARG_NAME} PUBLIC kvroute_options ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
 endfunction()
 
@@ -16,7 +43,9 @@ function(kvroute_test)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 600)  # against hangs only: under the thread sanitizer some take 100 s on an idle machine
   endif()
-  add_executable(${ARG_NAME} ${ARG_SOURCES})
+  kvroute_sources(sources ${ARG_NAME} ${ARG_SOURCES})
+  add_executable(${ARG_NAME} ${sources})
+  target_compile_options(${ARG_NAME} PRIVATE ${KVROUTE_TEST_OPTIONS})
   target_link_libraries(${ARG_NAME} PRIVATE kvroute_options ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   if(ARG_THREADS)
     list(APPEND ARG_LABELS threads)

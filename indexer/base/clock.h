@@ -8,6 +8,10 @@ namespace kvroute {
 
 using Nanos = std::chrono::nanoseconds;
 
+inline double Ms(Nanos duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
+
 // Where time comes from. A border of the program, so that timeouts and leases are tested without
 // waiting. Thread safety: every method may be called from any thread.
 class Clock {

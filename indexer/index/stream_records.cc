@@ -5,14 +5,6 @@
 #include "indexer/index/stream_writer.h"
 
 namespace kvroute {
-namespace {
-
-constexpr uint32_t kRecordsAhead = 8;
-
-uint32_t Index(Tier tier) { return static_cast<uint32_t>(tier); }
-
-}  // namespace
-
 void StreamWriter::FetchRecords(Place place, uint32_t ahead, uint64_t engine) const {
   records_.prefetch(engine);
   aliased_.prefetch(KeyOf(Place{place.run, static_cast<uint16_t>(place.offset + ahead)}));

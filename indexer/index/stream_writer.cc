@@ -7,12 +7,8 @@
 namespace kvroute {
 namespace {
 
-constexpr uint32_t kPrefetchAhead = 16;
-constexpr uint32_t kRecordsAhead = 8;
 constexpr size_t kPlainLookahead = kMaxRunBlocks;
 constexpr uint32_t kPhaseStep = 97;  // streams opened one after the other grow apart
-
-uint32_t Index(Tier tier) { return static_cast<uint32_t>(tier); }
 
 }  // namespace
 

@@ -16,6 +16,11 @@
 
 namespace kvroute {
 
+// How far ahead of the block at hand the records of a batch are fetched from memory.
+inline constexpr uint32_t kRecordsAhead = 8;
+
+inline uint32_t Index(Tier tier) { return static_cast<uint32_t>(tier); }
+
 // One stream's side of the writing: what its engine hashes name.
 //
 // The usual holding (one gpu copy, under the engine hash that the run has for the block) costs

@@ -8,6 +8,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "absl/strings/escaping.h"
 
 namespace kvroute {
 
@@ -28,6 +31,15 @@ inline std::optional<nlohmann::json> ReadSharedJson(std::string_view path) {
   const std::optional<std::string> text = ReadSharedFile(path);
   if (!text) return std::nullopt;
   return nlohmann::json::parse(*text);
+}
+
+// The frames of a vector: hexadecimal in the file.
+inline std::vector<std::string> Unhex(const nlohmann::json& frames) {
+  std::vector<std::string> bytes;
+  for (const auto& frame : frames) {
+    bytes.push_back(absl::HexStringToBytes(frame.get<std::string>()));
+  }
+  return bytes;
 }
 
 }  // namespace kvroute

@@ -125,7 +125,7 @@ absl::Status Simulation::EndStep(size_t index) {
     RequestState& state = request_states_[outcome.number];
     if (outcome.first_token && !state.first_token) {
       state.first_token = true;
-      ttft_ms_.push_back(std::chrono::duration<double, std::milli>(now_ - state.arrival).count());
+      ttft_ms_.push_back(Ms(now_ - state.arrival));
       if (absl::Status status = placer_->Prefilled(outcome.number); !status.ok()) return status;
     }
     if (outcome.finished) {
@@ -248,7 +248,7 @@ PolicyReport Simulation::Report() const {
         static_cast<double>(most) * static_cast<double>(ranks_.size()) / static_cast<double>(sum);
   report.virtual_seconds = std::chrono::duration<double>(now_).count();
   report.wall_seconds = std::chrono::duration<double>(pacer_.elapsed()).count();
-  report.max_behind_ms = std::chrono::duration<double, std::milli>(pacer_.max_behind()).count();
+  report.max_behind_ms = Ms(pacer_.max_behind());
   return report;
 }
 

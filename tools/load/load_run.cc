@@ -24,8 +24,6 @@ constexpr milliseconds kObserveInterval{5};
 constexpr milliseconds kScrapeInterval{1'000};
 constexpr milliseconds kProgressInterval{10'000};
 
-double Ms(Nanos duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
-
 std::string WorkerId(size_t stream) { return absl::StrCat("load-", stream); }
 
 // One run. The steps are Run's lines.

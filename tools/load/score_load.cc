@@ -7,12 +7,6 @@
 #include "tools/client/api_client.h"
 
 namespace kvroute {
-namespace {
-
-double Ms(Nanos duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
-
-}  // namespace
-
 ScoreLoad::ScoreLoad(const std::string& address, const std::string& model,
                      uint32_t block_size_tokens, double calls_per_second,
                      const LoadPublisher* publisher)

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "indexer/index/memory/memory_order.h"
+
 namespace kvroute {
 namespace {
 
-constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr auto kRelease = std::memory_order_release;
 constexpr uint32_t kRoomForEntries = 8;
 
 bool TestBit(const DenseHolders& dense, Slot slot) {

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <thread>
 
+#include "indexer/index/memory/memory_order.h"
+
 namespace kvroute {
 namespace {
 
-constexpr auto kAcquire = std::memory_order_acquire;
 // Then the answer may mix moments, each run's part being exact for the moment it was looked at.
 constexpr int kMostWalks = 4;
 

@@ -4,13 +4,11 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "indexer/base/check.h"
+#include "indexer/index/memory/memory_order.h"
 #include "indexer/index/runs/run_store.h"
 
 namespace kvroute {
 namespace {
-
-constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr auto kRelease = std::memory_order_release;
 
 // Granules: a single one fits nothing until its neighbours are free, and stays for the run to grow
 // into again.

@@ -3,16 +3,10 @@
 #include <algorithm>
 
 #include "indexer/base/check.h"
+#include "indexer/index/memory/memory_order.h"
 #include "indexer/index/runs/run_store.h"
 
 namespace kvroute {
-namespace {
-
-constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr auto kRelease = std::memory_order_release;
-
-}  // namespace
-
 uint32_t RunStore::CoverStretch(Slot slot, Place place, absl::Span<const PrefixHash> prefixes) {
   Run* run = RunAt(place);
   Shard& shard = ShardOf(*run);

@@ -4,14 +4,12 @@
 #include <array>
 
 #include "indexer/base/check.h"
+#include "indexer/index/memory/memory_order.h"
 #include "indexer/index/prefix_chain.h"
 
 namespace kvroute {
 namespace {
 
-constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr auto kRelease = std::memory_order_release;
-constexpr uint32_t kPrefetchAhead = 16;
 constexpr uint32_t kMostCrowded = 32;  // names of a stretch that may wait for room
 // A longer run is not moved to make room for more; a new one begins. That costs 32 bytes of header
 // where a move costs a name's worth of time for every block and leaves a hole.

@@ -27,6 +27,9 @@
 
 namespace kvroute {
 
+// How far ahead of the engine hash at hand its bucket is fetched from memory.
+inline constexpr uint32_t kPrefetchAhead = 16;
+
 // All runs and who covers which of their blocks. It knows slots and places; what a stream's engine
 // hashes mean beyond the names that runs carry is StreamNames' business.
 //

@@ -1,12 +1,10 @@
 #include "indexer/index/tables/head_table.h"
 
 #include "indexer/base/check.h"
+#include "indexer/index/memory/memory_order.h"
 
 namespace kvroute {
 namespace {
-
-constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr auto kRelease = std::memory_order_release;
 
 PlaceSlot SlotOf(uint32_t fragment, Granule run) { return PlaceSlot(fragment, Place{run, 0}); }
 

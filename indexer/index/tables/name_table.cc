@@ -3,12 +3,11 @@
 #include <algorithm>
 
 #include "indexer/base/check.h"
+#include "indexer/index/memory/memory_order.h"
 
 namespace kvroute {
 namespace {
 
-constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr auto kRelease = std::memory_order_release;
 constexpr uint32_t kPhased = 128;  // buckets, from where on shards have sizes of their own
 // Entries of a full bucket whose other buckets are fetched: one of them nearly always has room.
 constexpr uint32_t kFetchedMoves = 3;

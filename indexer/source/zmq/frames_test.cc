@@ -62,13 +62,6 @@ TEST(FramesTest, TopicsNameAPodAndAModel) {
   }
 }
 
-std::vector<std::string> Unhex(const nlohmann::json& frames) {
-  std::vector<std::string> bytes;
-  for (const auto& frame : frames)
-    bytes.push_back(absl::HexStringToBytes(frame.get<std::string>()));
-  return bytes;
-}
-
 TEST(FramesTest, EveryMessageOfTheVectorsIsTakenOrDroppedAsListed) {
   const auto vectors = ReadSharedJson("vectors/frames.json");
   if (!vectors) GTEST_SKIP() << "no vectors beside the project";

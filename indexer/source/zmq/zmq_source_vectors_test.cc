@@ -54,14 +54,6 @@ class ZmqSourceVectorsTest : public ZmqSourceFixture {
   void* const socket_;
 };
 
-std::vector<std::string> Unhex(const nlohmann::json& frames) {
-  std::vector<std::string> bytes;
-  for (const auto& frame : frames) {
-    bytes.push_back(absl::HexStringToBytes(frame.get<std::string>()));
-  }
-  return bytes;
-}
-
 TEST_F(ZmqSourceVectorsTest, MalformedMessagesAreCountedAndTheNextGoodBatchApplies) {
   const auto vectors = ReadSharedJson("vectors/frames.json");
   if (!vectors) GTEST_SKIP() << "no vectors beside the project";
