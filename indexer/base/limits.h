@@ -46,6 +46,10 @@ inline constexpr int kMaxCallsPerConnection = 1'024;
 // grpc.health.v1.Health.Watch; each holds a thread
 inline constexpr uint32_t kMaxHealthWatchers = 64;
 
+// The HTTP listener.
+inline constexpr size_t kMaxHttpConnections = 512;
+inline constexpr size_t kMaxHttpUnsentBytes = size_t{64} << 20;  // answers that nobody reads
+
 // How long a lane may take no turn before /healthz says so: it takes one every 100 ms.
 inline constexpr std::chrono::seconds kLaneStallAfter{10};
 

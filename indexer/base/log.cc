@@ -1,32 +1,30 @@
 #include "indexer/base/log.h"
 
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <memory>
+#include <mutex>
 
 #include "absl/strings/str_cat.h"
+#include "indexer/base/line_writer.h"
+#include "indexer/base/text.h"
 
 namespace kvroute {
 namespace {
 
-// Writes the message as a JSON string body, so that a line stays one valid object whatever it
-// quotes.
+// The message as the body of a JSON string, so that a line stays one valid object whatever it
+// quotes. It is one line of UTF-8 already.
 class JsonMessageFlag final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&,
               spdlog::memory_buf_t& out) override {
     for (const char c : message.payload) {
-      const auto byte = static_cast<unsigned char>(c);
-      if (c == '"' || c == '\\') {
-        out.push_back('\\');
-        out.push_back(c);
-      } else if (byte < 0x20) {
-        fmt::format_to(fmt::appender(out), "\\u{:04x}", byte);
-      } else {
-        out.push_back(c);
-      }
+      if (c == '"' || c == '\\') out.push_back('\\');
+      out.push_back(c);
     }
   }
   std::unique_ptr<custom_flag_formatter> clone() const override {
@@ -34,12 +32,31 @@ class JsonMessageFlag final : public spdlog::custom_flag_formatter {
   }
 };
 
+// Never destroyed: whatever logs while the process ends finds it.
+LineWriter& Writer() {
+  static LineWriter* const writer = [] {
+    auto* const made = new LineWriter(STDERR_FILENO);
+    std::atexit([] { FlushLog(LineWriter::kPatience); });
+    return made;
+  }();
+  return *writer;
+}
+
+// Formats a line on the thread that logs it and leaves the writing to the writer's.
+class WriterSink final : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    Writer().Write({line.data(), line.size()});
+  }
+  void flush_() override {}
+};
+
 // Made once and kept: other threads log through it while a reload changes its level or format.
 spdlog::logger& Logger() {
   static const std::shared_ptr<spdlog::logger> logger = [] {
-    auto made = std::make_shared<spdlog::logger>("kvroute",
-                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made->flush_on(spdlog::level::trace);
+    auto made = std::make_shared<spdlog::logger>("kvroute", std::make_shared<WriterSink>());
     spdlog::set_default_logger(made);
     return made;
   }();
@@ -74,8 +91,12 @@ void WriteLog(LogLevel level, fmt::string_view format, fmt::format_args args) {
   static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
                                                           spdlog::level::warn, spdlog::level::err};
   const spdlog::level::level_enum of = kLevels[static_cast<size_t>(level)];
-  if (Logger().should_log(of)) Logger().log(of, fmt::vformat(format, args));
+  if (Logger().should_log(of)) Logger().log(of, OneLine(fmt::vformat(format, args)));
 }
+
+bool FlushLog(std::chrono::milliseconds patience) { return Writer().Flush(patience); }
+
+uint64_t LogLinesDropped() { return Writer().dropped(); }
 
 uint64_t LogLimiter::Admit(Nanos now) {
   held_.fetch_add(1, std::memory_order_relaxed);

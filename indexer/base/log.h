@@ -23,9 +23,10 @@ absl::Status ConfigureLog(const LogOptions& options);
 
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
 
-// One line of the log, as far as its level is on. The message is formatted as fmt does; what writes
-// it is known to log.cc alone, because its headers take five seconds to compile. Thread safety: any
-// thread.
+// One line of the log, as far as its level is on. Never waits: a thread of its own writes it, and
+// drops lines that nobody reads. What is in the message is text: control bytes and bytes that are
+// not UTF-8 are written out (\x1b). The message is formatted as fmt does; what writes it is known
+// to log.cc alone, because its headers take five seconds to compile. Thread safety: any thread.
 void WriteLog(LogLevel level, fmt::string_view format, fmt::format_args args);
 
 template <typename... Args>
@@ -48,6 +49,12 @@ template <typename... Args>
 void LogError(fmt::format_string<Args...> format, Args&&... args) {
   WriteLog(LogLevel::kError, format, fmt::make_format_args(args...));
 }
+
+// Until everything logged so far is written; false when it is not in time. For tests, and before
+// the process ends by itself.
+bool FlushLog(std::chrono::milliseconds patience);
+// Lines that were dropped because nobody read the ones before.
+uint64_t LogLinesDropped();
 
 // Lets through at most one line per `interval` and counts what it held back, so that a flood of bad
 // input cannot become a flood of log lines. One static or member instance a call site. Thread

@@ -27,10 +27,20 @@ TEST(ConfigureLogTest, JsonLinesStayValidWhateverTheMessageQuotes) {
   ASSERT_TRUE(ConfigureLog({.format = "json"}).ok());
   testing::internal::CaptureStderr();
   LogInfo("say \"hi\"\n\\ {}", '\x01');
+  ASSERT_TRUE(FlushLog(std::chrono::milliseconds(60'000)));
   const std::string line = testing::internal::GetCapturedStderr();
   EXPECT_THAT(line, testing::HasSubstr(R"("level":"info")"));
-  EXPECT_THAT(line, testing::HasSubstr(R"("msg":"say \"hi\"\u000a\\ \u0001"})"));
+  EXPECT_THAT(line, testing::HasSubstr(R"("msg":"say \"hi\"\\x0a\\ \\x01"})"));
   ASSERT_TRUE(ConfigureLog({}).ok());
+}
+
+TEST(ConfigureLogTest, NoNameFromOutsideForgesALineOrMovesATerminal) {
+  ASSERT_TRUE(ConfigureLog({}).ok());
+  testing::internal::CaptureStderr();
+  LogInfo("discovered worker {}", "w\n2026-01-01 error \x1b[2J\xff");
+  ASSERT_TRUE(FlushLog(std::chrono::milliseconds(60'000)));
+  const std::string lines = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(lines, testing::EndsWith("w\\x0a2026-01-01 error \\x1b[2J\\xff\n"));
 }
 
 }  // namespace

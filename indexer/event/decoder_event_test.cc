@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "indexer/event/decoder.h"
-#include "indexer/event/text.h"
+#include "indexer/event/medium.h"
 #include "test/support/wire_builder.h"
 
 namespace kvroute {

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "absl/types/span.h"
-#include "indexer/event/text.h"
+#include "indexer/base/text.h"
 
 namespace kvroute {
 namespace {

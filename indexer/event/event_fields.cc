@@ -4,7 +4,8 @@
 #include <optional>
 
 #include "indexer/base/limits.h"
-#include "indexer/event/text.h"
+#include "indexer/base/text.h"
+#include "indexer/event/medium.h"
 
 namespace kvroute {
 namespace {

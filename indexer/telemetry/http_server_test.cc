@@ -21,9 +21,10 @@ using testing_support::SendRaw;
 
 HttpServer::Pages TestPages() {
   HttpServer::Pages pages;
-  pages["/ok"] = [] { return HttpResponse{.body = "fine\n"}; };
-  pages["/busy"] = [] { return HttpResponse{.status = 503, .body = "not yet\n"}; };
-  pages["/throws"] = []() -> HttpResponse { throw std::runtime_error("no memory"); };
+  pages["/ok"] = {.handler = [] { return HttpResponse{.body = "fine\n"}; }};
+  pages["/busy"] = {.handler = [] { return HttpResponse{.status = 503, .body = "not yet\n"}; },
+                    .quick = true};
+  pages["/throws"] = {.handler = []() -> HttpResponse { throw std::runtime_error("no memory"); }};
   return pages;
 }
 
@@ -54,11 +55,19 @@ TEST(HttpServerTest, OtherPathsAndMethodsAreRefusedAndFilesAreNeverServed) {
     EXPECT_EQ(HttpGet(server->port(), path).status, 404) << path;
   }
   EXPECT_THAT(HttpGet(server->port(), "/").body, HasSubstr("/ok"));
-  for (const char* method : {"POST", "PUT", "DELETE", "HEAD"}) {
+  for (const char* method : {"POST", "PUT", "DELETE"}) {
     const HttpReply reply = HttpRequest(server->port(), method, "/ok");
     EXPECT_EQ(reply.status, 405) << method;
-    EXPECT_THAT(reply.headers, HasSubstr("Allow: GET"));
+    EXPECT_THAT(reply.headers, HasSubstr("Allow: GET, HEAD"));
   }
+}
+
+TEST(HttpServerTest, AnswersHeadWithTheLengthAndWithoutTheBody) {
+  const auto server = StartServer();
+  const HttpReply reply = HttpRequest(server->port(), "HEAD", "/ok");
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_THAT(reply.headers, HasSubstr("Content-Length: 5"));
+  EXPECT_EQ(reply.body, "");
 }
 
 TEST(HttpServerTest, GarbageAndOversizedRequestsCostOnlyTheirConnection) {

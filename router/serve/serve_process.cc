@@ -1,6 +1,7 @@
 #include "router/serve/serve_process.h"
 
 #include "indexer/base/error.h"
+#include "indexer/base/log.h"
 #include "indexer/telemetry/process_metrics.h"
 #include "kvroute_build_info.h"
 #include "router/edge/health/health.h"
@@ -89,10 +90,10 @@ absl::Status ServeProcess::StartGrpc() {
 
 absl::Status ServeProcess::StartHttp() {
   HttpServer::Pages pages;
-  pages["/metrics"] = [this] { return MetricsPage(); };
-  pages["/healthz"] = [this] { return HealthPage(); };
-  pages["/readyz"] = [this] { return ReadyPage(); };
-  pages["/status"] = [this] { return StatusPage(); };
+  pages["/metrics"] = {.handler = [this] { return MetricsPage(); }};
+  pages["/healthz"] = {.handler = [this] { return HealthPage(); }, .quick = true};
+  pages["/readyz"] = {.handler = [this] { return ReadyPage(); }, .quick = true};
+  pages["/status"] = {.handler = [this] { return StatusPage(); }};
   auto http = HttpServer::Start({.listen = config_.http.listen, .threads = config_.http.threads},
                                 std::move(pages));
   if (!http.ok()) return At("http.listen", http.status());
@@ -145,6 +146,8 @@ HttpResponse ServeProcess::MetricsPage() {
     out.Add(Metric::kHttpRequests, {std::to_string(status)},
             static_cast<double>(http->Answered(status)));
   }
+  out.Add(Metric::kHttpEvicted, static_cast<double>(http->Evicted()));
+  out.Add(Metric::kLogDropped, static_cast<double>(LogLinesDropped()));
   AddIngestMetrics(ingest_counters_, &out);
   AddIndexMetrics(index_.Stats(), &out);
   AddRoutingMetrics(routing_stats_, loads_.Stats(), &out);

@@ -190,7 +190,8 @@ TEST(ServeTest, UnusableInputIsOneLineAndStatusTwo) {
     Arguments all = {"serve", "--log-level", "off"};
     all.insert(all.end(), arguments.begin(), arguments.end());
     ChildProcess process(all);
-    EXPECT_EQ(process.Wait(), 2) << message;
+    const bool taken_address = message.find(".listen") != std::string::npos;
+    EXPECT_EQ(process.Wait(), taken_address ? 1 : 2) << message;
     const std::string said = process.ReadStderr();
     EXPECT_THAT(said, HasSubstr(message));
     EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;

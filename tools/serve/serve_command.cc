@@ -1,5 +1,6 @@
 #include "tools/serve/serve_command.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <signal.h>
 
@@ -20,6 +21,7 @@
 namespace kvroute {
 namespace {
 
+constexpr int kCannotStart = 1;
 constexpr int kUnusableInput = 2;
 
 struct ServeFlags {
@@ -28,9 +30,11 @@ struct ServeFlags {
   bool check_config = false, print_config = false, describe_config = false;
 };
 
+// What a person wrote stays wrong until somebody mends it; what another process holds (a port, say)
+// may be free a moment later: whoever supervises kvroute starts it again.
 int Refuse(const absl::Status& status) {
   std::fprintf(stderr, "kvroute: %s\n", std::string(MessageOf(status)).c_str());
-  return kUnusableInput;
+  return status.code() == absl::StatusCode::kInvalidArgument ? kUnusableInput : kCannotStart;
 }
 
 absl::StatusOr<ConfigOverrides> OverridesFrom(const ServeFlags& flags) {
@@ -91,8 +95,13 @@ absl::Status Announce(const ServeProcess& process, const std::string& ready_file
 }
 
 // gRPC's own lines repeat what our errors say, in its own format; they are for who debugs.
-void TakeGrpcLog() {
+// protobuf's would go to standard error on the thread that parses, without a limit.
+void TakeLibraryLogs() {
   gpr_set_log_function([](gpr_log_func_args* line) { LogDebug("grpc: {}", line->message); });
+  google::protobuf::SetLogHandler(
+      [](google::protobuf::LogLevel, const char*, int, const std::string& message) {
+        LogDebug("protobuf: {}", message);
+      });
 }
 
 void WaitForEnd(const sigset_t& signals, ServeProcess* process) {
@@ -128,7 +137,7 @@ int Serve(const ServeFlags& flags) {
 
   const sigset_t signals = BlockSignals();
   if (absl::Status status = ConfigureLog(config->log); !status.ok()) return Refuse(status);
-  TakeGrpcLog();
+  TakeLibraryLogs();
   auto process = ServeProcess::Start(*config, file);
   if (!process.ok()) return Refuse(process.status());
   if (absl::Status status = Announce(**process, flags.ready_file); !status.ok()) {

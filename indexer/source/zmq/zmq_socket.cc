@@ -139,8 +139,13 @@ absl::Status ZmqSocket::Connect(std::string_view field, const std::string& endpo
 
 absl::Status ZmqSocket::Bind(std::string_view field, const std::string& endpoint) {
   if (zmq_bind(socket_, endpoint.c_str()) == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(std::string(field), ": cannot bind \"", endpoint,
-                                                 "\": ", zmq_strerror(zmq_errno())));
+  const int error = zmq_errno();
+  // What another process has may be free a moment later.
+  const auto code = error == EADDRINUSE || error == EADDRNOTAVAIL
+                        ? absl::StatusCode::kUnavailable
+                        : absl::StatusCode::kInvalidArgument;
+  return absl::Status(code, absl::StrCat(std::string(field), ": cannot bind \"", endpoint,
+                                         "\": ", zmq_strerror(error)));
 }
 
 std::string ZmqSocket::BoundEndpoint() const {

@@ -64,6 +64,8 @@ class MetricsPageTest : public testing::Test {
     out.Add(Metric::kConfigReloads, {"failed"}, 0);
     out.Add(Metric::kConfigLastReload, 1.7e9);
     out.Add(Metric::kHttpRequests, {"200"}, 5);
+    out.Add(Metric::kHttpEvicted, 0);
+    out.Add(Metric::kLogDropped, 0);
     AddIngestMetrics(ingest_, &out);
     AddIndexMetrics(
         {.streams = 2, .holdings = 100, .distinct_blocks = 90, .runs = 3, .bytes = 4096}, &out);

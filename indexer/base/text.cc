@@ -1,40 +1,10 @@
-#include "indexer/event/text.h"
+#include "indexer/base/text.h"
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
-
-#include "absl/strings/ascii.h"
 
 namespace kvroute {
 namespace {
-
-struct MediumName {
-  std::string_view name;
-  Tier tier;
-};
-constexpr std::array<MediumName, 13> kMediums = {{
-    {"GPU", Tier::kGpu},
-    {"DEVICE", Tier::kGpu},
-    {"CPU", Tier::kCpu},
-    {"CPU_PINNED", Tier::kCpu},
-    {"CPU_TIER1", Tier::kCpu},
-    {"CPU_TIER2", Tier::kDisk},
-    {"DISK", Tier::kDisk},
-    {"NVME", Tier::kDisk},
-    {"STORAGE", Tier::kDisk},
-    {"EXTERNAL", Tier::kExternal},
-    {"NETWORK", Tier::kExternal},
-    {"REMOTE", Tier::kExternal},
-    {"SHARED", Tier::kExternal},
-}};
-
-bool EqualsUpper(std::string_view text, std::string_view upper) {
-  if (text.size() != upper.size()) return false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (absl::ascii_toupper(static_cast<unsigned char>(text[i])) != upper[i]) return false;
-  }
-  return true;
-}
 
 // Bytes of the well-formed sequence that starts at `at`, 0 if none does. The second byte carries
 // the rules against overlong forms, surrogates and values above U+10FFFF (Unicode 15, table 3-7).
@@ -62,6 +32,17 @@ size_t SequenceLength(const uint8_t* at, size_t left) {
   return length;
 }
 
+const uint8_t* Bytes(std::string_view text) {
+  return reinterpret_cast<const uint8_t*>(text.data());
+}
+
+bool IsControl(uint8_t byte) { return byte < 0x20 || byte == 0x7f; }
+
+// U+0080 to U+009F, which a terminal may obey as it does the control bytes.
+bool IsWideControl(const uint8_t* at, size_t length) {
+  return length == 2 && at[0] == 0xc2 && at[1] < 0xa0;
+}
+
 }  // namespace
 
 bool IsValidUtf8(std::string_view text) {
@@ -79,12 +60,22 @@ bool IsValidUtf8(std::string_view text) {
   return true;
 }
 
-Tier TierOfMedium(std::string_view medium) {
-  if (medium == "GPU") return Tier::kGpu;  // nearly every event
-  for (const MediumName& known : kMediums) {
-    if (EqualsUpper(medium, known.name)) return known.tier;
+std::string OneLine(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string line;
+  line.reserve(text.size());
+  while (!text.empty()) {
+    const size_t length = SequenceLength(Bytes(text), text.size());
+    if (length != 0 && !IsControl(Bytes(text)[0]) && !IsWideControl(Bytes(text), length)) {
+      line.append(text.substr(0, length));
+      text.remove_prefix(length);
+      continue;
+    }
+    const uint8_t byte = Bytes(text)[0];
+    line.append({'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]});
+    text.remove_prefix(1);
   }
-  return Tier::kUnknown;
+  return line;
 }
 
 }  // namespace kvroute

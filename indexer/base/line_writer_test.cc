@@ -1,0 +1,74 @@
+#include "indexer/base/line_writer.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <memory>
+
+namespace kvroute {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+
+class LineWriterTest : public testing::Test {
+ protected:
+  LineWriterTest() {
+    EXPECT_EQ(pipe2(ends_.data(), O_CLOEXEC), 0);
+    writer_ = std::make_unique<LineWriter>(ends_[1]);
+  }
+  ~LineWriterTest() override {
+    close(ends_[0]);
+    writer_.reset();
+    close(ends_[1]);
+  }
+  std::string Read() {
+    std::array<char, 65536> buffer;
+    const ssize_t got = read(ends_[0], buffer.data(), buffer.size());
+    return std::string(buffer.data(), got > 0 ? static_cast<size_t>(got) : 0);
+  }
+
+  std::array<int, 2> ends_{};
+  std::unique_ptr<LineWriter> writer_;
+};
+
+TEST_F(LineWriterTest, WritesLinesInTheirOrder) {
+  writer_->Write("one\n");
+  writer_->Write("two\n");
+  ASSERT_TRUE(writer_->Flush(milliseconds(60'000)));
+  EXPECT_EQ(Read(), "one\ntwo\n");
+  EXPECT_EQ(writer_->dropped(), 0u);
+}
+
+// As a pipe whose reader hangs: before, the line behind the first 64 KiB never came back.
+TEST_F(LineWriterTest, NobodyWaitsForAPipeThatNobodyReads) {
+  const std::string line(1'000, 'x');
+  for (int i = 0; i < 10'000; ++i) writer_->Write(line + "\n");
+  EXPECT_GT(writer_->dropped(), 8'000u);
+  EXPECT_FALSE(writer_->Flush(milliseconds(1)));
+}
+
+TEST_F(LineWriterTest, WhatWasDroppedIsSaidOnceThereIsAReader) {
+  for (int i = 0; i < 10'000; ++i) writer_->Write(std::string(1'000, 'x') + "\n");
+  const uint64_t dropped = writer_->dropped();
+  std::string all;
+  while (!writer_->Flush(milliseconds(0))) all = Read();
+  writer_->Write("after\n");
+  ASSERT_TRUE(writer_->Flush(milliseconds(60'000)));
+  std::string tail = all;
+  while (tail.find("after") == std::string::npos) tail += Read();
+  EXPECT_THAT(tail, HasSubstr("(" + std::to_string(dropped) + " lines of the log dropped"));
+}
+
+TEST_F(LineWriterTest, AReaderThatIsGoneEndsNothing) {
+  close(ends_[0]);
+  writer_->Write("nobody hears\n");
+  EXPECT_TRUE(writer_->Flush(milliseconds(60'000)));
+  ends_[0] = -1;
+}
+
+}  // namespace
+}  // namespace kvroute
