@@ -83,6 +83,10 @@ void VisitRouting(FieldVisitor* v, RoutingConfig* routing) {
             milliseconds(100), hours(24), &routing->lease_timeout);
   v->Number({"max_leases", "Routed requests under way; Route gets RESOURCE_EXHAUSTED beyond."},
             "leases", 1, 100'000'000, &routing->max_leases);
+  v->Number({"tie_break_seed",
+             "For tests and simulations: which of equally good targets is chosen can be foretold. "
+             "0: drawn at random."},
+            "", 0, UINT32_MAX, &routing->tie_break_seed);
 }
 
 void VisitIngest(FieldVisitor* v, IngestConfig* ingest) {

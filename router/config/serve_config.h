@@ -42,6 +42,7 @@ struct RoutingConfig {
   PolicyKind policy = PolicyKind::kLmetric;
   std::chrono::milliseconds lease_timeout{600'000};
   size_t max_leases = limits::kMaxLeases;
+  uint64_t tie_break_seed = 0;  // 0: drawn at random
 };
 
 struct IngestConfig {

@@ -61,7 +61,8 @@ struct TargetFacts {
 
 // Outlives snapshots, like the parts of a target.
 struct ModelState {
-  std::atomic<uint64_t> turn{0};  // decisions of round_robin
+  std::atomic<uint64_t> turn{0};       // decisions of round_robin
+  std::atomic<uint64_t> decisions{0};  // of every policy
 };
 
 // The targets of one model: [begin, end) of FleetSnapshot::targets.

@@ -176,6 +176,10 @@ std::string_view ChoiceReasonName(ChoiceReason reason) {
   return kReasonNames[static_cast<size_t>(reason)];
 }
 
+uint64_t TieBreak(uint64_t seed, uint64_t decision) {
+  return Mix(seed) + decision * 0x9e3779b97f4a7c15;
+}
+
 std::optional<Choice> Choose(PolicyKind policy, absl::Span<Candidate> candidates,
                              uint64_t tie_break, uint64_t turn) {
   Eligible all;  // only prefix looks at the fleet as a whole

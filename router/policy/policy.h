@@ -69,6 +69,11 @@ struct Choice {
 inline constexpr uint32_t kSpillMinRequests = 8;
 inline constexpr double kSpillFactor = 2.0;
 
+// A number for Choose's `tie_break`, far from those of all other decisions: Choose mixes it with
+// small indices. `decision` counts the decisions of a model. Whoever knows the seed and the count
+// breaks ties alike.
+uint64_t TieBreak(uint64_t seed, uint64_t decision);
+
 // Scores the candidates and chooses among those not left out; nullopt when all are. Pure: no clock,
 // no state, no allocation. `tie_break` is a uniformly random number: equal scores are won with
 // equal probability. `turn` counts the decisions made for the model; only round_robin reads it.

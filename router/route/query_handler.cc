@@ -37,7 +37,7 @@ QueryHandler::QueryHandler(const QueryOptions& options, const PrefixIndex* index
       stats_(stats),
       clock_(clock),
       default_policy_(options.default_policy),
-      tie_break_(options.tie_break_seed != 0 ? options.tie_break_seed : RandomSeed()) {}
+      tie_break_seed_(options.tie_break_seed != 0 ? options.tie_break_seed : RandomSeed()) {}
 
 QueryHandler::Scratch& QueryHandler::ThreadScratch() {
   thread_local Scratch scratch;
@@ -51,6 +51,8 @@ absl::Status QueryHandler::DoRoute(const v1::RouteRequest& request, v1::RouteRes
   KVROUTE_RETURN_IF_ERROR(ParseTerms(request, &terms));
   KVROUTE_RETURN_IF_ERROR(MatchPrompt(request, &s));
   s.GatherCandidates();
+  terms.tie_break =
+      TieBreak(tie_break_seed_, s.model->state->decisions.fetch_add(1, std::memory_order_relaxed));
   const uint64_t turn = terms.policy == PolicyKind::kRoundRobin
                             ? s.model->state->turn.fetch_add(1, std::memory_order_relaxed)
                             : 0;
@@ -80,8 +82,6 @@ absl::Status QueryHandler::MatchPrompt(const Request& request, Scratch* s) {
 }
 
 absl::Status QueryHandler::ParseTerms(const v1::RouteRequest& request, Terms* terms) {
-  // Far from every number used before: Choose mixes it with small indices.
-  terms->tie_break = tie_break_.fetch_add(0x9e3779b97f4a7c15, std::memory_order_relaxed);
   terms->policy = default_policy_.load(std::memory_order_relaxed);
   if (!request.policy().empty()) {
     const std::optional<PolicyKind> policy = ParsePolicy(request.policy());
@@ -157,7 +157,9 @@ absl::Status QueryHandler::DoExplain(const v1::RouteRequest& request,
   KVROUTE_RETURN_IF_ERROR(ParseTerms(request, &terms));
   KVROUTE_RETURN_IF_ERROR(MatchPrompt(request, &s));
   s.GatherCandidates();
-  const uint64_t turn = s.model->state->turn.load(std::memory_order_relaxed);
+  const ModelState& model = *s.model->state;
+  terms.tie_break = TieBreak(tie_break_seed_, model.decisions.load(std::memory_order_relaxed));
+  const uint64_t turn = model.turn.load(std::memory_order_relaxed);
   const std::optional<Choice> choice =
       Choose(terms.policy, absl::MakeSpan(s.candidates), terms.tie_break, turn);
   if (choice) {

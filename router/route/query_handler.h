@@ -52,7 +52,7 @@ class QueryHandler {
   absl::Status DoComplete(const v1::CompleteRequest& request, v1::CompleteResponse* response);
   absl::Status DoExplain(const v1::RouteRequest& request, v1::ExplainResponse* response);
 
-  absl::Status ParseTerms(const v1::RouteRequest& request, Terms* terms);  // draws the tie break
+  absl::Status ParseTerms(const v1::RouteRequest& request, Terms* terms);
   // Parses the prompt and matches it with every target of the model.
   template <typename Request>
   absl::Status MatchPrompt(const Request& request, Scratch* s);
@@ -66,7 +66,7 @@ class QueryHandler {
   RoutingStats* const stats_;
   const Clock* const clock_;
   std::atomic<PolicyKind> default_policy_;
-  std::atomic<uint64_t> tie_break_;
+  const uint64_t tie_break_seed_;
 };
 
 }  // namespace kvroute

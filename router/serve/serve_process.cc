@@ -58,7 +58,8 @@ absl::Status ServeProcess::StartIngest() {
   fleet_ = std::make_unique<Fleet>(FleetOptions{.max_targets = config_.ingest.max_streams},
                                    engines_.get(), &loads_);
   queries_ =
-      std::make_unique<QueryHandler>(QueryOptions{.default_policy = config_.routing.policy},
+      std::make_unique<QueryHandler>(QueryOptions{.default_policy = config_.routing.policy,
+                                                  .tie_break_seed = config_.routing.tie_break_seed},
                                      &index_, fleet_.get(), &loads_, &routing_stats_, clock_);
   live_ = std::make_unique<LiveConfig>(config_, file_.name, file_.overrides, fleet_.get(),
                                        queries_.get(), clock_);

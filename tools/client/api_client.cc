@@ -2,6 +2,8 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <deque>
+
 #include "absl/strings/str_cat.h"
 #include "kvroute/v1/fleet.grpc.pb.h"
 #include "kvroute/v1/router.grpc.pb.h"
@@ -30,9 +32,14 @@ class ApiClient::Stubs {
                     grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                     const Request& request, Response* response) const {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + timeout_);
-    context.set_wait_for_ready(true);
-    const grpc::Status status = (stub->*method)(&context, request, response);
+    Prepare(&context);
+    return StatusOf(name, (stub->*method)(&context, request, response));
+  }
+  void Prepare(grpc::ClientContext* context) const {
+    context->set_deadline(std::chrono::system_clock::now() + timeout_);
+    context->set_wait_for_ready(true);
+  }
+  static absl::Status StatusOf(absl::string_view name, const grpc::Status& status) {
     if (status.ok()) return absl::OkStatus();
     return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
                         absl::StrCat(name, ": ", status.error_message()));
@@ -96,6 +103,34 @@ absl::StatusOr<v1::CompleteResponse> ApiClient::Complete(const v1::CompleteReque
                                            &v1::Router::Stub::Complete, request, &response);
   if (!status.ok()) return status;
   return response;
+}
+
+absl::Status ApiClient::CompleteAll(absl::Span<const v1::CompleteRequest> requests) const {
+  struct Call {
+    grpc::ClientContext context;
+    grpc::Status status;
+    v1::CompleteResponse response;
+    std::unique_ptr<grpc::ClientAsyncResponseReader<v1::CompleteResponse>> reader;
+  };
+  grpc::CompletionQueue answered;
+  std::deque<Call> calls;  // an element stays where it is
+  for (const v1::CompleteRequest& request : requests) {
+    Call& call = calls.emplace_back();
+    stubs_->Prepare(&call.context);
+    call.reader = stubs_->router->AsyncComplete(&call.context, request, &answered);
+    call.reader->Finish(&call.response, &call.status, &call);
+  }
+  absl::Status first_error;
+  void* tag = nullptr;
+  bool finished = false;
+  for (size_t i = 0; i < calls.size(); ++i) {
+    answered.Next(&tag, &finished);
+    first_error.Update(Stubs::StatusOf("Router.Complete", static_cast<Call*>(tag)->status));
+  }
+  answered.Shutdown();
+  while (answered.Next(&tag, &finished)) {
+  }
+  return first_error;
 }
 
 }  // namespace kvroute

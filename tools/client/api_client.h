@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "kvroute/v1/fleet.pb.h"
 #include "kvroute/v1/router.pb.h"
 
@@ -29,6 +30,8 @@ class ApiClient {
   absl::StatusOr<v1::ScoreResponse> Score(const v1::ScoreRequest& request) const;
   absl::StatusOr<v1::RouteResponse> Route(const v1::RouteRequest& request) const;
   absl::StatusOr<v1::CompleteResponse> Complete(const v1::CompleteRequest& request) const;
+  // All at once, in no order; returns the first error when all are answered.
+  absl::Status CompleteAll(absl::Span<const v1::CompleteRequest> requests) const;
 
  private:
   class Stubs;  // keeps gRPC out of this header

@@ -89,29 +89,34 @@ void AddOptions(CLI::App* command, Arguments* arguments) {
       ->delimiter(',')
       ->capture_default_str();
   AddEngineOptions(command, arguments);
+  command->add_flag("--paced", fleet->paced,
+                    "Keep pace with the wall clock and show what lag does, instead of running in "
+                    "lock-step with kvroute, where every decision must be the oracle's");
   command
-      ->add_option(
-          "--speedup", fleet->speedup,
-          "Virtual seconds a real second, for policies that ask kvroute; 0: as fast as it goes")
+      ->add_option("--speedup", fleet->speedup,
+                   "Of a paced run: virtual seconds a real second; 0: as fast as it goes")
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
-  command->add_option("--seed", fleet->seed, "Of the generated workload and of ties")
+  command
+      ->add_option("--seed", fleet->seed,
+                   "Of the generated workload and of ties; in lock-step kvroute must serve with "
+                   "--set routing.tie_break_seed=SEED")
+      ->check(CLI::Range(1u, UINT32_MAX))
       ->capture_default_str();
   command
       ->add_option(
           "--misbehave", arguments->misbehaviours,
-          "KIND:wWORKER[.RANK]@SECONDSs[:AMOUNT], e.g. drop:w3@120s:5; see docs/simulator.md")
+          "KIND:wWORKER[.RANK]@SECONDSs[:AMOUNT], e.g. drop:w3@120s:5; see docs/simulator.md. "
+          "Such a run is paced")
       ->delimiter(',');
-  command->add_flag("--settle", fleet->settle,
-                    "Before each request wait until kvroute has caught up (for tests)");
   command
       ->add_option("--min-checked", arguments->verdict.min_checked_share,
-                   "Least share of predictions made on exact and settled streams")
+                   "With --misbehave: least share of predictions made on exact and settled streams")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command
       ->add_option("--max-oracle-gap", arguments->verdict.max_oracle_gap_points,
-                   "Most percentage points between a hit rate and its oracle's")
+                   "With --misbehave: most percentage points between a hit rate and its oracle's")
       ->check(CLI::Range(0.0, 100.0))
       ->capture_default_str();
   command->add_option("--json", arguments->json,
@@ -136,6 +141,7 @@ absl::Status Interpret(Arguments* arguments, std::vector<PolicySpec>* policies) 
     const auto misbehaviour = ParseMisbehaviour(text);
     if (!misbehaviour.ok()) return misbehaviour.status();
     fleet->misbehaviours.push_back(*misbehaviour);
+    fleet->paced = true;  // kvroute repairs what went wrong by its own clock
   }
   for (const std::string& name : arguments->policies) {
     const auto policy = ParsePolicySpec(name);
@@ -165,10 +171,33 @@ void ShowProgress(const std::string& policy, uint64_t requests_done, size_t requ
                std::chrono::duration<double>(behind).count());
 }
 
+void ShowEnd(const PolicySpec& policy, const PolicyReport& report) {
+  std::fprintf(stderr, "fleet: %-16s done: %.0f virtual s in %.1f s, at most %.0f ms behind\n",
+               policy.name.c_str(), report.virtual_seconds, report.wall_seconds,
+               report.max_behind_ms);
+}
+
+FleetReport DescribeRun(const Arguments& arguments) {
+  FleetReport report;
+  report.trace = arguments.trace.empty() ? absl::StrCat("generated, seed ", arguments.fleet.seed)
+                                         : arguments.trace;
+  report.workers = arguments.fleet.workers;
+  report.ranks = arguments.fleet.ranks;
+  report.seed = arguments.fleet.seed;
+  if (!arguments.fleet.misbehaviours.empty()) {
+    report.judged = Judged::kByBounds;
+  } else if (arguments.fleet.paced) {
+    report.judged = Judged::kNothingElse;
+  }
+  return report;
+}
+
 // Standard output, or the file that was asked for. False: it cannot be written.
 bool WriteReport(const FleetReport& report, const std::string& json) {
   if (json == "-") return std::fputs(ToJson(report).c_str(), stdout) >= 0;
   std::fputs(ToTable(report).c_str(), stdout);
+  std::fputs(ToTimes(report).c_str(), stdout);
+  if (report.judged != Judged::kEveryDecision) std::fputs(ToLag(report).c_str(), stdout);
   if (json.empty()) return true;
   std::ofstream file(json);
   file << ToJson(report);
@@ -195,18 +224,14 @@ int Run(Arguments arguments) {
     ShowProgress(policy, done, requests->size(), now, behind);
   };
 
-  FleetReport report;
-  report.trace = arguments.trace.empty() ? absl::StrCat("generated, seed ", arguments.fleet.seed)
-                                         : arguments.trace;
-  report.workers = arguments.fleet.workers;
-  for (const PolicySpec& policy : policies) {
-    const auto result = RunPolicy(arguments.fleet, policy, *requests);
-    if (!result.ok())
-      return Fail(kBrokenPromise, absl::StrCat(policy.name, ": ", result.status().message()));
-    std::fprintf(stderr, "fleet: %-16s done: %.0f virtual s in %.1f s, at most %.0f ms behind\n",
-                 policy.name.c_str(), result->virtual_seconds, result->wall_seconds,
-                 result->max_behind_ms);
-    report.policies.emplace_back(policy.name, *result);
+  const auto start = std::chrono::steady_clock::now();
+  auto results = RunPolicies(arguments.fleet, policies, *requests, ShowEnd);
+  if (!results.ok()) return Fail(kBrokenPromise, results.status().message());
+  std::fprintf(stderr, "fleet: all done in %.1f s\n",
+               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  FleetReport report = DescribeRun(arguments);
+  for (size_t i = 0; i < policies.size(); ++i) {
+    report.policies.emplace_back(policies[i].name, std::move((*results)[i]));
   }
   if (!WriteReport(report, arguments.json))
     return Fail(kBrokenPromise, absl::StrCat(arguments.json, ": cannot be written"));

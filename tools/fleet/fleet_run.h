@@ -30,17 +30,20 @@ absl::StatusOr<PolicySpec> ParsePolicySpec(const std::string& name);
 
 struct SimulatedFleetOptions {
   std::string kvroute;  // host:port; only needed by policies that ask it
-  // of one call, and until all streams are exact
-  std::chrono::milliseconds kvroute_timeout{10'000};
+  // of one call, and until all streams are exact; long, because a busy machine is no failure
+  std::chrono::milliseconds kvroute_timeout{120'000};
   uint32_t workers = 16;
   uint32_t ranks = 1;  // data-parallel, of each worker
   EngineOptions engine;
   std::vector<WireStyle> styles = {WireStyle::kVllmMap};  // given to the workers in turn
-  double speedup = 60;                                    // of the runs that ask kvroute
-  uint64_t seed = 1;
-  // wait until kvroute has caught up before each request: for tests, it hides the lag
-  bool settle = false;
+  // The runs that ask kvroute keep pace with the wall clock, `speedup` virtual seconds a second.
+  // Else they run in lock-step: each decision waits until kvroute has applied all that was
+  // published.
+  bool paced = false;
+  double speedup = 60;
+  uint64_t seed = 1;  // of ties; in lock-step also kvroute's routing.tie_break_seed
   std::vector<Misbehaviour> misbehaviours;
+  // Called by every run, about once a second, at the same time when runs go side by side.
   std::function<void(const std::string& policy, uint64_t requests_done, Nanos virtual_now,
                      Nanos behind)>
       progress;
@@ -57,6 +60,14 @@ absl::Status CheckWorkload(const SimulatedFleetOptions& options,
 absl::StatusOr<PolicyReport> RunPolicy(const SimulatedFleetOptions& options,
                                        const PolicySpec& policy,
                                        absl::Span<const TraceRequest> requests);
+
+// All of them, in this order. In lock-step a few side by side, since nothing depends on the wall
+// clock; else one after another. `done` is called after each, by its own thread. Errors: the first
+// policy's that has one, with the policy's name in front.
+absl::StatusOr<std::vector<PolicyReport>> RunPolicies(
+    const SimulatedFleetOptions& options, absl::Span<const PolicySpec> policies,
+    absl::Span<const TraceRequest> requests,
+    const std::function<void(const PolicySpec& policy, const PolicyReport& report)>& done);
 
 }  // namespace kvroute
 

@@ -12,8 +12,11 @@
 namespace kvroute {
 namespace {
 
-// How often AwaitSettled asks.
-constexpr std::chrono::milliseconds kAskAgain{2};
+// AwaitApplied: a stream that is a few batches behind is there after a call or two; one that is
+// being replayed takes longer.
+constexpr int kAskAtOnce = 20;
+constexpr std::chrono::milliseconds kAskAgain{1};
+constexpr uint64_t kNotSeen = UINT64_MAX;
 
 v1::Worker DescribeWorker(const KvroutePlacerOptions& options,
                           absl::Span<const RegisteredRank> ranks) {
@@ -45,6 +48,8 @@ class KvroutePlacer::Api {
     for (size_t i = 0; i < ranks.size(); ++i) target_of_[{ranks[i].worker_id, ranks[i].rank}] = i;
     route.set_model(options.model);
     route.set_policy(options.policy);
+    probe.set_model(options.model);
+    probe.mutable_prompt()->add_token_ids(0);
   }
 
   std::optional<size_t> TargetOf(const std::string& worker_id, uint32_t rank) const {
@@ -55,13 +60,18 @@ class KvroutePlacer::Api {
 
   const ApiClient client;
   v1::RouteRequest route;  // kept: its token buffer is reused
+  v1::ScoreRequest probe;  // asked for the streams' state, not for a match
+  std::vector<v1::CompleteRequest> untold;
 
  private:
   absl::flat_hash_map<std::pair<std::string, uint32_t>, size_t> target_of_;
 };
 
 KvroutePlacer::KvroutePlacer(const KvroutePlacerOptions& options, std::vector<RegisteredRank> ranks)
-    : options_(options), ranks_(std::move(ranks)), api_(std::make_unique<Api>(options_, ranks_)) {}
+    : options_(options),
+      ranks_(std::move(ranks)),
+      api_(std::make_unique<Api>(options_, ranks_)),
+      applied_(ranks_.size(), kNotSeen) {}
 
 KvroutePlacer::~KvroutePlacer() = default;
 
@@ -86,34 +96,46 @@ absl::Status KvroutePlacer::Deregister() {
   return first_error;
 }
 
-absl::Status KvroutePlacer::AwaitSettled(const std::function<uint64_t(size_t target)>& published,
+absl::Status KvroutePlacer::AwaitApplied(const std::function<uint64_t(size_t target)>& published,
                                          const std::function<void()>& serve) {
+  bool outstanding = false;
+  for (size_t i = 0; i < ranks_.size(); ++i) outstanding |= applied_[i] != published(i);
+  if (!outstanding) return absl::OkStatus();
   const Nanos deadline = Clock::Real().Monotonic() + options_.timeout;
-  while (true) {
+  for (int asked = 0;; ++asked) {
     serve();
-    const absl::StatusOr<v1::ListResponse> fleet = api_->client.List();
-    if (!fleet.ok()) return fleet.status();
-    size_t settled = 0;
-    std::string not_yet = "no stream of this run is listed";
-    for (const v1::WorkerStatus& worker : fleet->workers()) {
-      for (const v1::StreamState& stream : worker.streams()) {
-        const auto target = api_->TargetOf(worker.worker().worker_id(), stream.rank());
-        if (!target.has_value()) continue;
-        if (stream.trust() == v1::TRUST_EXACT && stream.next_seq() == published(*target)) {
-          ++settled;
-        } else {
-          not_yet = absl::StrCat(worker.worker().worker_id(), " rank ", stream.rank(), " is ",
-                                 v1::Trust_Name(stream.trust()), " (", stream.trust_reason(),
-                                 ") at batch ", stream.next_seq(), " of ", published(*target));
-        }
-      }
-    }
-    if (settled == ranks_.size()) return absl::OkStatus();
+    const absl::StatusOr<std::string> unapplied = FindUnapplied(published);
+    if (!unapplied.ok()) return unapplied.status();
+    if (unapplied->empty()) return absl::OkStatus();
     if (Clock::Real().Monotonic() > deadline) {
-      return absl::DeadlineExceededError(absl::StrCat("streams are not settled: ", not_yet));
+      return absl::DeadlineExceededError(absl::StrCat("streams are not settled: ", *unapplied));
     }
-    std::this_thread::sleep_for(kAskAgain);
+    if (asked >= kAskAtOnce) std::this_thread::sleep_for(kAskAgain);
   }
+}
+
+absl::StatusOr<std::string> KvroutePlacer::FindUnapplied(
+    const std::function<uint64_t(size_t target)>& published) {
+  const absl::StatusOr<v1::ScoreResponse> answer = api_->client.Score(api_->probe);
+  if (!answer.ok()) return answer.status();
+  applied_.assign(ranks_.size(), kNotSeen);
+  for (const v1::Match& match : answer->matches()) {
+    const std::string& worker_id = match.target().worker_id();
+    const auto target = api_->TargetOf(worker_id, match.target().rank());
+    if (!target.has_value()) continue;
+    if (match.trust() != v1::TRUST_EXACT || match.next_seq() != published(*target)) {
+      return absl::StrCat(worker_id, " rank ", match.target().rank(), " is ",
+                          v1::Trust_Name(match.trust()), " (", match.trust_reason(), ") at batch ",
+                          match.next_seq(), " of ", published(*target));
+    }
+    applied_[*target] = match.next_seq();
+  }
+  for (size_t i = 0; i < ranks_.size(); ++i) {
+    if (applied_[i] == kNotSeen) {
+      return absl::StrCat(ranks_[i].worker_id, " rank ", ranks_[i].rank, " is not listed");
+    }
+  }
+  return "";
 }
 
 absl::StatusOr<RequestPlacement> KvroutePlacer::Place(const PlacementRequest& request) {
@@ -135,9 +157,15 @@ absl::StatusOr<RequestPlacement> KvroutePlacer::Place(const PlacementRequest& re
                                             " rank ", chosen.target().rank(),
                                             ", which is not of this run"));
   }
-  return RequestPlacement{.target = *target,
-                          .prediction = Prediction{.matched_blocks = chosen.matched_blocks(),
-                                                   .exact = chosen.trust() == v1::TRUST_EXACT,
+  const DecisionRecord decision{
+      .target = *target,
+      .matched_blocks = chosen.matched_blocks(),
+      .uncached_tokens = chosen.uncached_tokens(),
+      .requests_in_flight = chosen.load().requests_in_flight(),
+      .uncached_tokens_outstanding = chosen.load().uncached_tokens_outstanding(),
+      .output_tokens_expected = chosen.load().output_tokens_expected()};
+  return RequestPlacement{.decision = decision,
+                          .prediction = Prediction{.exact = chosen.trust() == v1::TRUST_EXACT,
                                                    .next_seq = chosen.next_seq()}};
 }
 
@@ -149,7 +177,16 @@ absl::Status KvroutePlacer::Complete(uint64_t number, bool ended) {
   request.set_request_id(RequestId(number));
   request.set_progress(ended ? v1::CompleteRequest::PROGRESS_ENDED
                              : v1::CompleteRequest::PROGRESS_PREFILLED);
-  return api_->client.Complete(request).status();
+  if (options_.tell_at_once) return api_->client.Complete(request).status();
+  api_->untold.push_back(std::move(request));
+  return absl::OkStatus();
+}
+
+absl::Status KvroutePlacer::TellProgress() {
+  if (api_->untold.empty()) return absl::OkStatus();
+  const absl::Status status = api_->client.CompleteAll(api_->untold);
+  api_->untold.clear();
+  return status;
 }
 
 std::string KvroutePlacer::RequestId(uint64_t number) const {

@@ -30,7 +30,9 @@ struct KvroutePlacerOptions {
   std::string model;    // keeps runs apart: the only workers of this model are the run's own
   std::string policy;
   uint32_t block_size_tokens = 16;
-  std::chrono::milliseconds timeout{10'000};  // of one call, and of waiting for the streams
+  std::chrono::milliseconds timeout{60'000};  // of one call, and of waiting for the streams
+  // Progress is told at once; false: when TellProgress is called, all together.
+  bool tell_at_once = true;
 };
 
 // A gateway that asks a running kvroute over gRPC: registers the engines, routes each request,
@@ -45,11 +47,14 @@ class KvroutePlacer : public Placer {
 
   absl::Status Register();
   absl::Status Deregister();
-  // Until every stream is exact and has applied `published(target)` batches. `serve` is called
-  // meanwhile: engines must answer kvroute's replay requests. DEADLINE_EXCEEDED names a stream that
-  // is not there yet, and its trust.
-  absl::Status AwaitSettled(const std::function<uint64_t(size_t target)>& published,
+  // Until every stream is exact and has applied `published(target)` batches. Costs nothing when the
+  // last call saw as much, else one Score of one token, whose answer says how far every stream is;
+  // it is asked again until all are there. `serve` is called meanwhile: engines must answer
+  // kvroute's replay requests. DEADLINE_EXCEEDED names a stream that is not there yet, and its
+  // trust.
+  absl::Status AwaitApplied(const std::function<uint64_t(size_t target)>& published,
                             const std::function<void()>& serve);
+  absl::Status TellProgress();
 
   absl::StatusOr<RequestPlacement> Place(const PlacementRequest& request) override;
   absl::Status Prefilled(uint64_t number) override;
@@ -62,11 +67,15 @@ class KvroutePlacer : public Placer {
   class Api;  // keeps gRPC out of this header
 
   absl::Status Complete(uint64_t number, bool ended);
+  // Asks once. "": all are there; else which is not.
+  absl::StatusOr<std::string> FindUnapplied(
+      const std::function<uint64_t(size_t target)>& published);
   std::string RequestId(uint64_t number) const;
 
   const KvroutePlacerOptions options_;
   const std::vector<RegisteredRank> ranks_;
   std::unique_ptr<Api> api_;
+  std::vector<uint64_t> applied_;  // by target: batches seen applied while the stream was exact
   LatencyHistogram route_latency_;
 };
 

@@ -11,8 +11,8 @@ LocalPlacer::LocalPlacer(PolicyKind policy, size_t targets, uint32_t block_size_
                          uint64_t seed, CountResident count_resident)
     : policy_(policy),
       block_size_tokens_(block_size_tokens),
+      seed_(seed),
       count_resident_(std::move(count_resident)),
-      random_(seed),
       loads_(targets),
       candidates_(targets) {}
 
@@ -29,7 +29,9 @@ absl::StatusOr<RequestPlacement> LocalPlacer::Place(const PlacementRequest& requ
     candidates_[target].uncached_tokens_outstanding = load.uncached_tokens_outstanding;
     candidates_[target].output_tokens_expected = load.output_tokens_expected;
   }
-  const auto choice = Choose(policy_, absl::MakeSpan(candidates_), random_.Next(), turn_++);
+  const auto choice =
+      Choose(policy_, absl::MakeSpan(candidates_), TieBreak(seed_, decisions_), decisions_);
+  ++decisions_;
   KVROUTE_CHECK(choice.has_value());
   const Candidate& chosen = candidates_[choice->index];
   Load& load = loads_[chosen.target];
@@ -37,7 +39,13 @@ absl::StatusOr<RequestPlacement> LocalPlacer::Place(const PlacementRequest& requ
   load.uncached_tokens_outstanding += chosen.uncached_tokens;
   load.output_tokens_expected += request.output_tokens;
   leases_[request.number] = {chosen.target, chosen.uncached_tokens, request.output_tokens};
-  return RequestPlacement{.target = chosen.target, .prediction = std::nullopt};
+  const DecisionRecord decision{.target = chosen.target,
+                                .matched_blocks = chosen.matched_tokens / block_size_tokens_,
+                                .uncached_tokens = chosen.uncached_tokens,
+                                .requests_in_flight = chosen.requests_in_flight,
+                                .uncached_tokens_outstanding = chosen.uncached_tokens_outstanding,
+                                .output_tokens_expected = chosen.output_tokens_expected};
+  return RequestPlacement{.decision = decision, .prediction = std::nullopt};
 }
 
 absl::Status LocalPlacer::Prefilled(uint64_t number) {

@@ -7,13 +7,13 @@
 #include "absl/container/flat_hash_map.h"
 #include "router/policy/policy.h"
 #include "tools/fleet/placer.h"
-#include "tools/workload/random.h"
 
 namespace kvroute {
 
 // Decides by itself, with kvroute's own policy code and the same load accounting as kvroute's
 // leases, on the true state of the engines: the oracle of a policy that looks at caches, and the
-// plain form of one that does not.
+// plain form of one that does not. Ties are broken as a kvroute whose routing.tie_break_seed is
+// `seed` breaks them.
 class LocalPlacer : public Placer {
  public:
   // How many leading blocks of the chain the target holds at this moment.
@@ -40,9 +40,9 @@ class LocalPlacer : public Placer {
 
   const PolicyKind policy_;
   const uint32_t block_size_tokens_;
+  const uint64_t seed_;
   const CountResident count_resident_;
-  SeededRandom random_;
-  uint64_t turn_ = 0;
+  uint64_t decisions_ = 0;
   std::vector<Load> loads_;
   std::vector<Candidate> candidates_;
   absl::flat_hash_map<uint64_t, Lease> leases_;

@@ -18,7 +18,7 @@ class LocalPlacerTest : public ::testing::Test {
         placer->Place({.number = number, .prompt = prompt, .hashes = {}, .output_tokens = 10});
     EXPECT_TRUE(placement.ok());
     EXPECT_FALSE(placement->prediction.has_value());
-    return placement->target;
+    return placement->decision.target;
   }
 
   std::vector<uint32_t> resident_ = {0, 0, 0};  // blocks of the prompt that each target holds

@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "indexer/event/block_hasher.h"
 #include "indexer/event/event.h"
+#include "tools/fleet/decision_record.h"
 
 namespace kvroute {
 
@@ -22,16 +23,15 @@ struct PlacementRequest {
   uint32_t output_tokens = 0;
 };
 
-// What kvroute said about the target that it chose.
+// How far the match of the target that kvroute chose may be believed.
 struct Prediction {
-  uint64_t matched_blocks = 0;
   bool exact = false;     // the stream's trust was TRUST_EXACT
   uint64_t next_seq = 0;  // all batches below it are reflected
 };
 
 struct RequestPlacement {
-  size_t target = 0;
-  std::optional<Prediction> prediction;  // nullopt: nobody predicted anything
+  DecisionRecord decision;
+  std::optional<Prediction> prediction;  // nullopt: the match was read from the pools themselves
 };
 
 // Who decides where requests go: the border between the simulation and whatever is compared.

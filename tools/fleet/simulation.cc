@@ -20,6 +20,7 @@ Simulation::Simulation(const SimulationOptions& options, absl::Span<const TraceR
       ranks_(ranks),
       placer_(placer),
       pacer_(options.speedup, &Clock::Real()),
+      phases_(&Clock::Real()),
       rank_states_(ranks.size()),
       request_states_(requests.size()),
       next_progress_(kProgressInterval) {
@@ -76,6 +77,7 @@ absl::Status Simulation::Arrive(size_t number) {
   if (one_scheme) ranks_.front().hasher->Hash(request->tokens, &request->hashes);
 
   if (options_.before_placement) {
+    const PhaseClock::Scope waiting(&phases_, Phase::kWaiting);
     if (absl::Status status = options_.before_placement(); !status.ok()) return status;
   }
   PlacementRequest placement_request{
@@ -85,32 +87,42 @@ absl::Status Simulation::Arrive(size_t number) {
       .output_tokens = traced.output_length};
   if (one_scheme)
     placement_request.hashes = absl::MakeConstSpan(request->hashes).first(prompt_blocks);
-  const absl::StatusOr<RequestPlacement> placement = placer_->Place(placement_request);
+  const absl::StatusOr<RequestPlacement> placement = Place(placement_request);
   if (!placement.ok()) return placement.status();
 
-  SimulatedRank& rank = ranks_[placement->target];
+  const size_t target = placement->decision.target;
+  SimulatedRank& rank = ranks_[target];
   if (!one_scheme) rank.hasher->Hash(request->tokens, &request->hashes);
   if (placement->prediction.has_value()) {
-    Check(rank, absl::MakeConstSpan(request->hashes).first(prompt_blocks), *placement->prediction);
+    Check(rank, absl::MakeConstSpan(request->hashes).first(prompt_blocks), *placement);
   }
   request_states_[number].arrival = now_;
   rank.engine->Submit(std::move(request));
-  StartStep(placement->target);
+  StartStep(target);
   return absl::OkStatus();
 }
 
+absl::StatusOr<RequestPlacement> Simulation::Place(const PlacementRequest& request) {
+  const PhaseClock::Scope deciding(&phases_, Phase::kDeciding);
+  absl::StatusOr<RequestPlacement> placement = placer_->Place(request);
+  if (placement.ok()) decisions_.push_back(placement->decision);
+  return placement;
+}
+
 void Simulation::Check(const SimulatedRank& rank, absl::Span<const Digest> prompt_hashes,
-                       const Prediction& prediction) {
+                       const RequestPlacement& placement) {
+  const Prediction& prediction = *placement.prediction;
+  const uint64_t predicted = placement.decision.matched_blocks;
   const uint64_t actual = rank.engine->CountResident(prompt_hashes);
   const bool settled = prediction.next_seq == rank.stream->sockets().next_seq();
   if (!prediction.exact) {
     ++predictions_.not_exact;
   } else if (!settled) {
     ++predictions_.not_settled;
-    if (prediction.matched_blocks == actual) ++predictions_.not_settled_equal;
-  } else if (prediction.matched_blocks == actual) {
+    if (predicted == actual) ++predictions_.not_settled_equal;
+  } else if (predicted == actual) {
     ++predictions_.equal;
-  } else if (prediction.matched_blocks > actual) {
+  } else if (predicted > actual) {
     ++predictions_.over;
   } else {
     ++predictions_.under;
@@ -121,6 +133,7 @@ absl::Status Simulation::EndStep(size_t index) {
   outcomes_.clear();
   ranks_[index].engine->EndStep(&outcomes_);
   StartStep(index);
+  const PhaseClock::Scope deciding(&phases_, Phase::kDeciding);
   for (const StepOutcome& outcome : outcomes_) {
     RequestState& state = request_states_[outcome.number];
     if (outcome.first_token && !state.first_token) {
@@ -142,7 +155,10 @@ void Simulation::StartStep(size_t index) {
   SimulatedRank& rank = ranks_[index];
   if (rank.engine->stepping() || now_ < rank_states_[index].asleep_until) return;
   const std::optional<Nanos> duration = rank.engine->StartStep();
-  if (rank.stream != nullptr) rank.stream->PublishStep();
+  if (rank.stream != nullptr) {
+    const PhaseClock::Scope publishing(&phases_, Phase::kPublishing);
+    rank.stream->PublishStep();
+  }
   if (duration.has_value()) Schedule(now_ + *duration, EventKind::kStepEnd, index);
 }
 
@@ -227,12 +243,14 @@ void Simulation::ServeReplays() {
   next_serve_ = pacer_.elapsed() + kServeInterval;
 }
 
-PolicyReport Simulation::Report() const {
+PolicyReport Simulation::Report() {
   PolicyReport report;
   report.requests = requests_done_;
   report.prompt_tokens = prompt_tokens_;
   report.cached_tokens = cached_tokens_;
   report.predictions = predictions_;
+  report.decisions = std::move(decisions_);
+  report.phases = phases_.Read();
   report.ttft_ms = PercentilesOf(ttft_ms_);
   uint64_t most = 0, sum = 0;
   for (const SimulatedRank& rank : ranks_) {

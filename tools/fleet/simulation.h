@@ -14,6 +14,7 @@
 #include "tools/fleet/engine.h"
 #include "tools/fleet/misbehaviour.h"
 #include "tools/fleet/pacer.h"
+#include "tools/fleet/phase_clock.h"
 #include "tools/fleet/placer.h"
 #include "tools/fleet/report.h"
 #include "tools/fleet/stream_publisher.h"
@@ -34,7 +35,7 @@ struct SimulationOptions {
   double speedup = 0;  // 0: as fast as it can
   uint32_t block_size_tokens = 16;
   std::vector<Misbehaviour> misbehaviours;
-  // Called before each placement when set (tests wait there until kvroute has caught up).
+  // Called before each placement when set; a run in lock-step waits there for kvroute.
   std::function<absl::Status()> before_placement;
   // Called about once a real second.
   std::function<void(uint64_t requests_done, Nanos virtual_now, Nanos behind)> progress;
@@ -78,22 +79,24 @@ class Simulation {
 
   absl::Status Handle(const Event& event);
   absl::Status Arrive(size_t request);
+  absl::StatusOr<RequestPlacement> Place(const PlacementRequest& request);
   absl::Status EndStep(size_t rank);
   void StartStep(size_t rank);
   absl::Status Misbehave(const Misbehaviour& misbehaviour);
   void SleepFor(size_t rank, uint64_t seconds);
   void Check(const SimulatedRank& rank, absl::Span<const Digest> prompt_hashes,
-             const Prediction& prediction);
+             const RequestPlacement& placement);
   void Schedule(Nanos at, EventKind kind, size_t index);
   void AdvanceTo(Nanos at);
   void ServeReplays();
-  PolicyReport Report() const;
+  PolicyReport Report();
 
   const SimulationOptions options_;
   const absl::Span<const TraceRequest> requests_;
   const absl::Span<SimulatedRank> ranks_;
   Placer* const placer_;
   Pacer pacer_;
+  PhaseClock phases_;
 
   Nanos now_{0};  // virtual
   uint64_t next_order_ = 0;
@@ -105,6 +108,7 @@ class Simulation {
   uint64_t cached_tokens_ = 0;
   uint64_t prompt_tokens_ = 0;
   PredictionCounts predictions_;
+  std::vector<DecisionRecord> decisions_;  // by request
   std::vector<double> ttft_ms_;
   Nanos next_serve_{0}, next_progress_{0};  // of the pacer's elapsed time
 };
