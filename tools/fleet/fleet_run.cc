@@ -89,7 +89,7 @@ absl::StatusOr<PolicyReport> RunAsking(const SimulatedFleetOptions& options,
     const uint32_t worker = i / options.ranks;
     const WireStyle style = options.styles[worker % options.styles.size()];
     auto stream = StreamPublisher::Create(&context, style, i % options.ranks,
-                                          options.engine.block_size_tokens);
+                                          options.engine.block_size_tokens, !options.paced);
     if (!stream.ok()) return stream.status();
     registered.push_back({.worker_id = WorkerId(policy, worker),
                           .rank = i % options.ranks,
