@@ -22,14 +22,15 @@ class StreamPublisher : public CacheEvents {
   static absl::StatusOr<std::unique_ptr<StreamPublisher>> Create(ZmqContext* context,
                                                                  WireStyle style, uint32_t rank,
                                                                  uint32_t block_size_tokens,
-                                                                 bool hold);
+                                                                 size_t hold_batches);
 
   void Stored(const Digest* parent, absl::Span<const Digest> hashes,
               absl::Span<const TokenId> tokens) override;
   void Removed(const Digest& hash) override;
   void Cleared() override;
 
-  // Makes a batch of what came since the last call, when anything came, and publishes or holds it.
+  // Makes a batch of what came since the last call, when anything came, and holds it until there
+  // are `hold_batches`; 1: publishes it at once.
   void PublishStep();
   // Publishes what is held. Many batches in one go cost far fewer system calls and wake-ups, here
   // and in kvroute, than one at a time.
@@ -42,15 +43,15 @@ class StreamPublisher : public CacheEvents {
   uint64_t published_blocks() const { return published_blocks_; }
 
  private:
-  StreamPublisher(WireStyle style, uint32_t rank, uint32_t block_size_tokens, bool hold)
+  StreamPublisher(WireStyle style, uint32_t rank, uint32_t block_size_tokens, size_t hold_batches)
       : rank_(rank),
         block_size_tokens_(block_size_tokens),
-        hold_(hold),
+        hold_batches_(hold_batches),
         encoder_({.style = style}) {}
 
   const uint32_t rank_;
   const uint32_t block_size_tokens_;
-  const bool hold_;
+  const size_t hold_batches_;
   EventEncoder encoder_;
   std::unique_ptr<ZmqPublisher> sockets_;
   std::string payload_;
