@@ -4,8 +4,11 @@
 
 namespace kvroute {
 
-absl::StatusOr<std::unique_ptr<StreamPublisher>> StreamPublisher::Create(
-    ZmqContext* context, WireStyle style, uint32_t rank, uint32_t block_size_tokens, bool hold) {
+absl::StatusOr<std::unique_ptr<StreamPublisher>> StreamPublisher::Create(ZmqContext* context,
+                                                                         WireStyle style,
+                                                                         uint32_t rank,
+                                                                         uint32_t block_size_tokens,
+                                                                         size_t hold_batches) {
   std::unique_ptr<StreamPublisher> stream(
       new StreamPublisher(style, rank, block_size_tokens, hold_batches));
   PublisherOptions options;
