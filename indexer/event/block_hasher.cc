@@ -18,26 +18,21 @@ enum class CborType : uint8_t {
 };
 constexpr char kCborNull = static_cast<char>(0xf6);
 
-void AppendBigEndian(uint32_t value, int bytes, std::string* out) {
-  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) {
-    out->push_back(static_cast<char>(value >> shift));
-  }
-}
-
-// The shortest form, as canonical CBOR demands.
+// The shortest form, as canonical CBOR demands. Every token of every block comes here.
 void AppendCborHead(CborType type, uint32_t value, std::string* out) {
   const auto major = static_cast<uint8_t>(type);
+  const auto byte = [value](int shift) { return static_cast<char>(value >> shift); };
   if (value < 24) {
     out->push_back(static_cast<char>(major | value));
   } else if (value <= 0xff) {
-    out->push_back(static_cast<char>(major | 24));
-    AppendBigEndian(value, 1, out);
+    const char head[] = {static_cast<char>(major | 24), byte(0)};
+    out->append(head, sizeof(head));
   } else if (value <= 0xffff) {
-    out->push_back(static_cast<char>(major | 25));
-    AppendBigEndian(value, 2, out);
+    const char head[] = {static_cast<char>(major | 25), byte(8), byte(0)};
+    out->append(head, sizeof(head));
   } else {
-    out->push_back(static_cast<char>(major | 26));
-    AppendBigEndian(value, 4, out);
+    const char head[] = {static_cast<char>(major | 26), byte(24), byte(16), byte(8), byte(0)};
+    out->append(head, sizeof(head));
   }
 }
 

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -11,11 +12,15 @@
 namespace kvroute {
 namespace {
 
+using ::testing::HasSubstr;
+
 // The real `kvroute serve` and the real `kvroute fleet`, over real sockets, on a small generated
 // workload.
 class FleetTest : public ::testing::Test {
  protected:
-  FleetTest() : serve_({"serve", "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"}) {
+  FleetTest()
+      : serve_({"serve", "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--set",
+                "routing.tie_break_seed=1"}) {
     port_ = ChildProcess::PortOf(serve_.ReadLine(), "grpc");
     EXPECT_NE(port_, 0) << serve_.ReadStderr();
   }
@@ -24,8 +29,8 @@ class FleetTest : public ::testing::Test {
     EXPECT_EQ(serve_.Wait(), 0) << serve_.ReadStderr();
   }
 
-  // Runs the fleet to its end, which must be a success, and returns its report.
-  nlohmann::json Run(const std::vector<std::string>& flags) {
+  // Runs the fleet to its end, which must have that status, and returns its report.
+  nlohmann::json Run(const std::vector<std::string>& flags, int expected_status = 0) {
     std::vector<std::string> arguments = {"fleet",
                                           "--kvroute",
                                           absl::StrCat("127.0.0.1:", port_),
@@ -36,9 +41,7 @@ class FleetTest : public ::testing::Test {
                                           "--blocks-per-worker",
                                           "10000",
                                           "--requests",
-                                          "200",
-                                          "--max-oracle-gap",
-                                          "100"};
+                                          "200"};
     arguments.insert(arguments.end(), flags.begin(), flags.end());
     ChildProcess fleet(arguments);
     std::string text;
@@ -47,7 +50,8 @@ class FleetTest : public ::testing::Test {
       absl::StrAppend(&text, line, "\n");
       if (line.empty() || line == "}") break;  // the report's last line
     }
-    EXPECT_EQ(fleet.Wait(), 0) << fleet.ReadStderr();
+    EXPECT_EQ(fleet.Wait(), expected_status) << fleet.ReadStderr();
+    stderr_ = fleet.ReadStderr();
     return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   }
   static void ExpectNothingWrong(const nlohmann::json& policy) {
@@ -58,19 +62,49 @@ class FleetTest : public ::testing::Test {
 
   ChildProcess serve_;
   int port_ = 0;
+  std::string stderr_;  // of the fleet's last run
 };
 
-TEST_F(FleetTest, SettledPredictionsAreAllRightInEveryWireStyle) {
-  const nlohmann::json report = Run(
-      {"--policies", "lmetric,oracle:lmetric,round_robin", "--settle", "--ranks", "2", "--speedup",
-       "0", "--style", "vllm_positional,vllm_map,vllm_bytes,sglang_map", "--min-checked", "1"});
+TEST_F(FleetTest, InLockStepEveryDecisionIsTheOraclesInEveryWireStyle) {
+  const nlohmann::json report =
+      Run({"--policies",
+           "lmetric,oracle:lmetric,prefix,oracle:prefix,kvroute:random,oracle:random,round_robin",
+           "--ranks", "2", "--style", "vllm_positional,vllm_map,vllm_bytes,sglang_map"});
   ASSERT_TRUE(report.is_object());
   EXPECT_EQ(report["workers"], 4);
-  const nlohmann::json& asked = report["policies"]["lmetric"];
-  ExpectNothingWrong(asked);
-  EXPECT_EQ(asked["predictions_equal"], 200);
-  EXPECT_EQ(asked["predictions_not_exact"], 0);
-  EXPECT_GT(asked["hit_rate"], report["policies"]["round_robin"]["hit_rate"]);
+  const nlohmann::json& policies = report["policies"];
+  for (const auto& [asked, oracle] :
+       {std::pair("lmetric", "oracle:lmetric"), std::pair("prefix", "oracle:prefix"),
+        std::pair("kvroute:random", "oracle:random")}) {
+    SCOPED_TRACE(asked);
+    ExpectNothingWrong(policies[asked]);
+    EXPECT_EQ(policies[asked]["predictions_equal"], 200);
+    EXPECT_EQ(policies[asked]["predictions_not_exact"], 0);
+    EXPECT_EQ(policies[asked]["decisions_as_oracle"], 200);
+    EXPECT_EQ(policies[asked]["hit_rate"], policies[oracle]["hit_rate"]);
+    EXPECT_EQ(policies[asked]["ttft_ms"], policies[oracle]["ttft_ms"]);
+    EXPECT_EQ(policies[asked]["imbalance"], policies[oracle]["imbalance"]);
+  }
+  EXPECT_GT(policies["lmetric"]["hit_rate"], policies["round_robin"]["hit_rate"]);
+}
+
+// The planted wrong decision: kvroute draws ties from another seed than the oracle.
+TEST_F(FleetTest, InLockStepTheFirstDecisionThatDiffersIsNamed) {
+  const nlohmann::json report =
+      Run({"--policies", "lmetric,oracle:lmetric", "--seed", "2"}, /*expected_status=*/1);
+  ASSERT_TRUE(report.is_object());
+  ExpectNothingWrong(report["policies"]["lmetric"]);
+  EXPECT_LT(report["policies"]["lmetric"]["decisions_as_oracle"], 200);
+  EXPECT_THAT(stderr_,
+              HasSubstr("is the first whose decision is not the oracle's: kvroute chose w"));
+  EXPECT_THAT(stderr_, HasSubstr("routing.tie_break_seed=2"));
+}
+
+TEST_F(FleetTest, APacedRunIsNotJudgedByItsOracle) {
+  const nlohmann::json report =
+      Run({"--policies", "lmetric,oracle:lmetric", "--paced", "--speedup", "0", "--seed", "2"});
+  ASSERT_TRUE(report.is_object());
+  ExpectNothingWrong(report["policies"]["lmetric"]);
 }
 
 TEST_F(FleetTest, MisbehavingEnginesNeverMakeAnExactAnswerWrong) {

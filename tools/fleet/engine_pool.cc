@@ -3,6 +3,12 @@
 #include "indexer/base/check.h"
 
 namespace kvroute {
+namespace {
+
+// The pools of a fleet do not fit a core's cache: hashes are fetched so many places ahead of use.
+constexpr size_t kAhead = 8;
+
+}  // namespace
 
 EnginePool::EnginePool(uint32_t capacity_blocks, uint32_t block_size_tokens, Announce announce,
                        CacheEvents* events)
@@ -12,13 +18,17 @@ EnginePool::EnginePool(uint32_t capacity_blocks, uint32_t block_size_tokens, Ann
       sentinel_(capacity_blocks),
       blocks_(capacity_blocks + size_t{1}) {
   KVROUTE_CHECK(capacity_blocks > 0 && block_size_tokens > 0);
+  heads_.reserve(capacity_blocks);
   blocks_[sentinel_].free_previous = blocks_[sentinel_].free_next = sentinel_;
   for (uint32_t block = 0; block < capacity_blocks; ++block) PushFree(block);
 }
 
 uint32_t EnginePool::CountResident(absl::Span<const Digest> chain) const {
   uint32_t count = 0;
-  while (count < chain.size() && heads_.contains(chain[count])) ++count;
+  for (; count < chain.size(); ++count) {
+    if (count + kAhead < chain.size()) heads_.prefetch(chain[count + kAhead]);
+    if (!heads_.contains(chain[count])) break;
+  }
   return count;
 }
 
@@ -39,8 +49,14 @@ bool EnginePool::Acquire(absl::Span<const Digest> hits, uint32_t fresh,
     if (blocks_[block].references++ == 0) RemoveFree(block);
     blocks->push_back(BlockIndex(block));
   }
+  uint32_t ahead = blocks_[sentinel_].free_next;
+  for (size_t i = 0; i < kAhead && ahead != sentinel_; ++i) ahead = blocks_[ahead].free_next;
   for (uint32_t i = 0; i < fresh; ++i) {
     const uint32_t block = blocks_[sentinel_].free_next;
+    if (ahead != sentinel_) {
+      if (blocks_[ahead].findable) heads_.prefetch(blocks_[ahead].hash);
+      ahead = blocks_[ahead].free_next;
+    }
     RemoveFree(block);
     Evict(block);
     blocks_[block].references = 1;
@@ -58,6 +74,7 @@ void EnginePool::Register(absl::Span<const BlockIndex> blocks, absl::Span<const 
   };
   size_t from = first;
   for (size_t i = first; i < end; ++i) {
+    if (i + kAhead < end) heads_.prefetch(hashes[i + kAhead]);
     const uint32_t block = blocks[i].value();
     KVROUTE_CHECK(!blocks_[block].findable);
     blocks_[block].hash = hashes[i];

@@ -20,6 +20,8 @@ namespace {
 // Runs at once, in lock-step. A run that waits for kvroute leaves its core to the others; each
 // takes the memory of a fleet's pools and replay buffers, about 200 MB with 16 workers.
 constexpr size_t kSideBySide = 4;
+// In lock-step: few enough that kvroute works along while the engines are simulated.
+constexpr size_t kHoldBatches = 8;
 
 SimulatedRank MakeRank(const SimulatedFleetOptions& options, uint32_t worker, uint32_t rank,
                        std::unique_ptr<StreamPublisher> stream) {
@@ -88,8 +90,9 @@ absl::StatusOr<PolicyReport> RunAsking(const SimulatedFleetOptions& options,
   for (uint32_t i = 0; i < options.workers * options.ranks; ++i) {
     const uint32_t worker = i / options.ranks;
     const WireStyle style = options.styles[worker % options.styles.size()];
-    auto stream = StreamPublisher::Create(&context, style, i % options.ranks,
-                                          options.engine.block_size_tokens);
+    auto stream =
+        StreamPublisher::Create(&context, style, i % options.ranks,
+                                options.engine.block_size_tokens, options.paced ? 1 : kHoldBatches);
     if (!stream.ok()) return stream.status();
     registered.push_back({.worker_id = WorkerId(policy, worker),
                           .rank = i % options.ranks,

@@ -14,8 +14,8 @@ namespace {
 
 // AwaitApplied: a stream that is a few batches behind is there after a call or two; one that is
 // being replayed takes longer.
-constexpr int kAskAtOnce = 20;
-constexpr std::chrono::milliseconds kAskAgain{1};
+constexpr int kAskAtOnce = 3;
+constexpr std::chrono::microseconds kAskAgain{500};
 constexpr uint64_t kNotSeen = UINT64_MAX;
 
 v1::Worker DescribeWorker(const KvroutePlacerOptions& options,

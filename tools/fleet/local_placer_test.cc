@@ -44,6 +44,16 @@ TEST_F(LocalPlacerTest, CreditsWhatItPlacedUntilItEnds) {
   EXPECT_EQ(Place(&placer, 5), 0u);  // (0 + 16) * 4 = 64
 }
 
+TEST_F(LocalPlacerTest, BreaksTiesAsTheSeedSays) {
+  LocalPlacer placer = Make(PolicyKind::kRandom);
+  std::vector<Candidate> equal(resident_.size());
+  for (uint64_t number = 0; number < 50; ++number) {
+    const auto choice =
+        Choose(PolicyKind::kRandom, absl::MakeSpan(equal), TieBreak(1, number), number);
+    EXPECT_EQ(Place(&placer, number), choice->index) << number;
+  }
+}
+
 TEST_F(LocalPlacerTest, RoundRobinTakesTurns) {
   LocalPlacer placer = Make(PolicyKind::kRoundRobin);
   const size_t first = Place(&placer, 1);

@@ -76,10 +76,7 @@ absl::Status Simulation::Arrive(size_t number) {
   const bool one_scheme = ranks_.front().stream == nullptr;
   if (one_scheme) ranks_.front().hasher->Hash(request->tokens, &request->hashes);
 
-  if (options_.before_placement) {
-    const PhaseClock::Scope waiting(&phases_, Phase::kWaiting);
-    if (absl::Status status = options_.before_placement(); !status.ok()) return status;
-  }
+  if (absl::Status status = PreparePlacement(); !status.ok()) return status;
   PlacementRequest placement_request{
       .number = number,
       .prompt = absl::MakeConstSpan(request->tokens).first(traced.input_length),
@@ -100,6 +97,18 @@ absl::Status Simulation::Arrive(size_t number) {
   rank.engine->Submit(std::move(request));
   StartStep(target);
   return absl::OkStatus();
+}
+
+absl::Status Simulation::PreparePlacement() {
+  if (!options_.before_placement) return absl::OkStatus();
+  {
+    const PhaseClock::Scope publishing(&phases_, Phase::kPublishing);
+    for (const SimulatedRank& rank : ranks_) {
+      if (rank.stream != nullptr) rank.stream->PublishHeld();
+    }
+  }
+  const PhaseClock::Scope waiting(&phases_, Phase::kWaiting);
+  return options_.before_placement();
 }
 
 absl::StatusOr<RequestPlacement> Simulation::Place(const PlacementRequest& request) {
@@ -258,7 +267,7 @@ PolicyReport Simulation::Report() {
     sum += rank.engine->prefilled_tokens();
     report.preemptions += rank.engine->preemptions();
     if (rank.stream == nullptr) continue;
-    report.batches += rank.stream->sockets().next_seq();
+    report.batches += rank.stream->batches();
     report.published_blocks += rank.stream->published_blocks();
   }
   if (sum > 0)

@@ -35,7 +35,8 @@ struct SimulationOptions {
   double speedup = 0;  // 0: as fast as it can
   uint32_t block_size_tokens = 16;
   std::vector<Misbehaviour> misbehaviours;
-  // Called before each placement when set; a run in lock-step waits there for kvroute.
+  // Called before each placement when set, after held batches have been published; a run in
+  // lock-step waits there for kvroute.
   std::function<absl::Status()> before_placement;
   // Called about once a real second.
   std::function<void(uint64_t requests_done, Nanos virtual_now, Nanos behind)> progress;
@@ -79,6 +80,7 @@ class Simulation {
 
   absl::Status Handle(const Event& event);
   absl::Status Arrive(size_t request);
+  absl::Status PreparePlacement();
   absl::StatusOr<RequestPlacement> Place(const PlacementRequest& request);
   absl::Status EndStep(size_t rank);
   void StartStep(size_t rank);

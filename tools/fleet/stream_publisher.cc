@@ -4,9 +4,13 @@
 
 namespace kvroute {
 
-absl::StatusOr<std::unique_ptr<StreamPublisher>> StreamPublisher::Create(
-    ZmqContext* context, WireStyle style, uint32_t rank, uint32_t block_size_tokens) {
-  std::unique_ptr<StreamPublisher> stream(new StreamPublisher(style, rank, block_size_tokens));
+absl::StatusOr<std::unique_ptr<StreamPublisher>> StreamPublisher::Create(ZmqContext* context,
+                                                                         WireStyle style,
+                                                                         uint32_t rank,
+                                                                         uint32_t block_size_tokens,
+                                                                         size_t hold_batches) {
+  std::unique_ptr<StreamPublisher> stream(
+      new StreamPublisher(style, rank, block_size_tokens, hold_batches));
   PublisherOptions options;
   options.topic_in_replay = EngineKindOf(style) != EngineKind::kSglang;
   // libzmq's 1,000 is the engines' own limit for replies; a whole buffer fits here, so that a
@@ -42,7 +46,13 @@ void StreamPublisher::PublishStep() {
   if (encoder_.event_count() == 0) return;
   const double now_seconds = std::chrono::duration<double>(Clock::Real().Wall()).count();
   encoder_.Finish(now_seconds, rank_, &payload_);
-  sockets_->Publish(payload_);
+  held_.push_back(payload_);
+  if (held_.size() >= hold_batches_) PublishHeld();
+}
+
+void StreamPublisher::PublishHeld() {
+  for (const std::string& payload : held_) sockets_->Publish(payload);
+  held_.clear();
 }
 
 void StreamPublisher::DropStep() {
