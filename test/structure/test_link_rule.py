@@ -20,6 +20,10 @@ class TreeTest(unittest.TestCase):
         needless = rules.EXCEPTIONS - set(link_rule.problems_of_tree())
         self.assertEqual(needless, set(), "delete these lines from EXCEPTIONS in test/structure/rules.py")
 
+    def test_every_facade_exists(self):
+        paths = {path for path, _ in link_rule.tree()}
+        self.assertEqual([facade for facade in rules.FACADES if facade not in paths], [])
+
     def test_all_of_the_tree_is_read(self):
         paths = {path for path, _ in link_rule.tree()}
         for path in ("indexer/base/check.h", "indexer/index/runs/run.h", "router/edge/page/build_info.h.in", "tools/main.cc",
