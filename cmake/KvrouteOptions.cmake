@@ -2,6 +2,7 @@
 option(KVROUTE_WERROR "Treat warnings as errors" OFF)
 option(KVROUTE_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 option(KVROUTE_JUMBO "Compile each target as one file: for builds of everything" OFF)
+option(KVROUTE_INDEXER_ONLY "Only indexer/ and what its tests need: for another kind of processor" OFF)
 set(KVROUTE_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=, e.g. address,undefined or thread")
 
 # Build type of the sanitizer presets: quick to compile, line numbers, assertions (KVROUTE_DCHECK) on.
@@ -33,7 +34,7 @@ if(CMAKE_BUILD_TYPE STREQUAL Release)
 endif()
 
 find_program(KVROUTE_LINKER mold)
-if(KVROUTE_LINKER)
+if(KVROUTE_LINKER AND NOT CMAKE_CROSSCOMPILING)  # a cross compiler does not find it
   add_link_options(-fuse-ld=mold)
 endif()
 

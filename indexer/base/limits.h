@@ -5,8 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 
-// Every fixed limit of kvroute in one place. A limit that a person may set is the default of a
-// configuration field of the same name; docs/configuration.md lists those.
+// Every limit of kvroute in one place; docs/limits.md says what lies beyond each (a test compares
+// the two). One that a person may set is the default of a configuration field of the same name:
+// kMaxGrpcMemoryBytes of grpc.max_memory.
 namespace kvroute::limits {
 
 // What one stream may send.
@@ -18,11 +19,11 @@ inline constexpr size_t kMaxTopicBytes = 1'024;
 inline constexpr size_t kMaxSkipDepth = 64;  // nesting of values that are skipped
 
 // What is kept for one stream outside the index.
-inline constexpr size_t kMaxPendingBytesPerStream = size_t{16}
-                                                    << 20;  // stored events whose parent is unknown
+// stored events whose parent is unknown
+inline constexpr size_t kMaxPendingMemoryBytes = size_t{16} << 20;
 // live batches held while a replay runs
-inline constexpr size_t kMaxHeldBatchesPerStream = 100'000;
-inline constexpr size_t kMaxHeldBytesPerStream = size_t{256} << 20;
+inline constexpr size_t kMaxHeldBatches = 100'000;
+inline constexpr size_t kMaxHeldMemoryBytes = size_t{256} << 20;
 inline constexpr size_t kMaxGroupsPerStream = 1'024;  // KV-cache groups that are not indexed
 
 // What one request may ask.
@@ -37,9 +38,9 @@ inline constexpr size_t kMaxExplainedHashes = 64;
 // The gRPC edge.
 inline constexpr int kMaxGrpcThreads = 512;
 inline constexpr size_t kMaxGrpcMemoryBytes = size_t{1} << 30;
-inline constexpr size_t kMaxGrpcMessageBytes = size_t{32}
-                                               << 20;  // kMaxPromptTokens x 4 bytes, twice
-inline constexpr uint32_t kMaxOpenStreams = 256;
+// kMaxPromptTokens x 4 bytes, twice
+inline constexpr size_t kMaxGrpcMessageBytes = size_t{32} << 20;
+inline constexpr uint32_t kMaxGrpcStreams = 256;  // RouteStream and ScoreStream calls
 inline constexpr size_t kMaxCallsUnderWay = 1'024;  // of each unary method; further ones wait
 // beside its open streams; the client holds further ones back
 inline constexpr int kMaxCallsPerConnection = 1'024;

@@ -8,7 +8,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
-#include "test/support/shared_files.h"
+#include "test/support/vectors.h"
 
 namespace kvroute {
 namespace {
@@ -71,13 +71,12 @@ TEST(BlockHasher, EventHashesReadOppositeEndsOfTheDigest) {
   EXPECT_EQ(SglangEventHash(digest), INT64_MIN + 283686952306183);
 }
 
-// Every case of the shared vectors that these two schemes cover.
-TEST(BlockHasher, EqualsTheSharedVectors) {
-  const std::optional<nlohmann::json> vectors = ReadSharedJson("vectors/hashes.json");
-  if (!vectors) GTEST_SKIP() << "no ../shared/vectors";
-  const auto tokens = vectors->at("tokens").get<std::vector<TokenId>>();
+// Every case of the vectors that these two schemes cover.
+TEST(BlockHasher, EqualsTheVectors) {
+  const nlohmann::json vectors = ReadVectorJson("hashes.json");
+  const auto tokens = vectors.at("tokens").get<std::vector<TokenId>>();
   int cases = 0;
-  for (const auto& entry : vectors->at("vllm")) {
+  for (const auto& entry : vectors.at("vllm")) {
     const std::string keys = entry.at("extra_keys");
     if (entry.at("algo") != "sha256_cbor" || (keys != "none" && keys != "lora" && keys != "salt"))
       continue;
@@ -92,7 +91,7 @@ TEST(BlockHasher, EqualsTheSharedVectors) {
     }
     ++cases;
   }
-  for (const auto& entry : vectors->at("sglang")) {
+  for (const auto& entry : vectors.at("sglang")) {
     const std::string name = entry.at("case");
     if (name == "eagle bigram") continue;
     const HashNamespace names{.lora_name = {}, .cache_salt = name == "unsalted" ? "" : "tenant-a"};

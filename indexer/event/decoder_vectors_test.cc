@@ -7,10 +7,9 @@
 #include "absl/strings/escaping.h"
 #include "indexer/event/decoder.h"
 #include "indexer/event/msgpack_cursor.h"
-#include "test/support/shared_files.h"
+#include "test/support/vectors.h"
 
-// Every payload of vectors/index.json, which lists what each means or how it is to be treated.
-// Skipped where the vectors are not beside the project.
+// Every payload of test/vectors, whose lists say what each means or how it is to be treated.
 namespace kvroute {
 namespace {
 
@@ -223,18 +222,16 @@ void ExpectNote(const std::string& file, const DecodedBatch& batch) {
 }
 
 TEST(DecoderVectors, EveryPayloadMeansWhatIsListed) {
-  const std::optional<json> index = ReadSharedJson("vectors/index.json");
-  if (!index) GTEST_SKIP() << "no vectors beside the project";
+  const json index = ReadVectorJson("index.json");
   Decoder decoder;
   size_t payloads = 0;
-  for (const json& entry : (*index)["entries"]) {
+  for (const json& entry : index["entries"]) {
     const std::string file = entry["file"];
     SCOPED_TRACE(file);
-    const std::optional<std::string> payload = ReadSharedFile("vectors/" + file);
-    ASSERT_TRUE(payload);
-    ASSERT_EQ(payload->size(), entry["bytes"].get<size_t>());
+    const std::string payload = ReadVector(file);
+    ASSERT_EQ(payload.size(), entry["bytes"].get<size_t>());
     DecodedBatch batch;
-    const DecodeReason reason = decoder.Decode(*payload, &batch);
+    const DecodeReason reason = decoder.Decode(payload, &batch);
     if (entry.contains("decoded")) {
       ExpectDecoded(entry["decoded"], reason, batch);
     } else {
@@ -246,18 +243,35 @@ TEST(DecoderVectors, EveryPayloadMeansWhatIsListed) {
   EXPECT_GE(payloads, 123u);
 }
 
+// What real engine code wrote: one list of payloads, each with its meaning in a file of its own.
+TEST(DecoderVectors, EveryCapturedPayloadMeansWhatIsListed) {
+  const std::string folder = "captured/2026-11/";
+  const json index = ReadVectorJson(folder + "index.json");
+  Decoder decoder;
+  for (const json& entry : index) {
+    const std::string file = entry["file"];
+    SCOPED_TRACE(file);
+    const std::string payload = ReadVector(folder + file);
+    ASSERT_EQ(payload.size(), entry["bytes"].get<size_t>());
+    const std::string name = file.substr(0, file.rfind('.'));
+    DecodedBatch batch;
+    const DecodeReason reason = decoder.Decode(payload, &batch);
+    ExpectDecoded(ReadVectorJson(folder + name + ".json")["decoded"], reason, batch);
+  }
+  EXPECT_EQ(index.size(), 42u);
+}
+
 // Both forms of one vLLM digest are the same key; SGLang's signed integers too.
 TEST(DecoderVectors, SameBlocksHaveTheSameKeys) {
-  const std::optional<json> index = ReadSharedJson("vectors/index.json");
-  if (!index) GTEST_SKIP() << "no vectors beside the project";
-  for (const json& entry : (*index)["entries"]) {
+  const json index = ReadVectorJson("index.json");
+  for (const json& entry : index["entries"]) {
     if (!entry.contains("same_blocks_as")) continue;
     Decoder first_decoder;
     Decoder second_decoder;
     DecodedBatch first;
     DecodedBatch second;
-    const std::string a = *ReadSharedFile("vectors/" + entry["file"].get<std::string>());
-    const std::string b = *ReadSharedFile("vectors/" + entry["same_blocks_as"].get<std::string>());
+    const std::string a = ReadVector(entry["file"]);
+    const std::string b = ReadVector(entry["same_blocks_as"]);
     ASSERT_EQ(first_decoder.Decode(a, &first), DecodeReason::kOk);
     ASSERT_EQ(second_decoder.Decode(b, &second), DecodeReason::kOk);
     EXPECT_EQ(first.events[0].block_hashes, second.events[0].block_hashes);

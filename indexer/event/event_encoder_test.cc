@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
-#include "test/support/shared_files.h"
+#include "test/support/vectors.h"
 
 namespace kvroute {
 namespace {
@@ -26,7 +26,7 @@ Digest FromHex(absl::string_view hex) {
   return digest;
 }
 
-// The blocks of the shared vectors: two hashes, a parent, tokens 100, 101, …
+// The blocks of the vectors: two hashes, a parent, tokens 100, 101, …
 const Digest kFirst = FromHex("1ca3c063ae95ef8d4f6d50f694a5df3b47df5a4aec6dada057c85c5dfdff0090");
 const Digest kSecond = FromHex("87a4658e4596d0b1dd21cbd06afbcc9df78a21a6c031fcf742cfd41a689aa4f4");
 const Digest kParent = FromHex("99fbc1ee808dacc1e24e4e5c2d5648a81417917613c07059cd70e0339faaa340");
@@ -63,25 +63,19 @@ class EventEncoderTest : public testing::Test {
   template <typename Write>
   void ExpectVector(const std::string& name, const WireFormat& format, std::optional<uint32_t> rank,
                     Write write) {
-    const std::optional<std::string> expected =
-        ReadSharedFile("vectors/valid/" + name + ".msgpack");
-    ASSERT_TRUE(expected.has_value()) << name;
+    const std::string expected = ReadVector("valid/" + name + ".msgpack");
     EventEncoder encoder(format);
     write(&encoder);
     std::string payload = "left over";
     encoder.Finish(kTs, rank, &payload);
-    EXPECT_EQ(absl::BytesToHexString(payload), absl::BytesToHexString(*expected)) << name;
+    EXPECT_EQ(absl::BytesToHexString(payload), absl::BytesToHexString(expected)) << name;
   }
 
   std::vector<TokenId> tokens_;
   std::deque<std::vector<Digest>> kept_;  // what the blocks' spans point into
 };
 
-#define SKIP_WITHOUT_VECTORS() \
-  if (!ReadSharedFile("vectors/index.json")) GTEST_SKIP() << "no ../shared/vectors"
-
-TEST_F(EventEncoderTest, PositionalVersionsEqualTheSharedVectors) {
-  SKIP_WITHOUT_VECTORS();
+TEST_F(EventEncoderTest, PositionalVersionsEqualTheVectors) {
   const auto positional = [](int length) {
     return WireFormat{
         .style = WireStyle::kVllmPositional, .positional_length = length, .rank_in_batch = true};
@@ -123,8 +117,7 @@ TEST_F(EventEncoderTest, PositionalVersionsEqualTheSharedVectors) {
   });
 }
 
-TEST_F(EventEncoderTest, VllmMapsEqualTheSharedVectors) {
-  SKIP_WITHOUT_VECTORS();
+TEST_F(EventEncoderTest, VllmMapsEqualTheVectors) {
   const WireFormat map{.style = WireStyle::kVllmMap};
   ExpectVector("vllm_v024_stored_full_attention", map, 0, [&](EventEncoder* encoder) {
     StoredBlocks blocks = Stored({kFirst, kSecond});
@@ -150,8 +143,7 @@ TEST_F(EventEncoderTest, VllmMapsEqualTheSharedVectors) {
   });
 }
 
-TEST_F(EventEncoderTest, SglangMapsEqualTheSharedVectors) {
-  SKIP_WITHOUT_VECTORS();
+TEST_F(EventEncoderTest, SglangMapsEqualTheVectors) {
   const WireFormat sglang{.style = WireStyle::kSglangMap};
   const std::vector<Digest> hashes = {SglangDigest(-6027424741621457181), SglangDigest(5)};
   ExpectVector("sglang_map_stored", sglang, 0,

@@ -64,7 +64,7 @@ class PrefixIndex::Impl {
         index = used_++;
       } else {
         return absl::ResourceExhaustedError(
-            absl::StrCat("the index is limited to ", capacity_, " streams"));
+            absl::StrCat("max_streams: ", capacity_, " are open in the index"));
       }
       id = StreamId(++generation_[index] * capacity_ + index);
     }

@@ -12,9 +12,9 @@ StreamMachine::StreamMachine(StreamStatus* status, const StreamOptions& options,
       decoder_(decoder),
       counters_(counters),
       clock_(clock),
-      applier_(status, options.max_pending_bytes, index, counters),
+      applier_(status, options.max_pending_memory_bytes, index, counters),
       trust_(status, clock),
-      held_(options.max_held_batches, options.max_held_bytes),
+      held_(options.max_held_batches, options.max_held_memory_bytes),
       published_rank_(status->config.published_rank) {}
 
 // The walk of an event, from the message to the index. Which batch may be applied is decided by its

@@ -113,7 +113,7 @@ TEST_F(HeldBatchesTest, WhatMayNotBeHeldAndDoesNotComeAgainIsALoss) {
 }
 
 TEST_F(HeldBatchesTest, HeldBytesAreBoundedToo) {
-  options_.max_held_bytes = Batch(10).size() + Batch(11).size();
+  options_.max_held_memory_bytes = Batch(10).size() + Batch(11).size();
   Machine().OnConnected();
   for (uint64_t seq = 10; seq < 20; ++seq) Live(seq);
   EXPECT_LE(status_.held_batches.load(), 3u);

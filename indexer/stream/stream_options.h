@@ -20,9 +20,9 @@ struct StreamOptions {
   // After a loss that may have been passing, how long until the engine is asked for everything
   // again; doubles up to 64 times.
   std::chrono::milliseconds fresh_start_after{10'000};
-  size_t max_held_batches = limits::kMaxHeldBatchesPerStream;
-  size_t max_held_bytes = limits::kMaxHeldBytesPerStream;
-  size_t max_pending_bytes = limits::kMaxPendingBytesPerStream;
+  size_t max_held_batches = limits::kMaxHeldBatches;
+  size_t max_held_memory_bytes = limits::kMaxHeldMemoryBytes;
+  size_t max_pending_memory_bytes = limits::kMaxPendingMemoryBytes;
 };
 
 }  // namespace kvroute

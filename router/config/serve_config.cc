@@ -62,7 +62,7 @@ void VisitGrpc(FieldVisitor* v, GrpcConfig* grpc) {
   v->Number({"max_message", "A longer request gets RESOURCE_EXHAUSTED."}, "bytes", 1 << 10,
             256 << 20, &grpc->max_message_bytes);
   v->Number({"max_streams", "RouteStream and ScoreStream calls open at once."}, "streams", 1, 4'096,
-            &grpc->max_open_streams);
+            &grpc->max_streams);
 }
 
 void VisitHttp(FieldVisitor* v, HttpConfig* http) {
@@ -121,9 +121,9 @@ void VisitIngest(FieldVisitor* v, IngestConfig* ingest) {
   v->Number({"max_held_batches", "Live batches of one stream held while its replay runs."},
             "batches", 1, 100'000'000, &stream->max_held_batches);
   v->Number({"max_held_memory", "Bytes of those batches."}, "bytes", 1 << 16, uint64_t{64} << 30,
-            &stream->max_held_bytes);
+            &stream->max_held_memory_bytes);
   v->Number({"max_pending_memory", "Stored events of one stream whose parent is unknown."}, "bytes",
-            0, uint64_t{64} << 30, &stream->max_pending_bytes);
+            0, uint64_t{64} << 30, &stream->max_pending_memory_bytes);
   v->Number({"max_streams", "Streams (worker ranks) in all."}, "streams", 1, limits::kMaxStreams,
             &ingest->max_streams);
   v->Check([zmq] {

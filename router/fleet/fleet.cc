@@ -188,9 +188,9 @@ absl::Status Fleet::Check(const Workers& workers) const {
                    it->first, id, it->second);
     }
   }
-  if (targets > options_.max_targets) {
+  if (targets > options_.max_streams) {
     return Error(absl::StatusCode::kResourceExhausted,
-                 "max_streams: {} ranks in all; the limit is {}", targets, options_.max_targets);
+                 "max_streams: {} ranks in all; the limit is {}", targets, options_.max_streams);
   }
   return absl::OkStatus();
 }

@@ -22,7 +22,7 @@
 namespace kvroute {
 
 struct FleetOptions {
-  size_t max_targets = limits::kMaxStreams;
+  size_t max_streams = limits::kMaxStreams;
 };
 
 // The workers kvroute knows, whoever named them: the configuration file, the API, or engines that
@@ -33,7 +33,7 @@ struct FleetOptions {
 // for one. Ownership: the source and the load tracker must outlive it; its streams are removed with
 // it. Consistency: a change is in every snapshot taken after its method returned. Errors:
 // INVALID_ARGUMENT names the field; ALREADY_EXISTS, NOT_FOUND and FAILED_PRECONDITION name the
-// worker; RESOURCE_EXHAUSTED at max_targets. A change that fails changes nothing.
+// worker; RESOURCE_EXHAUSTED at max_streams. A change that fails changes nothing.
 class Fleet {
  public:
   Fleet(const FleetOptions& options, EventSource* source, LoadTracker* loads);

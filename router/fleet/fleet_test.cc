@@ -45,7 +45,7 @@ class FleetTest : public testing::Test {
   PrefixIndex index_;
   FakeSource source_{&index_};
   LoadTracker loads_{{}, &clock_};
-  Fleet fleet_{{.max_targets = 10}, &source_, &loads_};
+  Fleet fleet_{{.max_streams = 10}, &source_, &loads_};
 };
 
 TEST_F(FleetTest, StartsEmpty) {

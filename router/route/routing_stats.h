@@ -46,7 +46,7 @@ struct RoutingStats {
   Counter matched_tokens{0};   // of those, what the chosen target held
   Counter open_streams{0};     // now
   Counter running_calls{0};    // now; those of streams not counted
-  Counter refused_streams{0};  // at max_open_streams
+  Counter refused_streams{0};  // at grpc.max_streams
   LatencyHistogram
       match_latency;  // hashing as far as needed and the index, all profiles of a request
   LatencyHistogram route_latency;  // a Route: parsed message to reply, gRPC excluded

@@ -55,7 +55,7 @@ absl::Status ServeProcess::StartIngest() {
   auto engines = ZmqSource::Start(config_.ingest.zmq, &registry_, &ingest_counters_, clock_);
   if (!engines.ok()) return At("ingest", engines.status());
   engines_ = *std::move(engines);
-  fleet_ = std::make_unique<Fleet>(FleetOptions{.max_targets = config_.ingest.max_streams},
+  fleet_ = std::make_unique<Fleet>(FleetOptions{.max_streams = config_.ingest.max_streams},
                                    engines_.get(), &loads_);
   queries_ =
       std::make_unique<QueryHandler>(QueryOptions{.default_policy = config_.routing.policy,
@@ -82,7 +82,7 @@ absl::Status ServeProcess::StartGrpc() {
                                  .max_threads = config_.grpc.max_threads,
                                  .max_memory_bytes = config_.grpc.max_memory_bytes,
                                  .max_message_bytes = config_.grpc.max_message_bytes,
-                                 .max_open_streams = config_.grpc.max_open_streams},
+                                 .max_streams = config_.grpc.max_streams},
                                 queries_.get(), fleet_.get(), &routing_stats_);
   if (!grpc.ok()) return At("grpc.listen", grpc.status());
   grpc_ = *std::move(grpc);

@@ -29,8 +29,8 @@ Network RandomNetwork(uint64_t seed) {
   network.burst = one_of({1, 3, 10, 100});
   network.turn_ms = static_cast<int>(one_of({1, 20, 200, 1000}));
   network.buffer = one_of({1, 4, 20, 1000});
-  network.max_held_batches = one_of({1, 4, 20, limits::kMaxHeldBatchesPerStream});
-  network.max_held_bytes = one_of({300, 2000, limits::kMaxHeldBytesPerStream});
+  network.max_held_batches = one_of({1, 4, 20, limits::kMaxHeldBatches});
+  network.max_held_memory_bytes = one_of({300, 2000, limits::kMaxHeldMemoryBytes});
   network.replay = random() % 4 != 0;
   // Without a replay, a new life whose first batch heard has the next number is not noticed.
   if (!network.replay) network.restart = 0;
@@ -43,7 +43,7 @@ std::string Describe(const Network& n) {
                       n.damage_reply, ", cut ", n.cut, ", restart ", n.restart, ", late ", n.late,
                       ", early ", n.early, ", burst ", n.burst, ", turn_ms ", n.turn_ms,
                       ", buffer ", n.buffer, ", replay ", n.replay, ", max_held_batches ",
-                      n.max_held_batches, ", max_held_bytes ", n.max_held_bytes);
+                      n.max_held_batches, ", max_held_memory_bytes ", n.max_held_memory_bytes);
 }
 
 MachineModel::MachineModel(const Network& network, uint64_t seed)
@@ -56,7 +56,7 @@ MachineModel::MachineModel(const Network& network, uint64_t seed)
   status_.id = *index_.Open(CopyMode::kCounted);
   options_.replay_timeout = milliseconds(500);
   options_.max_held_batches = network.max_held_batches;
-  options_.max_held_bytes = network.max_held_bytes;
+  options_.max_held_memory_bytes = network.max_held_memory_bytes;
   machine_.emplace(&status_, options_, &decoder_, &index_, &counters_, &clock_);
 }
 
@@ -76,7 +76,7 @@ void MachineModel::Calm() {
                      .buffer = network_.buffer,
                      .replay = network_.replay,
                      .max_held_batches = network_.max_held_batches,
-                     .max_held_bytes = network_.max_held_bytes};
+                     .max_held_memory_bytes = network_.max_held_memory_bytes};
   Connect();
   for (int i = 0; i < 6000 && !testing::Test::HasFailure(); ++i) Turn();
 }
@@ -269,7 +269,7 @@ void MachineModel::JudgeLive(uint64_t seq, bool applied, bool restarted, uint64_
                         !status_.connected.load();  // which hides that
   if (conflict && damages_) return;
   const bool no_room = held_before >= network_.max_held_batches ||
-                       network_.max_held_bytes < limits::kMaxHeldBytesPerStream;
+                       network_.max_held_memory_bytes < limits::kMaxHeldMemoryBytes;
   EXPECT_TRUE(no_room && network_.replay) << "live batch " << seq << " vanished";
 }
 

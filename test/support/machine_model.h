@@ -30,8 +30,8 @@ struct Network {
   int turn_ms = 20;      // between two turns, at most
   size_t buffer = 1000;  // batches the engine can replay
   bool replay = true;
-  size_t max_held_batches = limits::kMaxHeldBatchesPerStream;
-  size_t max_held_bytes = limits::kMaxHeldBytesPerStream;
+  size_t max_held_batches = limits::kMaxHeldBatches;
+  size_t max_held_memory_bytes = limits::kMaxHeldMemoryBytes;
 };
 // Everything at once, each in a measure of its own.
 Network RandomNetwork(uint64_t seed);

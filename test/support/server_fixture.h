@@ -24,7 +24,7 @@ class ServerTest : public testing::Test, protected RoutingFixture {
     GrpcServerOptions options;
     options.max_threads = 32;
     options.max_message_bytes = 65'536;
-    options.max_open_streams = 4;
+    options.max_streams = 4;
     Start(options);
   }
   // Before what it serves.

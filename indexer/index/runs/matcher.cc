@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "indexer/index/memory/memory_order.h"
+#include "indexer/index/memory/pause.h"
 
 namespace kvroute {
 namespace {
@@ -154,7 +155,7 @@ bool Matcher::LookAt(const RunStore& store, const kvroute::Run& run, Prompt* pro
       if (run.version.load(std::memory_order_relaxed) == look->version) return true;
     }
     if (tries % 64 == 0) std::this_thread::yield();  // its writer was descheduled
-    __builtin_ia32_pause();
+    Pause();
   }
 }
 

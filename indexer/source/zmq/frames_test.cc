@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
-#include "test/support/shared_files.h"
+#include "test/support/vectors.h"
 
 namespace kvroute {
 namespace {
@@ -63,15 +63,14 @@ TEST(FramesTest, TopicsNameAPodAndAModel) {
 }
 
 TEST(FramesTest, EveryMessageOfTheVectorsIsTakenOrDroppedAsListed) {
-  const auto vectors = ReadSharedJson("vectors/frames.json");
-  if (!vectors) GTEST_SKIP() << "no vectors beside the project";
-  for (const auto& entry : (*vectors)["pub"]) {
+  const nlohmann::json vectors = ReadVectorJson("frames.json");
+  for (const auto& entry : vectors["pub"]) {
     const std::vector<std::string> frames = Unhex(entry["frames"]);
     const bool dropped = entry["expect"].get<std::string>().starts_with("drop");
     EXPECT_EQ(ParseLiveMessage(Views(frames.begin(), frames.end())).has_value(), !dropped)
         << entry["name"];
   }
-  for (const auto& entry : (*vectors)["replay_reply"]) {
+  for (const auto& entry : vectors["replay_reply"]) {
     if (entry["name"] == "req_client") continue;  // another kind of socket, without the delimiter
     for (size_t i = 0; i < entry["messages"].size(); ++i) {
       const std::vector<std::string> frames = Unhex(entry["messages"][i]);

@@ -1,4 +1,4 @@
-// The malformed messages and payloads of ../shared/vectors, published over a real socket: each is
+// The malformed messages and payloads of test/vectors, published over a real socket: each is
 // dropped or left out and counted, and the next good batch is applied.
 #include <zmq.h>
 
@@ -6,7 +6,7 @@
 
 #include "absl/strings/escaping.h"
 #include "indexer/source/zmq/frames.h"
-#include "test/support/shared_files.h"
+#include "test/support/vectors.h"
 #include "test/support/zmq_source_fixture.h"
 
 namespace kvroute {
@@ -55,12 +55,11 @@ class ZmqSourceVectorsTest : public ZmqSourceFixture {
 };
 
 TEST_F(ZmqSourceVectorsTest, MalformedMessagesAreCountedAndTheNextGoodBatchApplies) {
-  const auto vectors = ReadSharedJson("vectors/frames.json");
-  if (!vectors) GTEST_SKIP() << "no vectors beside the project";
+  const nlohmann::json vectors = ReadVectorJson("frames.json");
   SubscribeFromTheStart();
   uint64_t bad = 0;
   std::string good;
-  for (const auto& entry : (*vectors)["pub"]) {
+  for (const auto& entry : vectors["pub"]) {
     const std::vector<std::string> frames = Unhex(entry["frames"]);
     if (!entry["expect"].get<std::string>().starts_with("drop")) {
       good = frames[2];
@@ -79,22 +78,19 @@ TEST_F(ZmqSourceVectorsTest, MalformedMessagesAreCountedAndTheNextGoodBatchAppli
 }
 
 TEST_F(ZmqSourceVectorsTest, MalformedPayloadsAreCountedByReasonAndTheNextGoodBatchApplies) {
-  const auto vectors = ReadSharedJson("vectors/index.json");
-  const auto frames = ReadSharedJson("vectors/frames.json");
-  if (!vectors || !frames) GTEST_SKIP() << "no vectors beside the project";
+  const nlohmann::json vectors = ReadVectorJson("index.json");
+  const nlohmann::json frames = ReadVectorJson("frames.json");
   SubscribeFromTheStart();
   uint64_t seq = 1;
   uint64_t rejected = 0;
-  for (const auto& entry : (*vectors)["entries"]) {
+  for (const auto& entry : vectors["entries"]) {
     if (entry["kind"] != "malformed") continue;
-    const auto payload = ReadSharedFile("vectors/" + entry["file"].get<std::string>());
-    ASSERT_TRUE(payload.has_value()) << entry["file"];
     rejected += entry["expect"].get<std::string>().starts_with("reject_batch") ? 1 : 0;
-    Send(seq++, *payload);
+    Send(seq++, ReadVector(entry["file"]));
   }
   ASSERT_GT(rejected, 0u);
   Send(seq++, std::string("\x93\x00\x91\x91\xb0", 5) + "AllBlocksCleared" + "\xc0");
-  Send(seq++, Unhex((*frames)["pub"][0]["frames"])[2]);
+  Send(seq++, Unhex(frames["pub"][0]["frames"])[2]);
   ASSERT_TRUE(UntilNext(seq)) << State();
   const auto sum = [](const auto& by_reason) {
     uint64_t all = 0;

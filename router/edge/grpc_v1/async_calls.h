@@ -165,7 +165,7 @@ class StreamPlace final : public CallPlace {
     parts_.places->Taken(parts_.loop);
     if (slot_.Take()) return stream_->SendInitialMetadata(&on_open_);
     Finish(ToGrpc(Error(absl::StatusCode::kResourceExhausted,
-                        "max_open_streams: {} are open already", slot_.limit())));
+                        "grpc.max_streams: {} are open already", slot_.limit())));
   }
   void OnOpen(bool) {  // when it failed, so will the read
     exchange_.emplace(&*context_, parts_.loop->queue());

@@ -22,7 +22,7 @@ using RouterMethods = v1::Router::WithAsyncMethod_Route<v1::Router::WithAsyncMet
 //
 // Thread safety: Serve before the loop starts; Explain from any thread. Ownership: the handler and
 // the stats must outlive it, and it the loop. Errors: calls under way are bounded; a stream beyond
-// max_open_streams is refused with RESOURCE_EXHAUSTED, a call beyond kMaxCallsUnderWay waits.
+// grpc.max_streams is refused with RESOURCE_EXHAUSTED, a call beyond kMaxCallsUnderWay waits.
 class RouterService final : public RouterMethods {
  public:
   RouterService(QueryHandler* queries, RoutingStats* stats, uint32_t max_open_streams);

@@ -28,7 +28,7 @@ constexpr std::chrono::milliseconds kQuiet(100);
 class GrpcServer::Impl {
  public:
   Impl(const GrpcServerOptions& options, QueryHandler* queries, Fleet* fleet, RoutingStats* stats)
-      : stats_(stats), router_(queries, stats, options.max_open_streams), fleet_(fleet, stats) {}
+      : stats_(stats), router_(queries, stats, options.max_streams), fleet_(fleet, stats) {}
 
   // False when gRPC cannot listen; it does not say why.
   bool Listen(const GrpcServerOptions& options) {
@@ -49,7 +49,7 @@ class GrpcServer::Impl {
     builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, kMaxPollers);
     builder.AddChannelArgument(
         GRPC_ARG_MAX_CONCURRENT_STREAMS,
-        limits::kMaxCallsPerConnection + static_cast<int>(options.max_open_streams));
+        limits::kMaxCallsPerConnection + static_cast<int>(options.max_streams));
     builder.RegisterService(&router_);
     builder.RegisterService(&fleet_);
     builder.RegisterService(&health_);

@@ -27,7 +27,7 @@ struct GrpcServerOptions {
   int max_threads = limits::kMaxGrpcThreads;
   size_t max_memory_bytes = limits::kMaxGrpcMemoryBytes;    // of gRPC's own buffers
   size_t max_message_bytes = limits::kMaxGrpcMessageBytes;  // a longer request: RESOURCE_EXHAUSTED
-  uint32_t max_open_streams = limits::kMaxOpenStreams;      // RouteStream and ScoreStream
+  uint32_t max_streams = limits::kMaxGrpcStreams;           // RouteStream and ScoreStream
 };
 
 // The gRPC edge: Router, Fleet, health and reflection on one port.

@@ -137,7 +137,7 @@ TEST_F(ServerTest, TheNumberOfOpenStreamsIsBounded) {
   auto refused = router_->RouteStream(&context);
   EXPECT_FALSE(refused->Read(&response));
   ExpectError(refused->Finish(), StatusCode::RESOURCE_EXHAUSTED,
-              "max_open_streams: 4 are open already");
+              "grpc.max_streams: 4 are open already");
   EXPECT_EQ(stats_.refused_streams, 1u);
 
   contexts[0]->TryCancel();  // a cancelled stream gives its place back

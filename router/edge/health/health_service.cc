@@ -61,7 +61,7 @@ grpc::Status HealthService::Watch(grpc::ServerContext* context, const HealthChec
     MutexLock lock(&mutex_);
     if (watchers_ == limits::kMaxHealthWatchers) {
       return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
-                          "Watch: " + std::to_string(watchers_) + " watchers already");
+                          "max_health_watchers: " + std::to_string(watchers_) + " watch already");
     }
     ++watchers_;
   }

@@ -18,7 +18,7 @@ class Receiver {
     const absl::StatusOr<StreamId> id = index->Open(CopyMode::kCounted);
     KVROUTE_CHECK(id.ok());
     status_.id = *id;
-    applier_ = std::make_unique<StreamApplier>(&status_, limits::kMaxPendingBytesPerStream, index,
+    applier_ = std::make_unique<StreamApplier>(&status_, limits::kMaxPendingMemoryBytes, index,
                                                counters);
   }
 

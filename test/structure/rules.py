@@ -1,0 +1,112 @@
+"""The link rule as tables: who may include whom, and who sees which library.
+
+A room is a folder of the tree with everything below it that has no row of its own. To add a room, add its row, its line in
+docs/architecture.md and its CMakeLists.txt.
+"""
+
+# What lies directly below each room: a room, one file, or with "/**" every room of a folder. A room may include itself, what is
+# below it, and what is below that; but who may include a fixture of test/ may not therefore include what the fixture does.
+BELOW = {
+    "indexer/base": (),
+    "indexer/event": ("indexer/base",),
+    "indexer/index": ("indexer/event",),
+    "indexer/stream": ("indexer/index",),
+    "indexer/source": ("indexer/stream",),
+    "indexer/source/zmq": ("indexer/source",),
+    "indexer/telemetry": ("indexer/base",),
+
+    "router/policy": ("indexer/base",),
+    "router/load": ("indexer/base",),
+    "router/prompt": ("indexer/index",),
+    "router/fleet": ("indexer/source", "router/load"),
+    "router/route": ("router/fleet", "router/policy", "router/prompt"),
+    "router/edge/health": ("router/fleet", "indexer/telemetry"),
+    "router/edge/page": ("router/route", "router/edge/health"),
+    "router/edge/grpc_v1": ("router/route", "router/edge/health"),
+    "router/config": ("router/fleet", "router/policy", "indexer/source/zmq"),
+    "router/serve": ("router/config", "router/edge/grpc_v1", "router/edge/page"),
+
+    "tools/command_line": ("indexer/base",),
+    "tools/publisher": ("indexer/event",),
+    "tools/client": ("indexer/base",),
+    "tools/workload": ("indexer/event",),
+    "tools/corpus": ("indexer/index", "tools/workload", "tools/command_line"),
+    "tools/decode": ("indexer/event", "tools/command_line"),
+    "tools/fleet": ("indexer/index", "router/policy", "tools/client", "tools/publisher", "tools/workload", "tools/command_line"),
+    "tools/load": ("indexer/index", "tools/client", "tools/publisher", "tools/command_line"),
+    # It checks the index against the reference model and measures it against the flat one.
+    "tools/replay": ("tools/corpus", "test/support", "test/benchmark/flat_index.h"),
+    "tools/serve": ("router/serve", "tools/command_line"),
+    "tools/top": ("tools/client", "tools/command_line"),
+    "tools/main.cc": ("tools/**",),
+
+    "test/support": ("indexer/**", "router/**", "tools/publisher", "tools/client"),
+    "test": ("indexer/**", "router/**", "tools/**", "test/support"),
+}
+
+# A file *_test.cc may include these besides what its room may.
+BELOW_UNIT_TESTS = ("test/support", "tools/publisher")
+
+# The folders with sources; nothing else is read.
+ROOTS = ("indexer", "router", "tools", "test")
+
+# Who sees which library. The first column matches what stands between the quotes or angle brackets of an #include, the second
+# what CMake calls the library; the third are the rooms, folders or files that may have it.
+LIBRARIES = {
+    "msgpack": (r"msgpack\.hpp|indexer/event/msgpack_.*", r"",
+                ("indexer/event", "tools/decode", "test")),  # kvroute decode prints values as they came
+    "ZeroMQ": (r"zmq\.h(pp)?", r"PkgConfig::zmq",
+               ("indexer/source/zmq", "tools/publisher", "test")),
+    "gRPC and protobuf": (r"(grpc|grpcpp|google/protobuf|kvroute/v1)/.*", r"gRPC::.*|protobuf::.*|kvroute_proto",
+                          ("router/edge/grpc_v1", "router/edge/ext_proc", "router/edge/health", "router/fleet/peers", "tools",
+                           "test")),
+    "spdlog": (r"spdlog/.*", r"spdlog::.*", ("indexer/base/log.cc",)),
+    "CLI11": (r"CLI/.*", r"CLI11.*", ("tools/command_line",)),
+    "civetweb": (r"civetweb\.h", r"\$\{CIVETWEB_LIBRARY\}", ("indexer/telemetry", "tools/client")),
+    "prometheus-cpp": (r"prometheus/.*", r"prometheus-cpp::.*", ("indexer/telemetry",)),
+    "yaml-cpp": (r"yaml-cpp/.*", r"yaml-cpp", ("router/config", "test")),
+    "OpenSSL": (r"openssl/.*", r"OpenSSL::.*", ("indexer/event", "router/edge/grpc_v1")),
+    "xxHash": (r"xxhash\.h", r"PkgConfig::xxhash", ("indexer/event", "indexer/index", "indexer/stream", "tools")),
+    "JSON for Modern C++": (r"nlohmann/.*", r"nlohmann_json::.*", ("router/edge/page", "router/edge/http_json", "tools", "test")),
+    "GoogleTest": (r"(gtest|gmock)/.*", r"GTest::.*", ("test",)),
+}
+
+# Everybody outside talks to a facade; what it is made of, in the same room, does not include it. Its own files begin with its name;
+# a unit test of a part may drive it through the facade.
+FACADES = (
+    "indexer/index/prefix_index.h",
+    "indexer/source/zmq/zmq_source.h",
+    "router/route/query_handler.h",
+    "router/edge/grpc_v1/server.h",
+    "router/serve/serve_process.h",
+)
+
+# What still breaks a rule: (file or CMake library, what it includes or links). A test fails when one of these is no longer needed:
+# then delete its line, which is all there is to do.
+EXCEPTIONS = {
+    # Until a query is of our own types.
+    ("router/prompt/prompt_parser.h", "kvroute/v1/router.pb.h"),
+    ("router/route/query_handler.h", "kvroute/v1/router.pb.h"),
+    ("router/route/query_scratch.h", "kvroute/v1/router.pb.h"),
+    ("router/route/query_scratch.h", "router/route/query_handler.h"),
+    ("kvroute_prompt", "kvroute_proto"),
+    # Until the index's types have headers of their own.
+    ("indexer/index/runs/matcher.h", "indexer/index/prefix_index.h"),
+    ("indexer/index/slot_table.h", "indexer/index/prefix_index.h"),
+    ("indexer/index/stream_writer.h", "indexer/index/prefix_index.h"),
+    # Until command lines go through tools/command_line.
+    ("tools/corpus/corpus_command.cc", "CLI/CLI.hpp"),
+    ("tools/decode/decode_command.cc", "CLI/CLI.hpp"),
+    ("tools/decode/decode_command_test.cc", "CLI/CLI.hpp"),
+    ("tools/fleet/fleet_command.cc", "CLI/CLI.hpp"),
+    ("tools/load/load_command.cc", "CLI/CLI.hpp"),
+    ("tools/main.cc", "CLI/CLI.hpp"),
+    ("tools/replay/replay_command.cc", "CLI/CLI.hpp"),
+    ("tools/serve/serve_command.cc", "CLI/CLI.hpp"),
+    ("tools/top/top_command.cc", "CLI/CLI.hpp"),
+    # Until the edge reads its own certificates.
+    ("router/serve/credentials.cc", "grpcpp/security/server_credentials.h"),
+    ("router/serve/credentials.cc", "openssl/pem.h"),
+    ("router/serve/credentials.cc", "openssl/x509.h"),
+    ("kvroute_serve", "OpenSSL::Crypto"),
+}
