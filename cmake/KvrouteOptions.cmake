@@ -5,6 +5,8 @@ option(KVROUTE_JUMBO "Compile each target as one file: for builds of everything"
 option(KVROUTE_INDEXER_ONLY "Only indexer/ and what its tests need: for another kind of processor" OFF)
 set(KVROUTE_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=, e.g. address,undefined or thread")
 
+# The dev preset: -Og takes little longer to compile than -O0, and the tests against the models take a fifth of the time.
+set(CMAKE_CXX_FLAGS_DEBUG "-Og -g")
 # Build type of the sanitizer presets: quick to compile, line numbers, assertions (KVROUTE_DCHECK) on.
 set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1")
 

@@ -34,14 +34,19 @@ function(kvroute_library)
   target_link_libraries(${ARG_NAME} PUBLIC kvroute_options ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
 endfunction()
 
-# Builds every test marked THREADS and what they run: all that the thread sanitizer can say something about.
+# What the thread sanitizer can say something about: the tests marked THREADS, which scripts/check runs, and those marked
+# THREADS_NIGHTLY, which only scripts/check --nightly runs besides.
 add_custom_target(threaded_tests)
+add_custom_target(nightly_threaded_tests)
+add_dependencies(nightly_threaded_tests threaded_tests)
 
-# kvroute_test(NAME name SOURCES ... DEPS ... [THREADS] [LABELS ...] [TIMEOUT seconds]): a GoogleTest binary and its ctest entry.
+# kvroute_test(NAME name SOURCES ... DEPS ... [THREADS|THREADS_NIGHTLY] [LABELS ...] [TIMEOUT seconds] [SECONDS s] [SHARDS n]):
+# a GoogleTest binary and its ctest entry. SECONDS is how long it takes, roughly: the longest start first, so that no core is idle
+# at the end. SHARDS makes n entries, name_1 to name_n, each a part of the tests.
 function(kvroute_test)
-  cmake_parse_arguments(ARG "THREADS" "NAME;TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "THREADS;THREADS_NIGHTLY" "NAME;TIMEOUT;SECONDS;SHARDS" "SOURCES;DEPS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 600)  # against hangs only: under the thread sanitizer some take 100 s on an idle machine
+    set(ARG_TIMEOUT 1200)  # against hangs only: a busy machine may be twenty times slower
   endif()
   kvroute_sources(sources ${ARG_NAME} ${ARG_SOURCES})
   add_executable(${ARG_NAME} ${sources})
@@ -50,10 +55,29 @@ function(kvroute_test)
   if(ARG_THREADS)
     list(APPEND ARG_LABELS threads)
     add_dependencies(threaded_tests ${ARG_NAME})
+  elseif(ARG_THREADS_NIGHTLY)
+    list(APPEND ARG_LABELS nightly_threads)
+    add_dependencies(nightly_threaded_tests ${ARG_NAME})
   endif()
-  add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(${ARG_NAME} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "unit;${ARG_LABELS}"
-    ENVIRONMENT "TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=${CMAKE_SOURCE_DIR}/test/support/tsan.supp;UBSAN_OPTIONS=print_stacktrace=1;KVROUTE_BINARY_DIR=${CMAKE_BINARY_DIR}")
+  if(NOT ARG_SHARDS)
+    set(ARG_SHARDS 1)
+  endif()
+  math(EXPR last "${ARG_SHARDS} - 1")
+  foreach(shard RANGE ${last})
+    set(entry ${ARG_NAME})
+    set(environment "TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=${CMAKE_SOURCE_DIR}/test/support/tsan.supp"
+      UBSAN_OPTIONS=print_stacktrace=1 KVROUTE_BINARY_DIR=${CMAKE_BINARY_DIR})
+    if(last GREATER 0)
+      math(EXPR number "${shard} + 1")
+      string(APPEND entry _${number})
+      list(APPEND environment GTEST_TOTAL_SHARDS=${ARG_SHARDS} GTEST_SHARD_INDEX=${shard})
+    endif()
+    add_test(NAME ${entry} COMMAND ${ARG_NAME} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${entry} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "unit;${ARG_LABELS}" ENVIRONMENT "${environment}")
+    if(ARG_SECONDS)
+      set_tests_properties(${entry} PROPERTIES COST ${ARG_SECONDS})
+    endif()
+  endforeach()
 endfunction()
 
 # kvroute_fuzzer(NAME name SOURCES ... DEPS ... CORPUS dir): a libFuzzer target (only with KVROUTE_FUZZ).
@@ -71,10 +95,10 @@ function(kvroute_fuzzer)
   endforeach()
 endfunction()
 
-# kvroute_benchmark(NAME name SOURCES ... DEPS ...): a Google Benchmark binary. Not under a sanitizer: its figures would mean nothing.
+# kvroute_benchmark(NAME name SOURCES ... DEPS ...): a Google Benchmark binary. Only in release: other figures mean nothing.
 function(kvroute_benchmark)
   cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPS" ${ARGN})
-  if(KVROUTE_SANITIZE)
+  if(NOT CMAKE_BUILD_TYPE STREQUAL Release)
     return()
   endif()
   add_executable(${ARG_NAME} ${ARG_SOURCES})

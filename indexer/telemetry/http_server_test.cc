@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -94,14 +96,25 @@ TEST(HttpServerTest, ServesManyClientsAtOnce) {
   EXPECT_EQ(server->Answered(200), 200u);
 }
 
+// How long an idle server takes to end.
+std::chrono::nanoseconds TimeToEnd(const char* listen) {
+  auto server = HttpServer::Start({.listen = listen}, TestPages());
+  EXPECT_TRUE(server.ok()) << server.status();
+  if (!server.ok()) return std::chrono::nanoseconds::max();
+  EXPECT_EQ(HttpGet((*server)->port(), "/ok").status, 200);
+  const auto start = std::chrono::steady_clock::now();
+  server->reset();
+  return std::chrono::steady_clock::now() - start;
+}
+
 TEST(HttpServerTest, EndsAtOnceAlsoWhenIdle) {
   for (const char* listen : {"127.0.0.1:0", "0.0.0.0:0"}) {
-    auto server = HttpServer::Start({.listen = listen}, TestPages());
-    ASSERT_TRUE(server.ok()) << server.status();
-    EXPECT_EQ(HttpGet((*server)->port(), "/ok").status, 200);
-    const auto start = std::chrono::steady_clock::now();
-    server->reset();
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1'500));
+    // A server that waits for a timeout is slow every time, a busy machine only now and then.
+    auto fastest = std::chrono::nanoseconds::max();
+    for (int i = 0; i < 10 && fastest >= std::chrono::milliseconds(1'500); ++i) {
+      fastest = std::min(fastest, TimeToEnd(listen));
+    }
+    EXPECT_LT(fastest, std::chrono::milliseconds(1'500)) << listen;
   }
 }
 

@@ -14,7 +14,7 @@ using testing_support::ServerProcess;
 
 constexpr char kModel[] = "chaos";
 constexpr uint32_t kBlockSize = 4;
-constexpr std::chrono::seconds kPatience{60};
+constexpr std::chrono::seconds kPatience{120};
 
 // KVROUTE_TEST_SEED repeats a run.
 uint64_t Seed() {

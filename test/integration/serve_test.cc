@@ -68,7 +68,7 @@ class Served {
 // Asks again until it is so; false when it is not within 60 s. Every question is a round trip to
 // the process.
 bool Eventually(const std::function<bool()>& is_so) {
-  const auto deadline = std::chrono::steady_clock::now() + seconds(60);
+  const auto deadline = std::chrono::steady_clock::now() + seconds(120);
   while (std::chrono::steady_clock::now() < deadline) {
     if (is_so()) return true;
   }
@@ -121,7 +121,7 @@ grpc::Status Register(Served* served, const Engine& engine) {
 
 grpc::Status List(const std::shared_ptr<grpc::Channel>& channel) {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + seconds(20));
+  context.set_deadline(std::chrono::system_clock::now() + seconds(120));
   v1::ListResponse response;
   return v1::Fleet::NewStub(channel)->List(&context, {}, &response);
 }

@@ -12,7 +12,7 @@ absl::StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(
                                     "127.0.0.1:0"};
   words.insert(words.end(), flags.begin(), flags.end());
   std::unique_ptr<ServerProcess> server(new ServerProcess(words));
-  const std::string line = server->process_.ReadLine(std::chrono::seconds(30));
+  const std::string line = server->process_.ReadLine(std::chrono::seconds(120));
   const int port = ChildProcess::PortOf(line, "grpc");
   if (port == 0) {
     return absl::UnavailableError(

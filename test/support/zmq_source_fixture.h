@@ -63,9 +63,10 @@ class ZmqSourceFixture : public testing::Test {
   }
   void PublishClear() { publisher_->Publish(engine_.Clear()); }
 
-  // Until the condition holds; false after 20 s. What a condition publishes each time is no flood.
+  // Until the condition holds; false after two minutes. What a condition publishes each time is no
+  // flood.
   bool UntilUnserved(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + seconds(20);
+    const auto deadline = std::chrono::steady_clock::now() + seconds(120);
     while (!condition()) {
       if (std::chrono::steady_clock::now() > deadline) return false;
       std::this_thread::sleep_for(kPollInterval);

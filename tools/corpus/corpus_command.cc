@@ -1,6 +1,5 @@
 #include "tools/corpus/corpus_command.h"
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -8,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "tools/command_line/command_line.h"
 #include "tools/corpus/corpus_builder.h"
 #include "tools/workload/generator.h"
 
@@ -20,6 +20,8 @@ struct CorpusFlags {
   std::string out_path;
   uint32_t window_ms = 60'000;
   uint32_t requests = 4'000;
+  int placement = static_cast<int>(CorpusPlacementPolicy::kRandom);
+  int hash_scheme = static_cast<int>(CorpusHashScheme::kPrefix);
 };
 
 absl::StatusOr<std::vector<TraceRequest>> LoadTrace(const CorpusFlags& flags) {
@@ -60,9 +62,9 @@ absl::Status WriteCorpus(CorpusFlags flags) {
   return absl::OkStatus();
 }
 
-void AddMischief(CLI::App* command, CorpusOptions* options) {
+void AddMischief(Command* command, CorpusOptions* options) {
   const auto probability = [&](const char* name, double* value, const char* help) {
-    command->add_option(name, *value, help)->check(CLI::Range(0.0, 1.0))->capture_default_str();
+    command->AddOption(name, value, help).Between(0.0, 1.0).ShowDefault();
   };
   probability("--holes", &options->holes, "chance a request of a block evicted out of turn");
   probability("--duplicates", &options->duplicates, "... of cached blocks computed again");
@@ -72,50 +74,53 @@ void AddMischief(CLI::App* command, CorpusOptions* options) {
 
 }  // namespace
 
-void AddCorpusCommand(CLI::App* app, int* exit_code) {
-  CLI::App* command = app->add_subcommand(
+void AddCorpusCommand(CommandLine* command_line) {
+  const std::map<std::string, int> placements = {
+      {"random", static_cast<int>(CorpusPlacementPolicy::kRandom)},
+      {"round_robin", static_cast<int>(CorpusPlacementPolicy::kRoundRobin)},
+      {"cache_aware", static_cast<int>(CorpusPlacementPolicy::kCacheAware)}};
+  const std::map<std::string, int> hash_schemes = {
+      {"prefix", static_cast<int>(CorpusHashScheme::kPrefix)},
+      {"per-worker", static_cast<int>(CorpusHashScheme::kPerWorker)}};
+  Command command = command_line->AddCommand(
       "corpus", "write the operations of an engine fleet on a trace as a file for replay");
   auto flags = std::make_shared<CorpusFlags>();
   CorpusOptions& options = flags->options;
-  command->add_option("--trace", flags->trace_path, "Mooncake-format trace; none: generated");
-  command->add_option("--requests", flags->requests, "requests to generate without --trace")
-      ->check(CLI::Range(1, 10'000'000))
-      ->capture_default_str();
-  command->add_option("--out", flags->out_path, "file to write")->required();
-  command->add_option("--workers", options.workers, "engine workers")
-      ->check(CLI::Range(1, 16'384))
-      ->capture_default_str();
-  command->add_option("--blocks-per-worker", options.blocks_per_worker, "capacity of each pool")
-      ->check(CLI::Range(1, 100'000'000))
-      ->capture_default_str();
-  command->add_option("--block-size", options.block_size_tokens, "tokens a block")
-      ->check(CLI::Range(1u, kTraceBlockTokens))
-      ->capture_default_str();
-  command->add_option("--duplication", options.duplication, "copies of the trace, hashes disjoint")
-      ->check(CLI::Range(1, 10'000))
-      ->capture_default_str();
-  command->add_option("--length-factor", options.length_factor, "blocks that a trace id becomes")
-      ->check(CLI::Range(1, 1'024))
-      ->capture_default_str();
-  command->add_option("--seed", options.seed, "of placement, generator and chances")
-      ->capture_default_str();
-  command->add_option("--window-ms", flags->window_ms, "span that the deadlines are scaled to")
-      ->check(CLI::Range(1, 86'400'000))
-      ->capture_default_str();
-  command->add_option("--placement", options.placement, "random, round_robin or cache_aware")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, CorpusPlacementPolicy>{
-          {"random", CorpusPlacementPolicy::kRandom},
-          {"round_robin", CorpusPlacementPolicy::kRoundRobin},
-          {"cache_aware", CorpusPlacementPolicy::kCacheAware}}));
-  command->add_option("--hash-scheme", options.hash_scheme, "prefix or per-worker")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, CorpusHashScheme>{
-          {"prefix", CorpusHashScheme::kPrefix}, {"per-worker", CorpusHashScheme::kPerWorker}}));
-  AddMischief(command, &options);
-  command->callback([flags, exit_code] {
+  command.AddOption("--trace", &flags->trace_path, "Mooncake-format trace; none: generated");
+  command.AddOption("--requests", &flags->requests, "requests to generate without --trace")
+      .Between(1, 10'000'000)
+      .ShowDefault();
+  command.AddOption("--out", &flags->out_path, "file to write").Required();
+  command.AddOption("--workers", &options.workers, "engine workers")
+      .Between(1, 16'384)
+      .ShowDefault();
+  command.AddOption("--blocks-per-worker", &options.blocks_per_worker, "capacity of each pool")
+      .Between(1, 100'000'000)
+      .ShowDefault();
+  command.AddOption("--block-size", &options.block_size_tokens, "tokens a block")
+      .Between(1u, kTraceBlockTokens)
+      .ShowDefault();
+  command.AddOption("--duplication", &options.duplication, "copies of the trace, hashes disjoint")
+      .Between(1, 10'000)
+      .ShowDefault();
+  command.AddOption("--length-factor", &options.length_factor, "blocks that a trace id becomes")
+      .Between(1, 1'024)
+      .ShowDefault();
+  command.AddOption("--seed", &options.seed, "of placement, generator and chances").ShowDefault();
+  command.AddOption("--window-ms", &flags->window_ms, "span that the deadlines are scaled to")
+      .Between(1, 86'400'000)
+      .ShowDefault();
+  command.AddChoice("--placement", placements, &flags->placement,
+                    "random, round_robin or cache_aware");
+  command.AddChoice("--hash-scheme", hash_schemes, &flags->hash_scheme, "prefix or per-worker");
+  AddMischief(&command, &options);
+  command.SetAction([flags] {
+    flags->options.placement = static_cast<CorpusPlacementPolicy>(flags->placement);
+    flags->options.hash_scheme = static_cast<CorpusHashScheme>(flags->hash_scheme);
     const absl::Status status = WriteCorpus(*flags);
-    if (status.ok()) return;
+    if (status.ok()) return 0;
     std::fprintf(stderr, "kvroute corpus: %s\n", std::string(status.message()).c_str());
-    *exit_code = 1;
+    return 1;
   });
 }
 

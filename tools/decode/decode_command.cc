@@ -1,6 +1,5 @@
 #include "tools/decode/decode_command.h"
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -11,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "indexer/base/limits.h"
 #include "indexer/event/decoder.h"
+#include "tools/command_line/command_line.h"
 #include "tools/decode/payload_json.h"
 
 namespace kvroute {
@@ -64,20 +64,20 @@ int RunDecode(const DecodeFlags& flags) {
 
 }  // namespace
 
-void AddDecodeCommand(CLI::App* app, int* exit_code) {
-  CLI::App* command = app->add_subcommand(
+void AddDecodeCommand(CommandLine* command_line) {
+  Command command = command_line->AddCommand(
       "decode", "Print what KV-cache event payloads mean, one JSON object a payload");
   auto flags = std::make_shared<DecodeFlags>();
-  command->add_option("--engine", flags->engine, "Whose dialect to assume where it matters")
-      ->check([](const std::string& name) {
+  command.AddOption("--engine", &flags->engine, "Whose dialect to assume where it matters")
+      .Check([](const std::string& name) {
         return ParseEngineKind(name) ? std::string()
                                      : "not one of auto, vllm, sglang, trtllm, mooncake: " + name;
       })
-      ->capture_default_str();
-  command->add_option("FILE", flags->files, "Payload files; - is standard input")->required();
-  command->footer(
+      .ShowDefault();
+  command.AddOption("FILE", &flags->files, "Payload files; - is standard input").Required();
+  command.SetFooter(
       "Exit status: 0 all were decoded, 1 one was rejected, 2 the command line is wrong.");
-  command->callback([flags, exit_code] { *exit_code = RunDecode(*flags); });
+  command.SetAction([flags] { return RunDecode(*flags); });
 }
 
 }  // namespace kvroute

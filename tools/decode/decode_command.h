@@ -1,14 +1,12 @@
 #ifndef KVROUTE_TOOLS_DECODE_DECODE_COMMAND_H_
 #define KVROUTE_TOOLS_DECODE_DECODE_COMMAND_H_
 
-namespace CLI {
-class App;
-}
-
 namespace kvroute {
 
+class CommandLine;
+
 // kvroute decode: prints what payloads captured from an engine's event socket mean.
-void AddDecodeCommand(CLI::App* app, int* exit_code);
+void AddDecodeCommand(CommandLine* command_line);
 
 }  // namespace kvroute
 

@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +12,7 @@
 
 #include "indexer/event/decoder.h"
 #include "test/support/wire_builder.h"
+#include "tools/command_line/command_line.h"
 #include "tools/decode/payload_json.h"
 
 namespace kvroute {
@@ -43,17 +42,12 @@ class DecodeCommand : public testing::Test {
   }
 
   Outcome Decode(std::vector<std::string> arguments) {
-    CLI::App app;
+    CommandLine command_line("kvroute", "");
     Outcome run;
-    AddDecodeCommand(&app, &run.exit_code);
+    AddDecodeCommand(&command_line);
     arguments.insert(arguments.begin(), "decode");
-    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes a vector back to front
     testing::internal::CaptureStdout();
-    try {
-      app.parse(arguments);
-    } catch (const CLI::ParseError&) {
-      run.exit_code = 2;
-    }
+    run.exit_code = command_line.Run(std::move(arguments));
     std::istringstream output(testing::internal::GetCapturedStdout());
     for (std::string line; std::getline(output, line);) {
       run.lines.push_back(ordered_json::parse(line));

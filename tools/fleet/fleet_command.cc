@@ -2,7 +2,6 @@
 
 #include <malloc.h>
 
-#include <CLI/CLI.hpp>
 #include <climits>
 #include <cstdio>
 #include <fstream>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tools/command_line/command_line.h"
 #include "tools/fleet/fleet_run.h"
 #include "tools/workload/generator.h"
 
@@ -35,95 +35,93 @@ struct Arguments {
   Verdict verdict;
 };
 
-void AddEngineOptions(CLI::App* command, Arguments* arguments) {
+void AddEngineOptions(Command* command, Arguments* arguments) {
   EngineOptions* engine = &arguments->fleet.engine;
   command
-      ->add_option("--blocks-per-worker", engine->capacity_blocks, "KV blocks of each rank's pool")
-      ->check(CLI::Range(1u, 100'000'000u))
-      ->capture_default_str();
-  command->add_option("--block-size", engine->block_size_tokens, "Tokens a block")
-      ->check(CLI::Range(1u, 4'096u))
-      ->capture_default_str();
+      ->AddOption("--blocks-per-worker", &engine->capacity_blocks, "KV blocks of each rank's pool")
+      .Between(1u, 100'000'000u)
+      .ShowDefault();
+  command->AddOption("--block-size", &engine->block_size_tokens, "Tokens a block")
+      .Between(1u, 4'096u)
+      .ShowDefault();
   command
-      ->add_option("--prefill-rate", engine->prefill_tokens_per_second,
-                   "Prompt tokens computed a second")
-      ->check(CLI::Range(1.0, 1e9))
-      ->capture_default_str();
-  command->add_option("--step-ms", arguments->step_overhead_ms, "Fixed time of each step")
-      ->check(CLI::Range(0.001, 1e6))
-      ->capture_default_str();
+      ->AddOption("--prefill-rate", &engine->prefill_tokens_per_second,
+                  "Prompt tokens computed a second")
+      .Between(1.0, 1e9)
+      .ShowDefault();
+  command->AddOption("--step-ms", &arguments->step_overhead_ms, "Fixed time of each step")
+      .Between(0.001, 1e6)
+      .ShowDefault();
   command
-      ->add_option("--decode-us", arguments->decode_us, "Added for each decoding request of a step")
-      ->check(CLI::Range(0.0, 1e9))
-      ->capture_default_str();
-  command->add_option("--step-tokens", engine->max_step_tokens, "Token budget of a step")
-      ->check(CLI::Range(1u, 10'000'000u))
-      ->capture_default_str();
-  command->add_option("--batch", engine->max_batch_requests, "Requests running at once")
-      ->check(CLI::Range(1u, 100'000u))
-      ->capture_default_str();
+      ->AddOption("--decode-us", &arguments->decode_us, "Added for each decoding request of a step")
+      .Between(0.0, 1e9)
+      .ShowDefault();
+  command->AddOption("--step-tokens", &engine->max_step_tokens, "Token budget of a step")
+      .Between(1u, 10'000'000u)
+      .ShowDefault();
+  command->AddOption("--batch", &engine->max_batch_requests, "Requests running at once")
+      .Between(1u, 100'000u)
+      .ShowDefault();
 }
 
-void AddOptions(CLI::App* command, Arguments* arguments) {
+void AddOptions(Command* command, Arguments* arguments) {
   SimulatedFleetOptions* fleet = &arguments->fleet;
-  command->add_option("--kvroute", fleet->kvroute,
-                      "host:port of the gRPC address of a running `kvroute serve`");
-  command->add_option("--trace", arguments->trace,
-                      "Mooncake-format trace; without it a workload is generated");
-  command->add_option("--requests", arguments->requests,
-                      "Only so many of the first requests; 0: all (generated: 4000)");
-  command->add_option("--workers", fleet->workers, "Engines")
-      ->check(CLI::Range(1u, 4'096u))
-      ->capture_default_str();
-  command->add_option("--ranks", fleet->ranks, "Data-parallel ranks of each engine")
-      ->check(CLI::Range(1u, 64u))
-      ->capture_default_str();
+  command->AddOption("--kvroute", &fleet->kvroute,
+                     "host:port of the gRPC address of a running `kvroute serve`");
+  command->AddOption("--trace", &arguments->trace,
+                     "Mooncake-format trace; without it a workload is generated");
+  command->AddOption("--requests", &arguments->requests,
+                     "Only so many of the first requests; 0: all (generated: 4000)");
+  command->AddOption("--workers", &fleet->workers, "Engines").Between(1u, 4'096u).ShowDefault();
+  command->AddOption("--ranks", &fleet->ranks, "Data-parallel ranks of each engine")
+      .Between(1u, 64u)
+      .ShowDefault();
   command
-      ->add_option(
-          "--policies", arguments->policies,
+      ->AddOption(
+          "--policies", &arguments->policies,
           "lmetric, prefix: asked of kvroute; round_robin, random, least_loaded: decided here; "
           "oracle:POLICY: decided here on the true pools; kvroute:POLICY: asked of kvroute")
-      ->delimiter(',')
-      ->capture_default_str();
+      .SplitAt(',')
+      .ShowDefault();
   command
-      ->add_option("--style", arguments->styles,
-                   "Wire styles, given to the workers in turn: vllm_positional, vllm_map, "
-                   "vllm_bytes, sglang_map")
-      ->delimiter(',')
-      ->capture_default_str();
+      ->AddOption("--style", &arguments->styles,
+                  "Wire styles, given to the workers in turn: vllm_positional, vllm_map, "
+                  "vllm_bytes, sglang_map")
+      .SplitAt(',')
+      .ShowDefault();
   AddEngineOptions(command, arguments);
-  command->add_flag("--paced", fleet->paced,
-                    "Keep pace with the wall clock and show what lag does, instead of running in "
-                    "lock-step with kvroute, where every decision must be the oracle's");
+  command->AddFlag("--paced", &fleet->paced,
+                   "Keep pace with the wall clock and show what lag does, instead of running in "
+                   "lock-step with kvroute, where every decision must be the oracle's");
   command
-      ->add_option("--speedup", fleet->speedup,
-                   "Of a paced run: virtual seconds a real second; 0: as fast as it goes")
-      ->check(CLI::Range(0.0, 1e6))
-      ->capture_default_str();
+      ->AddOption("--speedup", &fleet->speedup,
+                  "Of a paced run: virtual seconds a real second; 0: as fast as it goes")
+      .Between(0.0, 1e6)
+      .ShowDefault();
   command
-      ->add_option("--seed", fleet->seed,
-                   "Of the generated workload and of ties; in lock-step kvroute must serve with "
-                   "--set routing.tie_break_seed=SEED")
-      ->check(CLI::Range(1u, UINT32_MAX))
-      ->capture_default_str();
+      ->AddOption("--seed", &fleet->seed,
+                  "Of the generated workload and of ties; in lock-step kvroute must serve with "
+                  "--set routing.tie_break_seed=SEED")
+      .Between(1u, UINT32_MAX)
+      .ShowDefault();
   command
-      ->add_option(
-          "--misbehave", arguments->misbehaviours,
+      ->AddOption(
+          "--misbehave", &arguments->misbehaviours,
           "KIND:wWORKER[.RANK]@SECONDSs[:AMOUNT], e.g. drop:w3@120s:5; see docs/simulator.md. "
           "Such a run is paced")
-      ->delimiter(',');
+      .SplitAt(',');
   command
-      ->add_option("--min-checked", arguments->verdict.min_checked_share,
-                   "With --misbehave: least share of predictions made on exact and settled streams")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
+      ->AddOption("--min-checked", &arguments->verdict.min_checked_share,
+                  "With --misbehave: least share of predictions made on exact and settled streams")
+      .Between(0.0, 1.0)
+      .ShowDefault();
   command
-      ->add_option("--max-oracle-gap", arguments->verdict.max_oracle_gap_points,
-                   "With --misbehave: most percentage points between a hit rate and its oracle's")
-      ->check(CLI::Range(0.0, 100.0))
-      ->capture_default_str();
-  command->add_option("--json", arguments->json,
-                      "File to write the report to; -: standard output, instead of the table");
+      ->AddOption("--max-oracle-gap", &arguments->verdict.max_oracle_gap_points,
+                  "With --misbehave: most percentage points between a hit rate and its oracle's")
+      .Between(0.0, 100.0)
+      .ShowDefault();
+  command->AddOption("--json", &arguments->json,
+                     "File to write the report to; -: standard output, instead of the table");
 }
 
 absl::Status Interpret(Arguments* arguments, std::vector<PolicySpec>* policies) {
@@ -249,12 +247,12 @@ int Run(Arguments arguments) {
 
 }  // namespace
 
-void AddFleetCommand(CLI::App* app, int* exit_code) {
-  CLI::App* command =
-      app->add_subcommand("fleet", "Run simulated engines on a trace and compare routing policies");
+void AddFleetCommand(CommandLine* command_line) {
+  Command command = command_line->AddCommand(
+      "fleet", "Run simulated engines on a trace and compare routing policies");
   auto arguments = std::make_shared<Arguments>();
-  AddOptions(command, arguments.get());
-  command->callback([arguments, exit_code] { *exit_code = Run(*arguments); });
+  AddOptions(&command, arguments.get());
+  command.SetAction([arguments] { return Run(*arguments); });
 }
 
 }  // namespace kvroute

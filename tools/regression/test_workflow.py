@@ -1,4 +1,4 @@
-"""The nightly workflow cannot run here: at least its shape, its shell and everything it calls are checked."""
+"""The nightly workflows cannot run here: at least their shape, their shell and everything they call are checked."""
 
 import importlib.util
 import os
@@ -87,6 +87,26 @@ class WorkflowTest(unittest.TestCase):
         self.assertIn("--days 7", text)
         self.assertIn("--threshold 0.1", text)
         self.assertIn("gh issue create", text)
+
+
+class NightlyCheckTest(unittest.TestCase):
+    def setUp(self):
+        self.workflow = load("nightly-check.yml")
+
+    def test_shape(self):
+        self.assertLessEqual(set(self.workflow), TOP)
+        for job in self.workflow["jobs"].values():
+            self.assertLessEqual(set(job), JOB)
+            for step in job["steps"]:
+                self.assertLessEqual(set(step), STEP)
+
+    def test_asks_for_what_the_check_has(self):
+        runs = "\n".join(step.get("run", "") for job in self.workflow["jobs"].values() for step in job["steps"])
+        self.assertEqual(re.findall(r"\./(scripts/.*)", runs), ["scripts/check --nightly"])
+        check = os.path.join(SOURCE, "scripts", "check")
+        usage = subprocess.run([check, "--help"], text=True, capture_output=True, check=True).stdout
+        self.assertIn("--nightly", usage)
+        self.assertEqual(subprocess.run([check, "--sometimes"], capture_output=True, check=False).returncode, 2)
 
 
 if __name__ == "__main__":

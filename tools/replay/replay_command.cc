@@ -1,6 +1,5 @@
 #include "tools/replay/replay_command.h"
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
 #include <map>
@@ -8,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "tools/command_line/command_line.h"
 #include "tools/replay/closed_loop.h"
 #include "tools/replay/open_loop.h"
 
@@ -84,42 +84,42 @@ absl::Status Replay(const ReplayFlags& flags) {
 
 }  // namespace
 
-void AddReplayCommand(CLI::App* app, int* exit_code) {
-  CLI::App* command =
-      app->add_subcommand("replay", "run a corpus file against the index and measure or check it");
+void AddReplayCommand(CommandLine* command_line) {
+  Command command = command_line->AddCommand(
+      "replay", "run a corpus file against the index and measure or check it");
   auto flags = std::make_shared<ReplayFlags>();
-  command->add_option("--corpus", flags->corpus_path, "file written by kvroute corpus")->required();
-  command->add_option("--mode", flags->mode, "closed: serial, timed one by one; open: by deadline")
-      ->check(CLI::IsMember({"closed", "open"}))
-      ->capture_default_str();
-  command->add_flag("--half", flags->open.second_half_only, "time the second half only");
-  command->add_option("--index", flags->index, "runs, flat (the yardstick) or none (the floor)")
-      ->check(CLI::IsMember({"runs", "flat", "none"}))
-      ->capture_default_str();
-  command->add_flag("--check", flags->check, "compare every answer with the reference model");
-  command->add_option("--json", flags->json_path, "write the report there as JSON");
-  command->add_option("--repetitions", flags->repetitions, "runs, each on a new index")
-      ->check(CLI::Range(1, 1'000))
-      ->capture_default_str();
-  command->add_option("--window-ms", flags->window_ms, "open: scale the deadlines to this window")
-      ->check(CLI::Range(1, 86'400'000));
+  command.AddOption("--corpus", &flags->corpus_path, "file written by kvroute corpus").Required();
+  command.AddOption("--mode", &flags->mode, "closed: serial, timed one by one; open: by deadline")
+      .OneOf({"closed", "open"})
+      .ShowDefault();
+  command.AddFlag("--half", &flags->open.second_half_only, "time the second half only");
+  command.AddOption("--index", &flags->index, "runs, flat (the yardstick) or none (the floor)")
+      .OneOf({"runs", "flat", "none"})
+      .ShowDefault();
+  command.AddFlag("--check", &flags->check, "compare every answer with the reference model");
+  command.AddOption("--json", &flags->json_path, "write the report there as JSON");
+  command.AddOption("--repetitions", &flags->repetitions, "runs, each on a new index")
+      .Between(1, 1'000)
+      .ShowDefault();
+  command.AddOption("--window-ms", &flags->window_ms, "open: scale the deadlines to this window")
+      .Between(1, 86'400'000);
   command
-      ->add_option("--offered-block-ops", flags->open.offered_block_ops,
-                   "open: scale the deadlines to this many block operations a second")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--query-lanes", flags->open.query_lanes, "open: threads that query")
-      ->check(CLI::Range(1, 1'024))
-      ->capture_default_str();
-  command->add_option("--event-lanes", flags->open.event_lanes, "open: threads that apply events")
-      ->check(CLI::Range(1, 1'024))
-      ->capture_default_str();
-  command->add_flag("!--no-pin", flags->open.pin, "open: leave the lanes to the scheduler");
-  command->callback([flags, exit_code] {
+      .AddOption("--offered-block-ops", &flags->open.offered_block_ops,
+                 "open: scale the deadlines to this many block operations a second")
+      .Positive();
+  command.AddOption("--query-lanes", &flags->open.query_lanes, "open: threads that query")
+      .Between(1, 1'024)
+      .ShowDefault();
+  command.AddOption("--event-lanes", &flags->open.event_lanes, "open: threads that apply events")
+      .Between(1, 1'024)
+      .ShowDefault();
+  command.AddFlag("!--no-pin", &flags->open.pin, "open: leave the lanes to the scheduler");
+  command.SetAction([flags] {
     flags->open.window_ns = uint64_t{flags->window_ms} * 1'000'000;
     const absl::Status status = Replay(*flags);
-    if (status.ok()) return;
+    if (status.ok()) return 0;
     std::fprintf(stderr, "kvroute replay: %s\n", std::string(status.message()).c_str());
-    *exit_code = 1;
+    return 1;
   });
 }
 

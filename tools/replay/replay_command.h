@@ -1,15 +1,13 @@
 #ifndef KVROUTE_TOOLS_REPLAY_REPLAY_COMMAND_H_
 #define KVROUTE_TOOLS_REPLAY_REPLAY_COMMAND_H_
 
-namespace CLI {
-class App;
-}
-
 namespace kvroute {
+
+class CommandLine;
 
 // kvroute replay: runs a corpus against the index, measures it or compares it with the reference
 // model.
-void AddReplayCommand(CLI::App* app, int* exit_code);
+void AddReplayCommand(CommandLine* command_line);
 
 }  // namespace kvroute
 

@@ -4,7 +4,6 @@
 #include <grpc/support/log.h>
 #include <signal.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -17,6 +16,7 @@
 #include "indexer/base/log.h"
 #include "kvroute_build_info.h"
 #include "router/serve/serve_process.h"
+#include "tools/command_line/command_line.h"
 
 namespace kvroute {
 namespace {
@@ -153,38 +153,34 @@ int Serve(const ServeFlags& flags) {
 
 }  // namespace
 
-void AddServeCommand(CLI::App* app, int* exit_code) {
+void AddServeCommand(CommandLine* command_line) {
   const auto flags = std::make_shared<ServeFlags>();
-  CLI::App* command =
-      app->add_subcommand("serve", "Learn what every worker holds and answer where requests go");
-  command->add_option("--config", flags->config, "YAML file; see docs/configuration.md");
-  command->add_option("--grpc-listen", flags->grpc_listen,
-                      "host:port of the API; port 0 takes a free one");
-  command->add_option("--http-listen", flags->http_listen,
-                      "host:port of /metrics, /healthz, /readyz, /status");
-  command->add_option("--policy", flags->policy,
-                      "lmetric, prefix, least_loaded, round_robin or random");
-  command->add_option("--log-level", flags->log_level, "trace, debug, info, warning, error or off");
-  command->add_option("--log-format", flags->log_format, "text or json");
+  Command command = command_line->AddCommand(
+      "serve", "Learn what every worker holds and answer where requests go");
+  command.AddOption("--config", &flags->config, "YAML file; see docs/configuration.md");
+  command.AddOption("--grpc-listen", &flags->grpc_listen,
+                    "host:port of the API; port 0 takes a free one");
+  command.AddOption("--http-listen", &flags->http_listen,
+                    "host:port of /metrics, /healthz, /readyz, /status");
+  command.AddOption("--policy", &flags->policy,
+                    "lmetric, prefix, least_loaded, round_robin or random");
+  command.AddOption("--log-level", &flags->log_level, "trace, debug, info, warning, error or off");
+  command.AddOption("--log-format", &flags->log_format, "text or json");
   command
-      ->add_option(
-          "--worker", flags->workers,
+      .AddOption(
+          "--worker", &flags->workers,
           "id=w0,address=http://..,model=m,events=tcp://..[,replay=tcp://..]; may be repeated")
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->take_all();
+      .OneValueEachTime();
   command
-      ->add_option("--set", flags->settings, "field.path=value, any single field; may be repeated")
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->take_all();
-  command->add_option("--ready-file", flags->ready_file,
-                      "written when serving, with the bound addresses");
-  command->add_flag("--check-config", flags->check_config, "only check the configuration");
-  command->add_flag("--print-config", flags->print_config, "print what would be in force and end");
-  command->add_flag("--describe-config", flags->describe_config,
-                    "print every field as a table and end");
-  command->callback([flags, exit_code] { *exit_code = Serve(*flags); });
+      .AddOption("--set", &flags->settings, "field.path=value, any single field; may be repeated")
+      .OneValueEachTime();
+  command.AddOption("--ready-file", &flags->ready_file,
+                    "written when serving, with the bound addresses");
+  command.AddFlag("--check-config", &flags->check_config, "only check the configuration");
+  command.AddFlag("--print-config", &flags->print_config, "print what would be in force and end");
+  command.AddFlag("--describe-config", &flags->describe_config,
+                  "print every field as a table and end");
+  command.SetAction([flags] { return Serve(*flags); });
 }
 
 }  // namespace kvroute

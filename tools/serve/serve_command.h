@@ -1,14 +1,12 @@
 #ifndef KVROUTE_TOOLS_SERVE_SERVE_COMMAND_H_
 #define KVROUTE_TOOLS_SERVE_SERVE_COMMAND_H_
 
-namespace CLI {
-class App;
-}
-
 namespace kvroute {
 
+class CommandLine;
+
 // kvroute serve: the router itself, until SIGTERM or SIGINT.
-void AddServeCommand(CLI::App* app, int* exit_code);
+void AddServeCommand(CommandLine* command_line);
 
 }  // namespace kvroute
 

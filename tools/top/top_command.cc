@@ -1,12 +1,12 @@
 #include "tools/top/top_command.h"
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <thread>
 
+#include "tools/command_line/command_line.h"
 #include "tools/top/top_frame.h"
 
 namespace kvroute {
@@ -34,16 +34,14 @@ int Fail(const absl::Status& status) {
 }
 
 int RunCommand(const TopFlags& flags) {
-  const size_t colon = flags.http.rfind(':');
-  int port = 0;
-  if (colon == std::string::npos ||
-      !CLI::detail::lexical_cast(flags.http.substr(colon + 1), port) || port < 1 || port > 65'535) {
+  const std::optional<HostPort> http = ParseHostPort(flags.http);
+  if (!http.has_value()) {
     return Fail(absl::InvalidArgumentError("--http: not HOST:PORT: " + flags.http));
   }
   Scrape before;
   auto read_at = std::chrono::steady_clock::time_point::min();
   while (true) {
-    const auto reading = Read(flags.http.substr(0, colon), port);
+    const auto reading = Read(http->host, http->port);
     if (!reading.ok()) return Fail(reading.status());
     const auto now = std::chrono::steady_clock::now();
     const bool first = read_at == std::chrono::steady_clock::time_point::min();
@@ -62,13 +60,13 @@ int RunCommand(const TopFlags& flags) {
 
 }  // namespace
 
-void AddTopCommand(CLI::App* app, int* exit_code) {
+void AddTopCommand(CommandLine* command_line) {
   const auto flags = std::make_shared<TopFlags>();
-  CLI::App* command =
-      app->add_subcommand("top", "watch a running kvroute: its workers, trust, load and latencies");
-  command->add_option("--http", flags->http, "its HTTP address")->capture_default_str();
-  command->add_flag("--once", flags->once, "print one frame, of the time since its start, and end");
-  command->callback([flags, exit_code] { *exit_code = RunCommand(*flags); });
+  Command command = command_line->AddCommand(
+      "top", "watch a running kvroute: its workers, trust, load and latencies");
+  command.AddOption("--http", &flags->http, "its HTTP address").ShowDefault();
+  command.AddFlag("--once", &flags->once, "print one frame, of the time since its start, and end");
+  command.SetAction([flags] { return RunCommand(*flags); });
 }
 
 }  // namespace kvroute

@@ -1,14 +1,12 @@
 #ifndef KVROUTE_TOOLS_TOP_TOP_COMMAND_H_
 #define KVROUTE_TOOLS_TOP_TOP_COMMAND_H_
 
-namespace CLI {
-class App;
-}
-
 namespace kvroute {
 
+class CommandLine;
+
 // kvroute top: a view of a running kvroute that is drawn anew each second.
-void AddTopCommand(CLI::App* app, int* exit_code);
+void AddTopCommand(CommandLine* command_line);
 
 }  // namespace kvroute
 

@@ -15,7 +15,7 @@ from grpc_tools import protoc
 from engine import Engine, removed_map, stored_array, stored_map
 
 BLOCK = 4
-PATIENCE_S = 30
+PATIENCE_S = 120
 arguments = None  # of the command line
 
 
