@@ -56,8 +56,8 @@ PrefixHash ChainPrefix(PrefixHash parent, LocalHash local) {
   return ChainPrefixInline(parent, local);
 }
 
-absl::Span<const TokenId> BlockWindow(absl::Span<const TokenId> tokens, uint32_t block_size,
-                                      size_t index, bool bigram) {
+absl::Span<const TokenId> TokensOfBlock(absl::Span<const TokenId> tokens, uint32_t block_size,
+                                        size_t index, bool bigram) {
   return tokens.subspan(index * block_size, size_t{block_size} + (bigram ? 1 : 0));
 }
 
@@ -104,7 +104,7 @@ LocalHash PromptBlocks::OfTokensAndInputs(size_t block) const {
     mix.push_back(input->identifier_hash);
     mix.push_back(input->begin_tokens - begin);  // as signed: where it starts
   }
-  return HashBlock(BlockWindow(tokens_, block_size_, block, bigram_), seed_, mix);
+  return HashBlock(TokensOfBlock(tokens_, block_size_, block, bigram_), seed_, mix);
 }
 
 void PromptBlocks::Chain(size_t from, absl::Span<PrefixHash> prefixes) const {

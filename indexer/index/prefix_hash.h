@@ -44,10 +44,10 @@ PrefixHash ChainPrefix(PrefixHash parent, LocalHash local);
 
 // The tokens that block `index` of a prompt is hashed over. With `bigram` (SGLang with EAGLE) a
 // block is `block_size` pairs of neighbouring tokens, so that it also covers the token after its
-// last one: block_size + 1 tokens, of which the last is the first of the next block. The window
-// NVIDIA Dynamo hashes for such models.
-absl::Span<const TokenId> BlockWindow(absl::Span<const TokenId> tokens, uint32_t block_size,
-                                      size_t index, bool bigram);
+// last one: block_size + 1 tokens, of which the last is the first of the next block. The same
+// tokens that NVIDIA Dynamo hashes for such models.
+absl::Span<const TokenId> TokensOfBlock(absl::Span<const TokenId> tokens, uint32_t block_size,
+                                        size_t index, bool bigram);
 // How many blocks of a prompt are full.
 size_t FullBlocks(size_t tokens, uint32_t block_size, bool bigram);
 
@@ -64,8 +64,8 @@ struct PromptInput {
   uint64_t end_tokens;
 };
 
-// The full blocks of a prompt, as what tells them apart: local hashes, or the tokens they are
-// hashed from.
+// The full blocks of a prompt, given by their local hashes, or by the tokens that those are
+// computed from.
 //
 // Thread safety: immutable. Ownership: refers to what it is made from.
 class PromptBlocks {
@@ -84,7 +84,7 @@ class PromptBlocks {
 
  private:
   LocalHash OfTokens(size_t block) const {
-    return HashBlock(BlockWindow(tokens_, block_size_, block, bigram_), seed_);
+    return HashBlock(TokensOfBlock(tokens_, block_size_, block, bigram_), seed_);
   }
   LocalHash OfTokensAndInputs(size_t block) const;
 

@@ -86,8 +86,8 @@ struct RandomPrompt {
     for (uint64_t at = Below(30); Below(6) != 0;) {
       const uint64_t length = 1 + Below(60);
       if (at + length > tokens.size()) break;
-      names.push_back("input-" + std::to_string(Below(4)));
-      inputs.push_back({HashIdentifier(names.back()), at, at + length});
+      identifiers.push_back("input-" + std::to_string(Below(4)));
+      inputs.push_back({HashIdentifier(identifiers.back()), at, at + length});
       at += length + Below(3) * Below(30);
     }
   }
@@ -100,9 +100,9 @@ struct RandomPrompt {
       for (size_t k = 0; k < inputs.size(); ++k) {
         const auto from = static_cast<int64_t>(inputs[k].begin_tokens);
         const auto to = static_cast<int64_t>(inputs[k].end_tokens);
-        if (from < begin + block_size && to > begin) MixMultimodal(names[k], from - begin, &mix);
+        if (from < begin + block_size && to > begin) MixMultimodal(identifiers[k], from - begin, &mix);
       }
-      locals.push_back(HashBlock(BlockWindow(tokens, block_size, i, bigram), seed, mix));
+      locals.push_back(HashBlock(TokensOfBlock(tokens, block_size, i, bigram), seed, mix));
     }
     return locals;
   }
@@ -111,7 +111,7 @@ struct RandomPrompt {
   std::vector<TokenId> tokens;
   uint32_t block_size = 0;
   bool bigram = false;
-  std::vector<std::string> names;
+  std::vector<std::string> identifiers;
   std::vector<PromptInput> inputs;
   NamespaceSeed seed = MakeNamespaceSeed("lora", "");
 };

@@ -146,7 +146,7 @@ class PrefixIndex::Impl {
     }
   }
 
-  void WantScrub(std::unique_ptr<NameColumns> columns) {
+  void WantScrub(std::unique_ptr<EngineHashColumns> columns) {
     {
       MutexLock lock(&mutex_);
       unused_columns_.push_back(std::move(columns));
@@ -156,7 +156,7 @@ class PrefixIndex::Impl {
   }
 
   void ScrubUntilStopped() {
-    std::vector<std::unique_ptr<NameColumns>> unused_columns;
+    std::vector<std::unique_ptr<EngineHashColumns>> unused_columns;
     for (;;) {
       {
         MutexLock lock(&mutex_);
@@ -189,7 +189,7 @@ class PrefixIndex::Impl {
   std::vector<uint32_t> free_ ABSL_GUARDED_BY(mutex_);
   const ZeroedArray<uint32_t> generation_ ABSL_GUARDED_BY(mutex_);
   // Of streams that were cleared or closed: to be given back by the scrubber.
-  std::vector<std::unique_ptr<NameColumns>> unused_columns_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<EngineHashColumns>> unused_columns_ ABSL_GUARDED_BY(mutex_);
   bool scrub_wanted_ ABSL_GUARDED_BY(mutex_) = false;
   bool scrubbing_ ABSL_GUARDED_BY(mutex_) = false;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
@@ -211,9 +211,8 @@ StoreResult PrefixIndex::Store(StreamId stream, const StoreRequest& request) {
   return impl_->Get(stream).Store(request);
 }
 
-PrefixIndex::AddCopiesResult PrefixIndex::AddCopies(StreamId stream,
-                                                    absl::Span<const EngineHash> engine_hashes,
-                                                    Tier tier) {
+AddCopiesResult PrefixIndex::AddCopies(StreamId stream, absl::Span<const EngineHash> engine_hashes,
+                                       Tier tier) {
   CheckScored(tier);
   const RunStore::Write write = impl_->BeginWrite();
   return impl_->Get(stream).AddCopies(engine_hashes, tier);

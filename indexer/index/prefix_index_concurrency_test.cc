@@ -41,14 +41,14 @@ uint32_t BlocksOf(const MatchResult& result, StreamId stream) {
   uint32_t blocks = 0;
   for (const StreamMatch& match : result.matches) {
     if (match.stream != stream) continue;
-    EXPECT_EQ(blocks, 0u) << "a stream is named twice";
+    EXPECT_EQ(blocks, 0u) << "a stream appears twice";
     blocks = match.blocks;
   }
   return blocks;
 }
 
 // Whether every writer has a hash scheme of its own, so that all but one know shared blocks by
-// other names than the runs'; or else only the last one.
+// foreign hashes; or else only the last one.
 class PrefixIndexSchemesTest : public testing::TestWithParam<bool> {
  protected:
   static uint64_t SchemeOf(int writer, int writers) {
@@ -59,7 +59,7 @@ class PrefixIndexSchemesTest : public testing::TestWithParam<bool> {
 
 INSTANTIATE_TEST_SUITE_P(OwnSchemes, PrefixIndexSchemesTest, testing::Bool());
 
-// While every stream only grows along the chain, a later answer never names fewer blocks; while
+// While every stream only grows along the chain, a later answer never has fewer blocks; while
 // every stream only loses its tail, never more.
 TEST_P(PrefixIndexSchemesTest, AnswersFollowGrowthAndEvictionInOrder) {
   constexpr size_t kBlocks = 2'000;
@@ -215,7 +215,7 @@ TEST_P(PrefixIndexSchemesTest, RandomWritersEndWhereTheModelEnds) {
   EXPECT_EQ(index.Stats().holdings, model.Stats().holdings);
 }
 
-// From the moment Clear returns, no answer that begins later names what was cleared; meanwhile the
+// From the moment Clear returns, no answer that begins later has what was cleared; meanwhile the
 // rest stays.
 TEST(PrefixIndexConcurrencyTest, ClearIsSeenAtOnce) {
   const Chain chain(3, 200);

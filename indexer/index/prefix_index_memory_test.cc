@@ -45,8 +45,8 @@ class PrefixIndexMemoryTest : public ::testing::Test {
     request.local_hashes = locals_;
     index_.Store(stream, request);
   }
-  // The names of the same blocks in another hash scheme.
-  void NameAnew() {
+  // The engine hashes of the same blocks in another hash scheme.
+  void HashAnew() {
     for (EngineHash& engine : engines_) engine = EngineHash(engine.value() ^ 0xffff);
   }
   // Stores prompt after prompt and evicts the oldest, as an engine with a full pool does.
@@ -55,7 +55,7 @@ class PrefixIndexMemoryTest : public ::testing::Test {
       Make(number);
       Store(stream_);
       if (further_.has_value()) {
-        NameAnew();
+        HashAnew();
         Store(*further_);
       }
       index_.Match(prefixes_, &result_);
@@ -63,14 +63,14 @@ class PrefixIndexMemoryTest : public ::testing::Test {
       Make(number - kept);
       index_.Remove(stream_, engines_, Tier::kGpu);
       if (!further_.has_value()) continue;
-      NameAnew();
+      HashAnew();
       index_.Remove(*further_, engines_, Tier::kGpu);
     }
   }
 
   PrefixIndex index_;
   const StreamId stream_ = *index_.Open(CopyMode::kSet);
-  std::optional<StreamId> further_;  // holds the same blocks under names of its own
+  std::optional<StreamId> further_;  // holds the same blocks under hashes of its own
   std::vector<LocalHash> locals_;
   std::vector<EngineHash> engines_;
   std::vector<PrefixHash> prefixes_;
@@ -96,7 +96,7 @@ TEST_F(PrefixIndexMemoryTest, SteadyStateAllocatesNothing) {
   EXPECT_EQ(allocations.load(), before);
 }
 
-TEST_F(PrefixIndexMemoryTest, AFurtherHolderWithNamesOfItsOwn) {
+TEST_F(PrefixIndexMemoryTest, AFurtherHolderWithHashesOfItsOwn) {
   constexpr uint64_t kKept = 1'000;
   Churn(0, 5 * kKept, kKept);
   index_.Clear(stream_);

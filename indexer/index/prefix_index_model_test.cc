@@ -11,8 +11,8 @@ namespace kvroute {
 namespace {
 
 // KVROUTE_SEED repeats one run; KVROUTE_STEPS makes it longer.
-uint32_t FromEnvironment(const char* name, uint32_t otherwise) {
-  const char* text = std::getenv(name);
+uint32_t FromEnvironment(const char* variable, uint32_t otherwise) {
+  const char* text = std::getenv(variable);
   return text == nullptr ? otherwise : static_cast<uint32_t>(std::strtoul(text, nullptr, 10));
 }
 
@@ -65,9 +65,9 @@ TEST_P(PrefixIndexModelTest, SoundSchemes) {
   RunScript({.sound_schemes = true}, Seed(7), steps_ / 2);
 }
 
-// The last of them has the name, in whichever order the index enters them: also when they are more
-// than fit into the two buckets of a name, or than may wait to be entered.
-TEST(PrefixIndexNamesTest, OneEngineHashForManyBlocksOfOneEvent) {
+// The last of them has the hash, in whichever order the index enters them: also when they are more
+// than fit into the two buckets of a hash, or than may wait to be entered.
+TEST(PrefixIndexTwinsTest, OneEngineHashForManyBlocksOfOneEvent) {
   constexpr uint32_t kBefore = 5;
   for (const uint32_t same : {2u, 15u, 17u, 40u, 90u}) {
     SCOPED_TRACE(same);
@@ -86,7 +86,7 @@ TEST(PrefixIndexNamesTest, OneEngineHashForManyBlocksOfOneEvent) {
     EXPECT_EQ(stored.added, kBefore + same);
     EXPECT_EQ(stored.rebound, same - 1);
     EXPECT_EQ(index.Stats().holdings, kBefore + 1);
-    // What lost the name is stored again under others, and a block behind the one that has it.
+    // What lost the hash is stored again under others, and a block behind the one that has it.
     std::vector<EngineHash> others;
     for (uint32_t i = 0; i + 1 < same; ++i) others.emplace_back(2'000 + i);
     request.parent = engines[kBefore - 1];

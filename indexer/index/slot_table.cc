@@ -36,7 +36,7 @@ std::vector<uint64_t> SlotTable::BeginScrub() {
 
 void SlotTable::EndScrub(const std::vector<uint64_t>& slots) {
   MutexLock lock(&mutex_);
-  // Low slots on top, so that holder sets stay short.
+  // Low slots on top, so that the bits of holders stay short.
   for (size_t word = slots.size(); word-- > 0;) {
     for (uint32_t bit = 64; bit-- > 0;) {
       if ((slots[word] >> bit) & 1) free_.push_back(static_cast<Slot>(word * 64 + bit));

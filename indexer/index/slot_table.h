@@ -8,14 +8,14 @@
 
 #include "indexer/base/mutex.h"
 #include "indexer/index/memory/zeroed_array.h"
-#include "indexer/index/prefix_index.h"
-#include "indexer/index/runs/run.h"
+#include "indexer/index/runs/place.h"
+#include "indexer/index/stream_id.h"
 
 namespace kvroute {
 
-// Which stream owns which slot. A retired slot has no owner from that instant, so that readers drop
-// it wherever they find it; it is given out again after it has been scrubbed from all runs and
-// every reader that may have seen it there is gone.
+// Which stream owns which slot. A retired slot has no owner from that moment on, so readers ignore
+// it wherever they still find it. It is given out again after it has been scrubbed (taken out of
+// all runs) and every reader that may have seen it there is gone.
 //
 // Thread safety: all methods from any thread.
 class SlotTable {

@@ -1,4 +1,4 @@
-// The part of StreamWriter that goes block by block: several names of a block, several copies,
+// The part of StreamWriter that goes block by block: aliases of a block, several copies,
 // other tiers than the gpu, engine hashes that are bound anew.
 #include <algorithm>
 
@@ -8,12 +8,12 @@ namespace kvroute {
 void StreamWriter::FetchRecords(Place place, uint32_t ahead, uint64_t engine) const {
   records_.prefetch(engine);
   aliased_.prefetch(KeyOf(Place{place.run, static_cast<uint16_t>(place.offset + ahead)}));
-  store_->PrefetchName(engine);
+  store_->PrefetchEngineHash(engine);
   if (HasColumns()) columns_->Prefetch(engine);
 }
 
-bool StreamWriter::StoreName(Place place, uint64_t prefix, uint64_t engine, Tier tier,
-                             StoreResult* result) {
+bool StreamWriter::StoreBlock(Place place, uint64_t prefix, uint64_t engine, Tier tier,
+                              StoreResult* result) {
   const Place held = Find(engine);
   if (held == place) {
     if (AddCopy(place, engine, tier)) {
@@ -32,15 +32,15 @@ bool StreamWriter::StoreName(Place place, uint64_t prefix, uint64_t engine, Tier
   if (coverage == RunStore::Coverage::kGone) return false;
   const bool already = coverage == RunStore::Coverage::kAlready;
   const bool in_column = !own && !already && engine != 0;
-  if (already && HasColumns() && columns_->At(place) != 0) MoveNameToRecords(place);
+  if (already && HasColumns() && columns_->At(place) != 0) MoveFromColumnToRecord(place);
   if (in_column) {
     Columns().Put(place, {EngineHash(engine)}, &displaced_);
   } else if (!own) {
-    const auto [names, fresh] = aliased_.try_emplace(KeyOf(place));
-    if (fresh) names->second.own = already;
-    names->second.aliases.push_back(engine);
+    const auto [hashes, fresh] = aliased_.try_emplace(KeyOf(place));
+    if (fresh) hashes->second.runs = already;
+    hashes->second.aliases.push_back(engine);
   } else if (already) {
-    aliased_.at(KeyOf(place)).own = true;
+    aliased_.at(KeyOf(place)).runs = true;
   }
   Copies copies{};
   copies[Index(tier)] = 1;
@@ -51,11 +51,11 @@ bool StreamWriter::StoreName(Place place, uint64_t prefix, uint64_t engine, Tier
   return true;
 }
 
-void StreamWriter::MoveNameToRecords(Place place) {
-  const uint64_t name = columns_->At(place);
+void StreamWriter::MoveFromColumnToRecord(Place place) {
+  const uint64_t engine = columns_->At(place);
   columns_->Erase(place, 1);
-  aliased_[KeyOf(place)].aliases.push_back(name);
-  records_.try_emplace(name, Record{kOneGpuCopy, Place{}}).first->second.alias = place;
+  aliased_[KeyOf(place)].aliases.push_back(engine);
+  records_.try_emplace(engine, Record{kOneGpuCopy, Place{}}).first->second.alias = place;
 }
 
 void StreamWriter::Write(uint64_t engine, const Copies& copies, Place alias) {
@@ -116,7 +116,7 @@ void StreamWriter::RemoveCopy(uint64_t engine, Tier tier, RemoveResult* result) 
   AddHoldings(-1);
   if (copies == Copies{}) {
     records_.erase(engine);
-    DropName(engine, place);
+    DropEngineHash(engine, place);
     return;
   }
   Write(engine, copies, alias);
@@ -132,22 +132,22 @@ void StreamWriter::Forget(uint64_t engine, Place place) {
     records_.erase(record);
   }
   AddHoldings(-tiers);
-  DropName(engine, place);
+  DropEngineHash(engine, place);
 }
 
-void StreamWriter::DropName(uint64_t engine, Place place) {
+void StreamWriter::DropEngineHash(uint64_t engine, Place place) {
   if (engine != 0 && HasColumns() && columns_->At(place) == engine) columns_->Erase(place, 1);
-  const auto names = aliased_.find(KeyOf(place));
-  if (names != aliased_.end()) {
-    PlaceNames& left = names->second;
+  const auto hashes = aliased_.find(KeyOf(place));
+  if (hashes != aliased_.end()) {
+    PlaceHashes& left = hashes->second;
     const auto alias = std::find(left.aliases.begin(), left.aliases.end(), engine);
     if (alias == left.aliases.end()) {
-      left.own = false;
+      left.runs = false;
     } else {
       left.aliases.erase(alias);
     }
-    const bool held = left.own || !left.aliases.empty();
-    if (left.aliases.empty()) aliased_.erase(names);
+    const bool held = left.runs || !left.aliases.empty();
+    if (left.aliases.empty()) aliased_.erase(hashes);
     if (held) {
       RefreshTier(place);
       return;
@@ -168,10 +168,10 @@ void StreamWriter::RefreshTier(Place place) {
   };
   const uint64_t in_column = HasColumns() ? columns_->At(place) : 0;
   if (in_column != 0) consider(in_column);
-  if (OwnName(place)) consider(store_->RunAt(place)->Engine(place.offset));
-  const auto names = aliased_.find(KeyOf(place));
-  if (names != aliased_.end()) {
-    for (const uint64_t alias : names->second.aliases) consider(alias);
+  if (KnowsRunsHash(place)) consider(store_->RunAt(place)->Engine(place.offset));
+  const auto hashes = aliased_.find(KeyOf(place));
+  if (hashes != aliased_.end()) {
+    for (const uint64_t alias : hashes->second.aliases) consider(alias);
   }
   store_->SetTier(slot_, place, static_cast<Tier>(fastest));
 }

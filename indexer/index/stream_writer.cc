@@ -8,29 +8,29 @@ namespace kvroute {
 namespace {
 
 constexpr size_t kPlainLookahead = kMaxRunBlocks;
-constexpr uint32_t kPhaseStep = 97;  // streams opened one after the other grow apart
+constexpr uint32_t kStaggerStep = 97;  // streams opened one after the other grow apart
 
 }  // namespace
 
-NameColumns& StreamWriter::Columns() {
-  if (columns_ == nullptr) columns_ = store_->NewColumns(id_.value() * kPhaseStep % 256);
+EngineHashColumns& StreamWriter::Columns() {
+  if (columns_ == nullptr) columns_ = store_->NewColumns(id_.value() * kStaggerStep % 256);
   return *columns_;
 }
 
-bool StreamWriter::OwnName(Place place) const {
+bool StreamWriter::KnowsRunsHash(Place place) const {
   if (HasColumns() && columns_->At(place) != 0) return false;
   if (aliased_.empty()) return true;
-  const auto names = aliased_.find(KeyOf(place));
-  return names == aliased_.end() || names->second.own;
+  const auto hashes = aliased_.find(KeyOf(place));
+  return hashes == aliased_.end() || hashes->second.runs;
 }
 
-BlockRange StreamWriter::OwnNames(Place place, size_t most) const {
+BlockRange StreamWriter::KnowsRunsHashAround(Place place, size_t most) const {
   if (!aliased_.empty()) {
-    return OwnName(place) ? BlockRange{place.offset, place.offset + 1u} : BlockRange{};
+    return KnowsRunsHash(place) ? BlockRange{place.offset, place.offset + 1u} : BlockRange{};
   }
   if (!HasColumns()) return BlockRange{0, kMaxRunBlocks};
-  return columns_->NamelessAround(place,
-                                  static_cast<uint32_t>(std::min<size_t>(most, kMaxRunBlocks)));
+  return columns_->BlanksAround(place,
+                                static_cast<uint32_t>(std::min<size_t>(most, kMaxRunBlocks)));
 }
 
 Place StreamWriter::Find(uint64_t engine) const {
@@ -39,14 +39,14 @@ Place StreamWriter::Find(uint64_t engine) const {
     if (record != records_.end() && record->second.alias.run != 0) return record->second.alias;
   }
   if (cursor_.run != 0 && store_->RunAt(cursor_)->Engine(cursor_.offset) == engine &&
-      OwnName(cursor_)) {
+      KnowsRunsHash(cursor_)) {
     return cursor_;
   }
   if (HasColumns()) {
-    const Place named = columns_->Find(engine);
-    if (named.run != 0) return named;
+    const Place in_column = columns_->Find(engine);
+    if (in_column.run != 0) return in_column;
   }
-  return store_->Locate(slot_, engine, [this](Place place) { return OwnName(place); });
+  return store_->Locate(slot_, engine, [this](Place place) { return KnowsRunsHash(place); });
 }
 
 uint32_t StreamWriter::PlainCount(absl::Span<const EngineHash> engines) const {
@@ -94,7 +94,7 @@ StoreResult StreamWriter::Store(const StoreRequest& request) {
       if (stretch.outcome == RunStore::Outcome::kForeign && request.tier == Tier::kGpu) {
         stored = StoreForeign(stretch, prefixes, engines, args.plain, &result);
       }
-      if (stored == 0) stored = StoreNamed(stretch, prefixes, engines, request.tier, &result);
+      if (stored == 0) stored = StoreOneByOne(stretch, prefixes, engines, request.tier, &result);
     }
     if (stored == 0) continue;
     at += stored;
@@ -118,10 +118,10 @@ void StreamWriter::Added(const RunStore::Stretch& stretch, absl::Span<const Engi
   // An engine hash that already had a place: if that was this stream's, earlier in this request or
   // before, the new block takes it over.
   for (const auto& [engine, place] : twins_) {
-    if (!OwnName(place)) continue;
-    const auto names = aliased_.find(KeyOf(place));
-    if (names != aliased_.end()) {
-      names->second.own = false;
+    if (!KnowsRunsHash(place)) continue;
+    const auto hashes = aliased_.find(KeyOf(place));
+    if (hashes != aliased_.end()) {
+      hashes->second.runs = false;
       RefreshTier(place);
     } else if (!store_->UncoverIfCovered(slot_, place)) {
       continue;
@@ -139,16 +139,16 @@ uint32_t StreamWriter::StoreForeign(const RunStore::Stretch& stretch,
   const Run* run = store_->RunAt(stretch.place);
   const uint32_t most = std::min(stretch.count, plain);
   for (uint32_t i = 0; i < std::min(most, kPrefetchAhead); ++i) {
-    store_->PrefetchName(engines[i].value());
+    store_->PrefetchEngineHash(engines[i].value());
   }
   uint32_t count = 0;
   for (; count < most; ++count) {
     if (count + kPrefetchAhead < most) {
-      store_->PrefetchName(engines[count + kPrefetchAhead].value());
+      store_->PrefetchEngineHash(engines[count + kPrefetchAhead].value());
     }
     const uint64_t engine = engines[count].value();
     if (engine == 0 || run->Engine(stretch.place.offset + count) == engine) break;
-    const auto own = [this](Place place) { return OwnName(place); };
+    const auto own = [this](Place place) { return KnowsRunsHash(place); };
     if (store_->Locate(slot_, engine, own).run != 0) break;
   }
   if (count > 0) count = store_->CoverStretch(slot_, stretch.place, prefixes.first(count));
@@ -166,10 +166,10 @@ uint32_t StreamWriter::StoreForeign(const RunStore::Stretch& stretch,
   return count;
 }
 
-uint32_t StreamWriter::StoreNamed(const RunStore::Stretch& stretch,
-                                  absl::Span<const PrefixHash> prefixes,
-                                  absl::Span<const EngineHash> engines, Tier tier,
-                                  StoreResult* result) {
+uint32_t StreamWriter::StoreOneByOne(const RunStore::Stretch& stretch,
+                                     absl::Span<const PrefixHash> prefixes,
+                                     absl::Span<const EngineHash> engines, Tier tier,
+                                     StoreResult* result) {
   const bool nothing_new = stretch.outcome == RunStore::Outcome::kHeld && mode_ == CopyMode::kSet &&
                            tier == Tier::kGpu && records_.empty() && aliased_.empty();
   const bool columns = HasColumns();
@@ -181,23 +181,22 @@ uint32_t StreamWriter::StoreNamed(const RunStore::Stretch& stretch,
     }
     const uint64_t engine = engines[i].value();
     if (nothing_new) {
-      const uint64_t name = columns ? columns_->At(place) : 0;
-      if ((name != 0 ? name : run->Engine(place.offset)) == engine) {
+      const uint64_t in_column = columns ? columns_->At(place) : 0;
+      if ((in_column != 0 ? in_column : run->Engine(place.offset)) == engine) {
         ++result->duplicate;
         continue;
       }
     }
     const uint32_t rebound = result->rebound;
-    if (!StoreName(place, prefixes[i].value(), engine, tier, result)) return i;
+    if (!StoreBlock(place, prefixes[i].value(), engine, tier, result)) return i;
     if (result->rebound != rebound)
       return i + 1;  // the rest of the stretch may be covered no longer
   }
   return stretch.count;
 }
 
-PrefixIndex::AddCopiesResult StreamWriter::AddCopies(absl::Span<const EngineHash> engine_hashes,
-                                                     Tier tier) {
-  PrefixIndex::AddCopiesResult result;
+AddCopiesResult StreamWriter::AddCopies(absl::Span<const EngineHash> engine_hashes, Tier tier) {
+  AddCopiesResult result;
   for (const EngineHash engine_hash : engine_hashes) {
     const Place place = Find(engine_hash.value());
     if (place.run == 0) {
@@ -215,14 +214,15 @@ PrefixIndex::AddCopiesResult StreamWriter::AddCopies(absl::Span<const EngineHash
 RemoveResult StreamWriter::Remove(absl::Span<const EngineHash> engine_hashes, Tier tier) {
   RemoveResult result;
   const size_t size = engine_hashes.size();
-  size_t named = 0;  // how far the names' and the runs' lines are on their way
+  size_t fetched = 0;  // how far the tables' and the runs' lines are on their way
   size_t run_lines = 0;
   uint32_t last_stretch = 0;
   for (size_t at = 0; at < size;) {
     if (last_stretch == 1) {  // else they are neighbours, who need no lookup
-      for (named = std::max(named, at); named < std::min(size, at + kPrefetchAhead); ++named) {
-        store_->PrefetchName(engine_hashes[named].value());
-        if (HasColumns()) columns_->Prefetch(engine_hashes[named].value());
+      for (fetched = std::max(fetched, at); fetched < std::min(size, at + kPrefetchAhead);
+           ++fetched) {
+        store_->PrefetchEngineHash(engine_hashes[fetched].value());
+        if (HasColumns()) columns_->Prefetch(engine_hashes[fetched].value());
       }
       for (run_lines = std::max(run_lines, at); run_lines < std::min(size, at + kPrefetchAhead / 2);
            ++run_lines) {
@@ -249,7 +249,7 @@ RemoveResult StreamWriter::Remove(absl::Span<const EngineHash> engine_hashes, Ti
       continue;
     }
     if (last_stretch == 0) {
-      const auto own = [&](Place place) { return OwnNames(place, engines.size()); };
+      const auto own = [&](Place place) { return KnowsRunsHashAround(place, engines.size()); };
       last_stretch = store_->Remove(slot_, cursor_, engines, own, &cursor_);
     }
     if (last_stretch == 0) {
@@ -269,12 +269,12 @@ uint32_t StreamWriter::RemoveForeign(absl::Span<const EngineHash> engines) {
   if (!HasColumns() || engines[0].value() == 0) return 0;
   Place place;
   if (cursor_.run != 0) {
-    const uint64_t name = columns_->At(cursor_);
-    if (name == engines[0].value()) {
+    const uint64_t in_column = columns_->At(cursor_);
+    if (in_column == engines[0].value()) {
       place = cursor_;
-    } else if (name == 0 && aliased_.empty() &&
+    } else if (in_column == 0 && aliased_.empty() &&
                store_->RunAt(cursor_)->Engine(cursor_.offset) == engines[0].value()) {
-      return 0;  // the run's name, without a look at the table
+      return 0;  // it knows it by the run's hash, without a look at the table
     }
   }
   if (place.run == 0) place = columns_->Find(engines[0].value());
@@ -301,11 +301,12 @@ void StreamWriter::Restart(Slot slot) {
 }
 
 void StreamWriter::CountRecords() {
-  record_bytes_.store((columns_ == nullptr ? 0 : sizeof(NameColumns) + columns_->HeapBytes()) +
-                          records_.capacity() * (sizeof(uint64_t) + sizeof(Record) + 1) +
-                          aliased_.capacity() * (sizeof(uint64_t) + sizeof(PlaceNames) + 1) +
-                          prefixes_.capacity() * sizeof(PrefixHash),
-                      std::memory_order_relaxed);
+  record_bytes_.store(
+      (columns_ == nullptr ? 0 : sizeof(EngineHashColumns) + columns_->HeapBytes()) +
+          records_.capacity() * (sizeof(uint64_t) + sizeof(Record) + 1) +
+          aliased_.capacity() * (sizeof(uint64_t) + sizeof(PlaceHashes) + 1) +
+          prefixes_.capacity() * sizeof(PrefixHash),
+      std::memory_order_relaxed);
 }
 
 }  // namespace kvroute

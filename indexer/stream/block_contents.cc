@@ -66,7 +66,7 @@ void HashContents(const BlockContents& contents, NamespaceSeed seed,
   uint32_t mix_begin = 0;
   for (size_t i = 0; i < blocks; ++i) {
     const absl::Span<const TokenId> window =
-        BlockWindow(contents.tokens, contents.block_size, i, contents.bigram);
+        TokensOfBlock(contents.tokens, contents.block_size, i, contents.bigram);
     if (contents.mix_ends.empty()) {
       locals->push_back(HashBlock(window, seed));
       continue;

@@ -38,10 +38,10 @@ StoreResult FlatIndex::Store(StreamId id, const StoreRequest& request) {
   for (size_t i = 0; i < request.engine_hashes.size(); ++i) {
     const LocalHash local = request.local_hashes[i];
     prefix = prefix.has_value() ? ChainPrefix(*prefix, local) : RootPrefix(local);
-    const auto [named, fresh] = stream.blocks.try_emplace(request.engine_hashes[i], *prefix);
-    if (!fresh && named->second != *prefix) {
-      DropAll(id, named->second);
-      named->second = *prefix;
+    const auto [stored, fresh] = stream.blocks.try_emplace(request.engine_hashes[i], *prefix);
+    if (!fresh && stored->second != *prefix) {
+      DropAll(id, stored->second);
+      stored->second = *prefix;
       ++result.rebound;
     }
     Shard& shard = ShardOf(*prefix);
@@ -69,14 +69,14 @@ RemoveResult FlatIndex::Remove(StreamId id, absl::Span<const EngineHash> engine_
   Stream& stream = *streams_[id.value()];
   RemoveResult result;
   for (const EngineHash engine_hash : engine_hashes) {
-    const auto named = stream.blocks.find(engine_hash);
-    if (named == stream.blocks.end()) {
+    const auto stored = stream.blocks.find(engine_hash);
+    if (stored == stream.blocks.end()) {
       ++result.unknown;
       continue;
     }
-    Shard& shard = ShardOf(named->second);
+    Shard& shard = ShardOf(stored->second);
     MutexLock lock(&shard.mutex);
-    const auto block = shard.blocks.find(named->second);
+    const auto block = shard.blocks.find(stored->second);
     Holders& holders = block->second;
     const auto holder = std::find_if(holders.begin(), holders.end(),
                                      [&](const Holder& h) { return h.stream == id.value(); });
@@ -91,7 +91,7 @@ RemoveResult FlatIndex::Remove(StreamId id, absl::Span<const EngineHash> engine_
       *holder = holders.back();
       holders.pop_back();
       if (holders.empty()) shard.blocks.erase(block);
-      stream.blocks.erase(named);
+      stream.blocks.erase(stored);
     }
   }
   return result;

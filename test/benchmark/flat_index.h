@@ -20,8 +20,8 @@ namespace kvroute {
 // The yardstick: what one would write first and well. One entry per block in 256
 // absl::flat_hash_maps, each with a lock; an entry lists its holders. A map per stream from engine
 // hash to prefix hash serves removals. Same operations and same answers as PrefixIndex as long as a
-// stream's engine hashes are one to one with its blocks (rebinds are handled, several names of one
-// block are not).
+// stream's engine hashes are one to one with its blocks (rebinds are handled, several engine hashes
+// of one block are not).
 //
 // Thread safety: as PrefixIndex, except that Match locks shards and Clear takes as long as there is
 // to remove.

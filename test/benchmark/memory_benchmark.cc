@@ -94,7 +94,7 @@ BENCHMARK(MemoryUsage)
 // Every stream does the same, so that every block has as many holders as there are streams.
 class Pool {
  public:
-  // With `own_hashes` each stream names the blocks in a hash scheme of its own.
+  // With `own_hashes` each stream has a hash scheme of its own for the blocks.
   Pool(uint64_t blocks, size_t streams, bool own_hashes)
       : blocks_(blocks), stream_count_(streams), own_hashes_(own_hashes) {
     // Touched before memory is read for the first time: the harness's own.
@@ -126,7 +126,7 @@ class Pool {
     uint32_t length;
   };
 
-  BlockChain NamedBy(size_t stream, BlockChain chain) const {
+  BlockChain HashedBy(size_t stream, BlockChain chain) const {
     if (!own_hashes_) return chain;
     for (EngineHash& hash : chain.engine_hashes) {
       hash = EngineHash(hash.value() * (2 * stream + 1) + stream);
@@ -134,9 +134,9 @@ class Pool {
     return chain;
   }
   void Store(PrefixIndex* index, size_t stream, const BlockChain& chain) const {
-    const BlockChain named = NamedBy(stream, chain);
-    for (size_t first = 0; first < named.size(); first += 64) {
-      StoreBlocks(index, streams_[stream], named, first, std::min(named.size(), first + 64));
+    const BlockChain hashed = HashedBy(stream, chain);
+    for (size_t first = 0; first < hashed.size(); first += 64) {
+      StoreBlocks(index, streams_[stream], hashed, first, std::min(hashed.size(), first + 64));
     }
   }
   void EvictSome(PrefixIndex* index) {
@@ -144,8 +144,8 @@ class Pool {
     const uint32_t kept = random_.Below(2) == 0 ? 0 : prompt.length / 2;
     const BlockChain chain = MakeChain(prompt.seed, prompt.length);
     for (size_t s = 0; s < streams_.size(); ++s) {
-      const BlockChain named = NamedBy(s, chain);
-      index->Remove(streams_[s], absl::MakeConstSpan(named.engine_hashes).subspan(kept),
+      const BlockChain hashed = HashedBy(s, chain);
+      index->Remove(streams_[s], absl::MakeConstSpan(hashed.engine_hashes).subspan(kept),
                     Tier::kGpu);
     }
     held_blocks_ -= prompt.length - kept;

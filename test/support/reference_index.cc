@@ -100,11 +100,11 @@ StoreResult ReferenceIndex::Store(StreamId stream_id, const StoreRequest& reques
   return result;
 }
 
-PrefixIndex::AddCopiesResult ReferenceIndex::AddCopies(StreamId stream_id,
+AddCopiesResult ReferenceIndex::AddCopies(StreamId stream_id,
                                                        absl::Span<const EngineHash> engine_hashes,
                                                        Tier tier) {
   Stream& stream = Get(stream_id);
-  PrefixIndex::AddCopiesResult result;
+  AddCopiesResult result;
   for (const EngineHash engine_hash : engine_hashes) {
     const auto held = stream.holdings.find(engine_hash);
     if (held == stream.holdings.end()) {

@@ -40,7 +40,7 @@ class ReferenceIndex {
   void Close(StreamId stream);
 
   StoreResult Store(StreamId stream, const StoreRequest& request);
-  PrefixIndex::AddCopiesResult AddCopies(StreamId stream,
+  AddCopiesResult AddCopies(StreamId stream,
                                          absl::Span<const EngineHash> engine_hashes, Tier tier);
   RemoveResult Remove(StreamId stream, absl::Span<const EngineHash> engine_hashes, Tier tier);
   uint64_t Clear(StreamId stream);

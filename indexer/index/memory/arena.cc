@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "indexer/base/check.h"
+#include "indexer/index/memory/poison.h"
 
 namespace kvroute {
 namespace {
@@ -37,6 +38,8 @@ Arena::Arena() {
 }
 
 Arena::~Arena() {
+  Unpoison(At<std::byte>(0),
+           size_t{high_} * kGranuleBytes);  // what is mapped here next is not ours
   munmap(boundary_, size_t{limit_} / 8 + 8);
   munmap(reservation_, reserved_);
 }
@@ -52,7 +55,7 @@ uint32_t& Arena::LastWord(Granule start, uint32_t granules) const {
   return At<uint32_t>(start + granules - 1)[kGranuleBytes / sizeof(uint32_t) - 1];
 }
 
-void Arena::Link(Granule start, uint32_t granules) {
+KVROUTE_READS_POISONED void Arena::Link(Granule start, uint32_t granules) {
   const uint32_t bin = BinOf(granules);
   FreeNode* node = At<FreeNode>(start);
   *node = FreeNode{granules, 0, bins_[bin]};
@@ -64,7 +67,7 @@ void Arena::Link(Granule start, uint32_t granules) {
   if (granules > 1) FlipBoundary(start + granules - 1);
 }
 
-void Arena::Unlink(Granule start) {
+KVROUTE_READS_POISONED void Arena::Unlink(Granule start) {
   const FreeNode node = *At<FreeNode>(start);
   const uint32_t bin = BinOf(node.granules);
   if (node.next != 0) At<FreeNode>(node.next)->previous = node.previous;
@@ -78,8 +81,8 @@ void Arena::Unlink(Granule start) {
   if (node.granules > 1) FlipBoundary(start + node.granules - 1);
 }
 
-// The first stretch that is long enough, in the smallest bin that has one; 0: none.
-Granule Arena::FindFree(uint32_t granules) const {
+// The first extent that is long enough, in the smallest bin that has one; 0: none.
+KVROUTE_READS_POISONED Granule Arena::FindFree(uint32_t granules) const {
   uint32_t bin = BinOf(granules);
   if (bin >= kExactBins) {
     for (Granule free = bins_[bin]; free != 0; free = At<FreeNode>(free)->next) {
@@ -97,7 +100,7 @@ Granule Arena::FindFree(uint32_t granules) const {
   return 0;
 }
 
-// The longest stretch shorter than that, of `least` or more; 0: none. Only among those that have
+// The longest extent shorter than that, of `least` or more; 0: none. Only among those that have
 // bins of their own.
 Granule Arena::FindShorter(uint32_t granules, uint32_t least) const {
   const uint32_t limit = std::min(granules, kExactBins);
@@ -111,17 +114,19 @@ Granule Arena::FindShorter(uint32_t granules, uint32_t least) const {
   return 0;
 }
 
-Granule Arena::Take(Granule found, uint32_t granules) {
+KVROUTE_READS_POISONED Granule Arena::Take(Granule found, uint32_t granules) {
   if (found != 0) {
     const uint32_t have = At<FreeNode>(found)->granules;
     Unlink(found);
     if (have > granules) Link(found + granules, have - granules);
+    Unpoison(At<std::byte>(found), size_t{granules} * kGranuleBytes);
     return found;
   }
   KVROUTE_CHECK(granules < limit_ - top_);
   const Granule start = top_;
   top_ += granules;
   high_ = std::max(high_, top_);
+  Unpoison(At<std::byte>(start), size_t{granules} * kGranuleBytes);
   return start;
 }
 
@@ -130,7 +135,7 @@ Granule Arena::Allocate(uint32_t granules) {
   return Take(FindFree(granules), granules);
 }
 
-Granule Arena::AllocateUpTo(uint32_t* granules, uint32_t least) {
+KVROUTE_READS_POISONED Granule Arena::AllocateUpTo(uint32_t* granules, uint32_t least) {
   SpinLockHolder lock(&lock_);
   Granule found = FindFree(*granules);
   if (found == 0 && *granules > high_ - top_) {
@@ -140,8 +145,9 @@ Granule Arena::AllocateUpTo(uint32_t* granules, uint32_t least) {
   return Take(found, *granules);
 }
 
-void Arena::Free(Granule start, uint32_t granules) {
+KVROUTE_READS_POISONED void Arena::Free(Granule start, uint32_t granules) {
   SpinLockHolder lock(&lock_);
+  Poison(At<std::byte>(start), size_t{granules} * kGranuleBytes);
   if (start + granules < top_ && Boundary(start + granules)) {
     const Granule behind = start + granules;
     granules += At<FreeNode>(behind)->granules;
@@ -160,7 +166,8 @@ void Arena::Free(Granule start, uint32_t granules) {
   }
 }
 
-uint32_t Arena::ExtendBetween(Granule start, uint32_t granules, uint32_t least, uint32_t extra) {
+KVROUTE_READS_POISONED uint32_t Arena::ExtendBetween(Granule start, uint32_t granules,
+                                                     uint32_t least, uint32_t extra) {
   SpinLockHolder lock(&lock_);
   const Granule end = start + granules;
   if (end == top_) {
@@ -171,15 +178,17 @@ uint32_t Arena::ExtendBetween(Granule start, uint32_t granules, uint32_t least, 
     KVROUTE_CHECK(extra < limit_ - top_);
     top_ += extra;
     high_ = std::max(high_, top_);
+    Unpoison(At<std::byte>(end), size_t{extra} * kGranuleBytes);
     return extra;
   }
   if (!Boundary(end)) return 0;
   const uint32_t have = At<FreeNode>(end)->granules;
   if (have < least) return 0;
   Unlink(end);
-  if (have <= extra) return have;
-  Link(end + extra, have - extra);
-  return extra;
+  const uint32_t taken = std::min(have, extra);
+  if (taken < have) Link(end + taken, have - taken);
+  Unpoison(At<std::byte>(end), size_t{taken} * kGranuleBytes);
+  return taken;
 }
 
 bool Arena::HasRoom(uint32_t granules) const {

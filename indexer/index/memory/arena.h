@@ -13,21 +13,23 @@ namespace kvroute {
 using Granule = uint32_t;
 inline constexpr size_t kGranuleBytes = 64;
 
-// The memory of one index: runs, holder sets and tables, in one reservation of address space on
-// huge pages, so that a 32-bit number names any line of it and a dependent access rarely misses the
-// TLB as well.
+// The memory of one index: runs, sets of holders and tables, in one reservation of address space on
+// huge pages, so that a 32-bit number can stand for any line of it and a dependent access rarely
+// misses the TLB as well.
 //
-// Free stretches are kept in bins by size (exact below 256 granules) and merged with their free
-// neighbours at once; the list links live in the free memory itself, one bit a granule outside says
-// where free stretches begin and end. An allocation may be given back in parts and may be extended
-// into free memory behind it. Memory is not returned to the system.
+// Free memory is a set of extents (consecutive free granules), kept in bins by length: exact below
+// 256 granules, four to a power of two above. An extent is merged with its free neighbours at once.
+// Its list links lie in the free memory itself; one bit a granule, outside, marks the first and the
+// last granule of every free extent. An allocation may be given back in parts, and may be extended
+// into free memory behind it. Memory is not returned to the system. Under AddressSanitizer free
+// memory is poisoned, so that whoever still uses it is caught.
 //
 // Thread safety: all methods from any thread.
 // Errors: exhausting the reservation ends the process (256 GiB, or what the system lets us
 // reserve).
 class Arena {
  public:
-  // A free stretch that is shorter hardly fits anything.
+  // A free extent that is shorter hardly fits anything.
   static constexpr uint32_t kUsefulGranules = 8;
 
   Arena();
@@ -38,15 +40,17 @@ class Arena {
   // Not cleared.
   Granule Allocate(uint32_t granules);
   void Free(Granule start, uint32_t granules);
-  // For who can go on elsewhere: up to `*granules`, which becomes how many. Shorter only where the
-  // arena would have to grow else, and then the longest stretch that is left, of `least` or more.
+  // For callers that can put the rest elsewhere. Allocates `*granules` if that is possible without
+  // the arena growing; else the longest free extent of at least `least`, if there is one; else it
+  // grows. `*granules` becomes the number that was allocated.
   Granule AllocateUpTo(uint32_t* granules, uint32_t least);
-  // Makes the allocation at `start` longer by `extra`; false when what lies behind it is in use,
-  // also when the arena would have to grow although it has free stretches of some use.
+  // Makes the allocation at `start` longer by `extra`. False, and nothing changed, when the memory
+  // behind it is in use, or when the arena would have to grow for it although it has free extents
+  // of kUsefulGranules or more.
   bool Extend(Granule start, uint32_t granules, uint32_t extra) {
     return ExtendBetween(start, granules, extra, extra) == extra;
   }
-  // By as much of `extra` as is free behind it; by how much.
+  // Makes it longer by as much of `extra` as is free behind it, and returns how much that was.
   uint32_t ExtendUpTo(Granule start, uint32_t granules, uint32_t extra) {
     return ExtendBetween(start, granules, 1, extra);
   }
@@ -63,7 +67,7 @@ class Arena {
   // Whether so much can be allocated without the arena growing.
   bool HasRoom(uint32_t granules) const;
 
-  // Memory ever handed out, the free stretches inside it included.
+  // Memory ever handed out, the free extents inside it included.
   uint64_t ReservedBytes() const;
 
  private:
@@ -82,16 +86,16 @@ class Arena {
   void Link(Granule start, uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void Unlink(Granule start) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   Granule FindShorter(uint32_t granules, uint32_t least) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
-  // By `least` to `extra`, or 0.
+  // Makes it longer by at least `least` and at most `extra`, or not at all; returns by how much.
   uint32_t ExtendBetween(Granule start, uint32_t granules, uint32_t least, uint32_t extra);
-  // The first `granules` of the free stretch at `found`, or new ones if that is 0.
+  // Takes the first `granules` of the free extent at `found`, or new ones if that is 0.
   Granule Take(Granule found, uint32_t granules) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   Granule FindFree(uint32_t granules) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
 
   void* reservation_ = nullptr;
   uint64_t reserved_ = 0;         // bytes
   std::byte* base_ = nullptr;     // the reservation from its first huge page on
-  uint64_t* boundary_ = nullptr;  // a bit a granule: first and last granule of every free stretch
+  uint64_t* boundary_ = nullptr;  // a bit a granule: first and last granule of every free extent
   uint32_t limit_ = 0;            // granules reserved
   mutable SpinLock lock_;
   Granule top_ ABSL_GUARDED_BY(lock_) = 1;  // never used from here on

@@ -4,30 +4,55 @@
 #include <atomic>
 #include <cstdint>
 #include <limits>
-#include <vector>
 
-#include "indexer/base/mutex.h"
-#include "indexer/index/memory/arena.h"
+#include "indexer/base/check.h"
+#include "indexer/index/memory/memory_order.h"
 
 namespace kvroute {
 
-class RunTiers;
-
+// How memory that was unlinked is kept until no reader looks at it any more. A reader pins: it
+// writes the number of the current epoch into a cache line of its own, and erases it when it is
+// done. Who has unlinked something may reuse it once no pin from before is left (Reclaimer).
+//
+// Invariants, each with why it holds and the test that fails without it:
+//
+// E1. A thread's pin is visible to everybody before the thread loads anything under it.
+//     Storing the pin does not do that by itself, on any processor. Where the system can make all
+//     threads pass a full barrier (membarrier), whoever is about to look at pins asks for that:
+//     a thread that the barrier caught behind its store has shown its pin, and one that it caught
+//     before will load only what is linked now. Elsewhere a pin ends with a full barrier of its
+//     own: on x86 the exchange that a sequentially consistent store is; on ARM, whose store-release
+//     lets later loads pass, an explicit fence.
+//     Test: ReclaimerTest.NoReaderIsOvertaken.
+// E2. Who pins epoch e sees everything that was unlinked before e began.
+//     The epoch is advanced by a read-modify-write and read with acquire, so a pin comes after
+//     whatever its epoch's beginning came after. What was unlinked is tagged with a later epoch
+//     than the one read after the unlinking; that load comes behind a full barrier
+//     (Reclaimer::Retire), else it could be done before the unlinking is visible.
+//     Test: ReclaimerTest.WaitsForPinsFromBefore, and none for the barrier: on x86 it is the lock.
+// E3. Whoever has seen a pin gone, or replaced by a later one, comes after all that its thread did
+//     under it: Unpin and Pin both store with release and are loaded with acquire or more.
+//     Test: none; on x86 every store is a release. ThreadSanitizer would report it.
+// E4. A thread has one pin at most: the end of an inner one would end the outer one as well.
+//     Test: EpochTest.NestedPinsAreCaught, in builds with assertions.
+// E5. Participants are never freed, so that the list of them can be walked at any time.
+//     Test: EpochTest.AThreadThatEndsLeavesItsLineToTheNext.
 namespace epoch_internal {
 
 inline constexpr uint64_t kIdle = std::numeric_limits<uint64_t>::max();
 
-// One thread's line. Never freed: a thread that ends leaves it to the next one.
+// One thread's line.
 struct alignas(128) Participant {
-  std::atomic<uint64_t> pinned{kIdle};
+  std::atomic<uint64_t> pinned{kIdle};  // the epoch that was current when the pin was made
   std::atomic<bool> taken{true};
   uint32_t writes = 0;  // of the thread itself: see WriterGate
+  uint32_t number = 0;  // no two have the same
   Participant* next = nullptr;
 };
 
 struct alignas(128) Domain {
   std::atomic<uint64_t> epoch{1};
-  // Whether reclaimers make every thread pass a barrier (membarrier), so that pins need none.
+  // Whether whoever looks at pins makes every thread pass a barrier, so that pins need none (E1).
   bool barrier_free_pins = false;
   alignas(128) std::atomic<Participant*> participants{nullptr};
 };
@@ -37,19 +62,23 @@ void Join();  // sets `mine`
 
 inline void Pin() {
   if (mine == nullptr) Join();
-  const uint64_t epoch = domain.epoch.load(std::memory_order_acquire);
-  // A reclaimer that finds the line idle has unlinked before anything the reader will load.
+  KVROUTE_DCHECK(mine->pinned.load(kRelaxed) == kIdle);  // E4
+  const uint64_t epoch = domain.epoch.load(kAcquire);
   if (domain.barrier_free_pins) {
-    mine->pinned.store(epoch, std::memory_order_relaxed);
+    mine->pinned.store(epoch, kRelease);
     std::atomic_signal_fence(std::memory_order_seq_cst);
-  } else {
-    mine->pinned.store(epoch, std::memory_order_seq_cst);
+    return;
   }
+#ifdef __x86_64__
+  mine->pinned.store(epoch, std::memory_order_seq_cst);
+#else
+  mine->pinned.store(epoch, kRelease);
+  FullBarrier();
+#endif
 }
-inline void Unpin() { mine->pinned.store(kIdle, std::memory_order_release); }
+inline void Unpin() { mine->pinned.store(kIdle, kRelease); }
 
 // After it, every thread has either made its pin visible or will see all that was written before.
-// Where pins are sequentially consistent exchanges, that is so anyway.
 void PassBarrierOnAllThreads();
 uint64_t OldestPin();  // kIdle: there is none
 
@@ -68,43 +97,6 @@ class EpochPin {
 
 // Returns when every pin that existed at the call is gone. Not to be called under a pin.
 void WaitForPins();
-
-// Memory that was unlinked and that readers may still look at.
-//
-// An item is tagged with the epoch that begins after it was unlinked. A pin that carries this epoch
-// or a later one was made after that, so the item may go once no older pin is left. The epoch is
-// advanced once a batch, because every reader reads it.
-//
-// Thread safety: all methods from any thread. Allocates only when more is waiting than ever before.
-class Reclaimer {
- public:
-  explicit Reclaimer(Arena* arena) : arena_(arena) {}
-  ~Reclaimer();
-
-  void Retire(Granule start, uint32_t granules);
-  void Retire(const RunTiers* tiers);
-  // Frees what may go.
-  void Collect();
-  uint64_t WaitingBytes() const;
-
- private:
-  struct Item {
-    uint64_t epoch;
-    Granule start;
-    uint32_t granules;
-    const RunTiers* tiers;
-  };
-  void Add(const Item& item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void FreeSettled() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
-  Arena* const arena_;
-  mutable Mutex mutex_;
-  std::vector<Item> ring_ ABSL_GUARDED_BY(mutex_);  // size is a power of two
-  uint64_t head_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t tail_ ABSL_GUARDED_BY(mutex_) = 0;
-  // granules and items added since the epoch was last advanced
-  uint64_t weight_ ABSL_GUARDED_BY(mutex_) = 0;
-};
 
 }  // namespace kvroute
 

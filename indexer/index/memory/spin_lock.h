@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
-#include "indexer/index/memory/pause.h"
+#include "indexer/index/memory/cpu_relax.h"
 
 namespace kvroute {
 
@@ -16,7 +16,7 @@ class ABSL_LOCKABLE SpinLock {
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() {
     for (int tries = 1; locked_.exchange(true, std::memory_order_acquire); ++tries) {
       if (tries % 64 == 0) std::this_thread::yield();
-      Pause();
+      CpuRelax();
     }
   }
   void Unlock() ABSL_UNLOCK_FUNCTION() { locked_.store(false, std::memory_order_release); }

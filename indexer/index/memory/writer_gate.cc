@@ -11,28 +11,24 @@ using epoch_internal::Participant;
 
 namespace {
 
-constexpr uint64_t kPhaseBits = 3;
-
-const Participant* ParticipantOf(uint64_t state) {
+const Participant* ParticipantWith(uint64_t number) {
   const Participant* p = domain.participants.load(std::memory_order_acquire);
-  while (reinterpret_cast<uintptr_t>(p) != (state & ~kPhaseBits)) p = p->next;  // never freed
+  while (p->number != number) p = p->next;  // never freed
   return p;
 }
 
 }  // namespace
 
-// The order that all rests on: a writer pins, then loads the state; who changes the state then
-// makes all threads pass a barrier, then looks at pins. So either the change is seen, or the pin.
 void WriterGate::EnterBesideOthers() {
   for (;;) {
     const uint64_t state = state_.load(std::memory_order_seq_cst);
-    const auto phase = static_cast<Phase>(state & kPhaseBits);
-    const bool is_mine = state == Mine(phase);
+    const auto phase = static_cast<Phase>(state & kPhaseMask);
+    const bool is_mine = (state & kWhoMask) == Mine(phase);
     if (phase == kShared) return MaybeClaim();
     if (phase == kClaims && is_mine) {
       // Whoever entered since the claim took it back. Who entered before is gone if its pin is.
-      if (epoch_internal::OldestPin() >= claim_epoch_.load(std::memory_order_relaxed)) {
-        Change(state, Mine(kAlone));
+      if (epoch_internal::OldestPin() >= state >> kEpochShift) {
+        Change(state, (state & ~kPhaseMask) | kAlone);
       }
       return;
     }
@@ -46,17 +42,22 @@ void WriterGate::EnterBesideOthers() {
 }
 
 void WriterGate::MaybeClaim() {
-  if (++mine->writes % kClaimAfter != 0) return;
+  if (++mine->writes % kClaimAfter != 0 || mine->number >= kNumbers) return;
   if (last_seen_.exchange(mine, std::memory_order_relaxed) != mine) return;
-  if (!Change(kShared, Mine(kClaims))) return;
-  claim_epoch_.store(domain.epoch.fetch_add(1) + 1, std::memory_order_relaxed);
+  if (Change(kShared, Mine(kClaims))) DateClaim();
+}
+
+void WriterGate::DateClaim() {
+  const uint64_t epoch = domain.epoch.fetch_add(1) + 1;
+  const uint64_t claim = Mine(kClaims);
+  if (!Change(claim, epoch < kEpochs ? epoch << kEpochShift | claim : kShared)) return;
   epoch_internal::PassBarrierOnAllThreads();
 }
 
 // Waits without a pin: the other may be waiting for this thread's at another gate.
 void WriterGate::End(uint64_t state) {
-  const Participant* const other = ParticipantOf(state);
-  const uint64_t ending = (state & ~kPhaseBits) | kIsEnded;
+  const Participant* const other = ParticipantWith((state & kWhoMask) >> kNumberShift);
+  const uint64_t ending = state | kIsEnded;
   if (state != ending && !Change(state, ending)) return;
   epoch_internal::Unpin();
   epoch_internal::PassBarrierOnAllThreads();

@@ -10,7 +10,55 @@
 #include "indexer/index/memory/spin_lock.h"
 
 namespace kvroute {
+
+// Lets one thread be several writers, each stopped between two of its steps.
+class WriterGatePeer {
+ public:
+  explicit WriterGatePeer(WriterGate* gate) : gate_(gate) {}
+
+  // What body does, it does as that writer.
+  template <typename Body>
+  static void As(epoch_internal::Participant* writer, Body body) {
+    epoch_internal::Participant* const before = epoch_internal::mine;
+    epoch_internal::mine = writer;
+    body();
+    epoch_internal::mine = before;
+  }
+  // The two steps of a claim.
+  bool Claim() { return gate_->Change(WriterGate::kShared, WriterGate::Mine(WriterGate::kClaims)); }
+  void DateClaim() { gate_->DateClaim(); }
+  uint64_t State() const { return gate_->state_.load(); }
+  // The last step of End.
+  void OpenAfter(uint64_t ending) { gate_->Change(ending, WriterGate::kShared); }
+  // Its first.
+  uint64_t AskToEnd() {
+    const uint64_t ending = State() | WriterGate::kIsEnded;
+    EXPECT_TRUE(gate_->Change(State(), ending));
+    return ending;
+  }
+
+ private:
+  WriterGate* const gate_;
+};
+
 namespace {
+
+// Participants that no thread has, for writers that one thread plays.
+struct Writers {
+  Writers() {
+    for (epoch_internal::Participant*& writer : all) {
+      NamedThread("line", [&writer] {
+        EpochPin pin;
+        writer = epoch_internal::mine;
+      }).Join();
+      writer->taken = true;  // the thread that ended gave it back
+    }
+  }
+  ~Writers() {
+    for (epoch_internal::Participant* writer : all) writer->taken = false;
+  }
+  epoch_internal::Participant* all[3];
+};
 
 class WriterGateTest : public testing::Test {
  protected:
@@ -95,6 +143,72 @@ TEST_F(WriterGateTest, AReaderInTheWayOnlyDelaysIt) {
   leave = true;
   reader.Join();
   EXPECT_LE(WriteUntilAlone(), 3 * WriterGate::kClaimAfter);
+}
+
+// The first writer is stopped between its claim and the claim's epoch; the second takes the claim
+// back and claims itself; the third is in a write from before that.
+TEST_F(WriterGateTest, AClaimTakenBackBeforeItHasItsEpochIsNone) {
+  Writers writers;
+  WriterGatePeer peer(&gate_);
+  const auto enter = [this] {
+    EpochPin pin;
+    gate_.Enter();
+    return gate_.Alone();
+  };
+  auto* const third = writers.all[2];
+  WriterGatePeer::As(writers.all[0], [&] { ASSERT_TRUE(peer.Claim()); });
+  WriterGatePeer::As(writers.all[1], [&] {
+    EXPECT_FALSE(enter());  // takes the claim back
+    ASSERT_EQ(peer.State(), 0u);
+  });
+  WriterGatePeer::As(third, [&] { epoch_internal::Pin(); });
+  WriterGatePeer::As(writers.all[1], [&] {
+    ASSERT_TRUE(peer.Claim());
+    peer.DateClaim();
+  });
+  const uint64_t claim = peer.State();
+  WriterGatePeer::As(writers.all[0], [&] { peer.DateClaim(); });
+  EXPECT_EQ(peer.State(), claim);
+  WriterGatePeer::As(writers.all[1], [&] { EXPECT_FALSE(enter()); });
+  WriterGatePeer::As(writers.all[1], [&] { EXPECT_FALSE(enter()) << "beside the third"; });
+  WriterGatePeer::As(third, [&] { epoch_internal::Unpin(); });
+  WriterGatePeer::As(writers.all[1], [&] {
+    enter();
+    EXPECT_TRUE(enter());
+  });
+}
+
+// The second writer has waited for the first and is stopped before it opens the gate. The first
+// opens it itself, claims it again and is alone; the third asks it to end. Now the second goes on.
+TEST_F(WriterGateTest, WhoWaitedForAnOldWriterDoesNotOpenTheGateBesideANewOne) {
+  Writers writers;
+  WriterGatePeer peer(&gate_);
+  const auto become_alone = [&] {
+    ASSERT_TRUE(peer.Claim());
+    peer.DateClaim();
+    for (int i = 0; i < 2; ++i) {
+      EpochPin pin;
+      gate_.Enter();
+    }
+  };
+  WriterGatePeer::As(writers.all[0], become_alone);
+  uint64_t old_ending = 0;
+  WriterGatePeer::As(writers.all[1], [&] { old_ending = peer.AskToEnd(); });
+  WriterGatePeer::As(writers.all[0], [&] {
+    {
+      EpochPin pin;
+      gate_.Enter();
+    }
+    become_alone();
+    epoch_internal::Pin();
+    gate_.Enter();
+    ASSERT_TRUE(gate_.Alone());
+  });
+  uint64_t ending = 0;
+  WriterGatePeer::As(writers.all[2], [&] { ending = peer.AskToEnd(); });
+  WriterGatePeer::As(writers.all[1], [&] { peer.OpenAfter(old_ending); });
+  EXPECT_EQ(peer.State(), ending) << "the third writes beside the first";
+  WriterGatePeer::As(writers.all[0], [&] { epoch_internal::Unpin(); });
 }
 
 // Two gates and threads that are alone behind one each, and go to the other's.

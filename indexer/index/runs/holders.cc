@@ -99,7 +99,7 @@ void Holders::RetireDense(Run* run) const {
   reclaimer_->Retire(run->dense.load(kRelaxed), DenseOf(*run)->granules);
 }
 
-// A dense block with room for `slot` and one more entry, holding what the run holds now.
+// A DenseHolders with room for `slot` and one more entry, holding what the run holds now.
 void Holders::GrowDense(Run* run, Slot slot) const {
   uint32_t words = slot / 64u + 1;
   uint32_t holders = 1;
@@ -184,7 +184,7 @@ void Holders::Erase(Run* run, Slot slot) const {
 void Holders::PromoteAll(Run* run) const {
   const uint32_t length = run->length.load(kRelaxed);
   const auto covers_all = [length](HolderEntry entry) {
-    return !entry.all() && !entry.islands() && entry.Cutoff(length) == length;
+    return !entry.all() && !entry.islands() && entry.FirstHole(length) == length;
   };
   const uint8_t count = run->holder_count.load(kRelaxed);
   if (count != Run::kDense) {

@@ -5,14 +5,14 @@
 #include <optional>
 
 #include "indexer/index/memory/arena.h"
-#include "indexer/index/memory/epoch.h"
+#include "indexer/index/memory/reclaimer.h"
 #include "indexer/index/runs/run.h"
 
 namespace kvroute {
 
-// The holder set of runs, as their writer changes it: two entries in the run's header, beyond that
-// a list of up to twelve or bits, in a dense block. An entry that covers the whole window and has
-// no islands is always stored as `all`.
+// The holders of runs, as their writer changes them: up to two entries in the run's header, and if
+// there are more all of them in a DenseHolders beside it. A holder that covers the whole run is
+// always stored as `all`.
 //
 // Thread safety: Find, IsSole and ForEach under the run's lock; the others inside a RunEdit under
 // that lock.
@@ -26,9 +26,9 @@ class Holders {
   // Inserts or replaces.
   void Put(Run* run, HolderEntry entry) const;
   void Erase(Run* run, Slot slot) const;
-  // After the window has shrunk: whoever covers all that is left becomes `all`.
+  // After the run has become shorter: whoever covers all that is left becomes `all`.
   void PromoteAll(Run* run) const;
-  // Copies the holder set for a run that moves; the old run keeps what readers may look at.
+  // Gives the holders to the run that another one becomes; readers may still look at the old one.
   void Move(Run* from, Run* to) const;
   // When the run dies.
   void Release(Run* run) const;
@@ -54,7 +54,7 @@ class Holders {
       body(HolderEntry(Load(dense.entry(i, words))));
     }
   }
-  // Whether any holder covers the whole window.
+  // Whether any holder covers the whole run.
   bool AnyAll(const Run& run) const;
 
  private:

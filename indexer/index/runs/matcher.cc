@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "indexer/index/memory/cpu_relax.h"
 #include "indexer/index/memory/memory_order.h"
-#include "indexer/index/memory/pause.h"
 
 namespace kvroute {
 namespace {
@@ -155,7 +155,7 @@ bool Matcher::LookAt(const RunStore& store, const kvroute::Run& run, Prompt* pro
       if (run.version.load(std::memory_order_relaxed) == look->version) return true;
     }
     if (tries % 64 == 0) std::this_thread::yield();  // its writer was descheduled
-    Pause();
+    CpuRelax();
   }
 }
 
@@ -181,7 +181,7 @@ void Matcher::Start(const Look& look) {
   many_ = look.words > 0;
   if (many_) bits_ = full_;
   for (const HolderEntry entry : entries_) {
-    const uint32_t covered = std::min(entry.Cutoff(look.length), look.blocks);
+    const uint32_t covered = std::min(entry.FirstHole(look.length), look.blocks);
     if (covered < look.blocks) {
       Score(entry.slot(), covered);
     } else if (many_) {
@@ -201,7 +201,7 @@ void Matcher::StepFew(const Look& look, uint32_t depth) {
     } else {
       for (const HolderEntry entry : entries_) {
         if (entry.slot() != slot) continue;
-        covered = std::min(entry.Cutoff(look.length), look.blocks);
+        covered = std::min(entry.FirstHole(look.length), look.blocks);
         break;
       }
     }
@@ -219,7 +219,7 @@ void Matcher::StepMany(const Look& look, uint32_t depth) {
   for (const HolderEntry entry : entries_) {
     if (!TestBit(bits_, entry.slot())) continue;
     ClearBit(&bits_, entry.slot());
-    const uint32_t covered = std::min(entry.Cutoff(look.length), look.blocks);
+    const uint32_t covered = std::min(entry.FirstHole(look.length), look.blocks);
     if (covered == look.blocks) {
       next_few_.push_back(entry.slot());
     } else {
@@ -243,10 +243,10 @@ void Matcher::StepMany(const Look& look, uint32_t depth) {
 }
 
 void Matcher::NoteTiers(const Look& look, uint32_t depth) {
-  for (const RunTiers::Stretch& stretch : look.tiers->stretches) {
-    if (stretch.begin >= look.blocks) continue;
-    slower_.push_back(Slower{stretch.slot, stretch.tier, depth + stretch.begin,
-                             depth + std::min<uint32_t>(stretch.end, look.blocks)});
+  for (const RunTiers::Range& range : look.tiers->ranges) {
+    if (range.begin >= look.blocks) continue;
+    slower_.push_back(Slower{range.slot, range.tier, depth + range.begin,
+                             depth + std::min<uint32_t>(range.end, look.blocks)});
   }
 }
 

@@ -5,7 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "indexer/index/prefix_index.h"
+#include "indexer/index/match_result.h"
+#include "indexer/index/prefix_hash.h"
 #include "indexer/index/runs/run_store.h"
 #include "indexer/index/slot_table.h"
 
@@ -26,7 +27,7 @@ class Matcher {
     uint32_t version;
     uint32_t blocks;  // leading blocks that equal the prompt's; 0: not this chain
     uint32_t length;
-    uint32_t words;  // of full_, the holders of the whole run; the other holders are in entries_
+    uint32_t words;  // of full_, the bits of who holds the whole run; the others are in entries_
     const RunTiers* tiers;
   };
   // Blocks [begin, end) of the prompt that the slot has in a tier other than gpu.
@@ -60,7 +61,7 @@ class Matcher {
   bool AnyBit() const;
   void Emit(const SlotTable& slots, MatchResult* result) const;
 
-  // Who holds everything so far: a list, or bits when a run had more than fit in its header.
+  // Who holds everything so far: a list, or bits once a run had more holders than make a list.
   bool many_ = false;
   std::vector<Slot> few_;
   std::vector<uint64_t> bits_;

@@ -8,72 +8,57 @@
 
 #include "indexer/event/event.h"
 #include "indexer/index/memory/arena.h"
+#include "indexer/index/memory/reclaimer.h"
+#include "indexer/index/runs/place.h"
 
 namespace kvroute {
 
-// A stream's dense number inside the index: the position of its bit in holder sets.
-using Slot = uint16_t;
-inline constexpr uint32_t kMaxSlots = 65'535;
-
-inline constexpr uint32_t kMaxRunBlocks = 512;
-// blocks a granule: four prefix hashes, then four engine hashes
-inline constexpr uint32_t kGroupBlocks = 4;
-inline constexpr uint32_t kHeaderBlocks = 2;  // as many fewer are in a run's first granule
-
-// Where a block is: the run and the position in it. At most one place holds a given prefix hash.
-struct Place {
-  friend bool operator==(const Place&, const Place&) = default;
-  Granule run = 0;  // 0: nowhere
-  uint16_t offset = 0;
-};
-
-// Blocks [begin, end) of a run.
-struct BlockRange {
-  uint32_t begin = 0;
-  uint32_t end = 0;
-  bool empty() const { return begin == end; }
-};
+// Blocks in a cache line of a run: four prefix hashes, then their four engine hashes.
+inline constexpr uint32_t kLineBlocks = 4;
+// A run's first line has so many blocks less: the header is in their place.
+inline constexpr uint32_t kHeaderBlocks = 2;
 
 // Which blocks of a run are not fastest in the gpu tier, for some of its holders. Immutable;
 // replaced as a whole.
-class RunTiers {
+class RunTiers : public Retirable {
  public:
-  struct Stretch {
+  struct Range {
     Slot slot;
     uint16_t begin;
     uint16_t end;
     Tier tier;
   };
-  std::vector<Stretch> stretches;
+  std::vector<Range> ranges;
 };
 
-// One holder of a run in 32 bits: slot, whether it holds islands behind its first hole, and the
-// first hole.
+// One holder of a run in 32 bits: its slot, its first hole (the first block of the run that it does
+// not cover), and whether it covers islands (blocks behind its first hole).
 class HolderEntry {
  public:
-  static constexpr uint32_t kAll = 1'023;  // no hole: follows the run's length
+  static constexpr uint32_t kAll = 1'023;  // no hole: it covers the whole run, however long
   constexpr explicit HolderEntry(uint32_t bits) : bits_(bits) {}
-  constexpr HolderEntry(Slot slot, uint32_t cutoff, bool islands)
-      : bits_(uint32_t{slot} << 16 | (islands ? 1u << 15 : 0) | cutoff) {}
+  constexpr HolderEntry(Slot slot, uint32_t first_hole, bool islands)
+      : bits_(uint32_t{slot} << 16 | (islands ? 1u << 15 : 0) | first_hole) {}
   constexpr uint32_t bits() const { return bits_; }
   constexpr Slot slot() const { return static_cast<Slot>(bits_ >> 16); }
   constexpr bool islands() const { return (bits_ >> 15) & 1; }
-  constexpr bool all() const { return cutoff_bits() == kAll; }
-  constexpr uint32_t Cutoff(uint32_t length) const { return all() ? length : cutoff_bits(); }
+  constexpr bool all() const { return first_hole_bits() == kAll; }
+  // In a run of that length.
+  constexpr uint32_t FirstHole(uint32_t length) const { return all() ? length : first_hole_bits(); }
 
  private:
-  constexpr uint32_t cutoff_bits() const { return bits_ & 0x3ff; }
+  constexpr uint32_t first_hole_bits() const { return bits_ & 0x3ff; }
   uint32_t bits_;
 };
 
-// The holders of a run that has more than fit in its header: up to twelve as entries, more as a bit
-// for each that holds all of it and an entry for each other. The bits (no words: there are none)
-// follow this header, then the entries.
+// The holders of a run that has more than fit in its header. Up to twelve are entries; if there are
+// more, those that cover the whole run have a bit each, by slot, and the others an entry each. In
+// memory the bits follow this struct (no words: there are none), and the entries follow the bits.
 struct DenseHolders {
   static constexpr uint32_t kListed = 12;  // entries that fit in a granule without bits
-  std::atomic<uint16_t> words;             // of 64 slots
+  std::atomic<uint16_t> words;             // of 64 bits
   std::atomic<uint16_t> entries;
-  uint16_t entry_capacity;  // writer only, like the rest
+  uint16_t entry_capacity;  // this and what follows: only for the writer
   uint16_t granules;
   uint32_t full;  // bits set
   uint32_t unused;
@@ -94,41 +79,61 @@ struct DenseHolders {
 };
 static_assert(sizeof(DenseHolders) == 16);
 
-// A stretch of one chain, stored once: its blocks in lines of four, as four prefix hashes and then
-// four engine hashes; the first line has two blocks, and in place of the others' hashes what is to
-// be said about the run. So who finds a run's first block to be what it looks for has read its
-// header.
+// Consecutive blocks of one chain, stored once, in lines of four blocks: four prefix hashes and
+// then four engine hashes. The first line has two blocks, and the header in place of the others'
+// hashes; so whoever has compared a run's first block with the one it looks for has also fetched
+// the header.
 //
-// Written under the lock of the shard that its first prefix hash belongs to, inside a RunEdit; read
-// without a lock: load an even version, load everything else with acquire, compare the version.
-// Block words below `length` only change together with the version. A dead run has been unlinked
-// and changes no more.
+// Written under the lock of the shard that its first prefix hash belongs to. Read without a lock,
+// under an EpochPin: load an even version; load everything else, each with acquire; load the
+// version again. If it is the same, all that was read was true at one moment.
+//
+// Invariants, each with why it holds and the test that fails without it:
+//
+// R1. While anything that a reader goes by changes, the version is odd, and afterwards it is one
+//     that was never there before (RunEdit; 2^31 edits within one look are taken for impossible).
+//     Test: PrefixIndexSchemesTest.AnswersFollowGrowthAndEvictionInOrder.
+// R2. A reader that has read something new finds another version at the end. The writer makes the
+//     version odd before it stores anything else with release, so whoever reads that with acquire
+//     has the odd version before it, too; and no later load is done before an acquire. That is all
+//     that is needed on ARM; on x86 every load is an acquire and every store a release.
+//     Test: RunTest.WhatIsReadUnderOneVersionBelongsTogether.
+// R3. The hashes of blocks below `length` never change. Those from there on may be written without
+//     an edit: a reader that still goes by a longer length has a version from before the edit that
+//     made the run shorter, and finds it changed (R2).
+//     Test: PrefixIndexSchemesTest.RandomWritersEndWhereTheModelEnds.
+// R4. A dead run changes no more and is not reused while anybody may look at it. It was taken out
+//     of the tables before it was retired (epoch.h). A reader that finds it dead looks for the head
+//     again, and finds the run that took its place, or none.
+//     Test: PrefixIndexSchemesTest.AnswersFollowGrowthAndEvictionInOrder; under AddressSanitizer
+//     all of them, since the arena poisons what is free.
 struct alignas(kGranuleBytes) Run {
   static constexpr uint32_t kInlineHolders = 2;
-  static constexpr uint8_t kDense = 255;  // holder_count: see `dense`
+  static constexpr uint8_t kDense = 255;  // as holder_count: they are in `dense`
   static constexpr uint8_t kDead = 1;
-  static constexpr uint8_t kPinned = 2;  // may not move: a stream's names point at it
+  static constexpr uint8_t kFixed = 2;  // may not move: some stream's columns refer to it
 
   std::atomic<uint32_t> version;
   std::atomic<uint16_t> length;
   std::atomic<uint8_t> holder_count;
   std::atomic<uint8_t> flags;
   std::atomic<Granule> dense;
-  uint16_t granules;  // this one included
+  uint16_t granules;  // the first one included
   uint16_t unused;
   std::atomic<uint64_t> first_prefixes[kHeaderBlocks];  // see prefix()
-  std::atomic<const RunTiers*> tiers;
+  std::atomic<const RunTiers*> tiers;                   // null: all of it in the gpu tier
   std::atomic<uint32_t> holders[kInlineHolders];
   std::atomic<uint64_t> first_engines[kHeaderBlocks];
 
+  // The hashes of the block at position `i`.
   std::atomic<uint64_t>& prefix(uint32_t i) { return Words()[WordOf(i)]; }
-  std::atomic<uint64_t>& engine(uint32_t i) { return Words()[WordOf(i) + kGroupBlocks]; }
+  std::atomic<uint64_t>& engine(uint32_t i) { return Words()[WordOf(i) + kLineBlocks]; }
   uint64_t Prefix(uint32_t i) const { return Words()[WordOf(i)].load(std::memory_order_acquire); }
   uint64_t Engine(uint32_t i) const {
-    return Words()[WordOf(i) + kGroupBlocks].load(std::memory_order_acquire);
+    return Words()[WordOf(i) + kLineBlocks].load(std::memory_order_acquire);
   }
   // Which granule of the run a block is in.
-  static uint32_t LineOf(uint32_t i) { return (i + kHeaderBlocks) / kGroupBlocks; }
+  static uint32_t LineOf(uint32_t i) { return (i + kHeaderBlocks) / kLineBlocks; }
   void PrefetchBlock(uint32_t i) const {
     __builtin_prefetch(&Words()[size_t{LineOf(i)} * kLineWords]);
   }
@@ -137,10 +142,10 @@ struct alignas(kGranuleBytes) Run {
   bool Dead() const { return flags.load(std::memory_order_acquire) & kDead; }
 
   static constexpr uint32_t GranulesFor(uint32_t blocks) {
-    return (blocks + kHeaderBlocks + kGroupBlocks - 1) / kGroupBlocks;
+    return (blocks + kHeaderBlocks + kLineBlocks - 1) / kLineBlocks;
   }
   static constexpr uint32_t CapacityOf(uint32_t granules) {
-    return granules * kGroupBlocks - kHeaderBlocks;
+    return granules * kLineBlocks - kHeaderBlocks;
   }
 
  private:
@@ -148,7 +153,7 @@ struct alignas(kGranuleBytes) Run {
 
   static size_t WordOf(uint32_t i) {
     const uint32_t at = i + kHeaderBlocks;
-    return size_t{at / kGroupBlocks} * kLineWords + at % kGroupBlocks;
+    return size_t{at / kLineBlocks} * kLineWords + at % kLineBlocks;
   }
   std::atomic<uint64_t>* Words() { return reinterpret_cast<std::atomic<uint64_t>*>(this); }
   const std::atomic<uint64_t>* Words() const {
@@ -157,9 +162,10 @@ struct alignas(kGranuleBytes) Run {
 };
 static_assert(sizeof(Run) == kGranuleBytes);
 static_assert(offsetof(Run, first_prefixes) == kHeaderBlocks * sizeof(uint64_t));
-static_assert(offsetof(Run, first_engines) == (kGroupBlocks + kHeaderBlocks) * sizeof(uint64_t));
+static_assert(offsetof(Run, first_engines) == (kLineBlocks + kHeaderBlocks) * sizeof(uint64_t));
 
-// Keeps a run's version odd, so that readers wait or look again.
+// Makes a run's version odd and, at its end, even again and new: meanwhile readers wait, and those
+// that had begun look again. Everything within that readers go by is stored with release (R2).
 class RunEdit {
  public:
   explicit RunEdit(Run* run) : run_(run), version_(run->version.load(std::memory_order_relaxed)) {

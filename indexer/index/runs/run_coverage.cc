@@ -25,8 +25,8 @@ RunStore::Covered RunStore::CoveredAt(const Shard& shard, const Run& run, Slot s
   const uint32_t length = run.Length();
   const std::optional<HolderEntry> entry = holders_.Find(run, slot);
   if (!entry.has_value()) return Covered{false, 0, length};
-  const uint32_t cutoff = entry->Cutoff(length);
-  if (offset < cutoff) return Covered{true, 0, cutoff};
+  const uint32_t first_hole = entry->FirstHole(length);
+  if (offset < first_hole) return Covered{true, 0, first_hole};
   if (!entry->islands()) return Covered{false, 0, length};
   for (const Interval& island : shard.islands.at(IslandKey(arena_.Of(&run), slot))) {
     if (offset < island.begin) return Covered{false, 0, island.begin};
@@ -38,8 +38,8 @@ RunStore::Covered RunStore::CoveredAt(const Shard& shard, const Run& run, Slot s
 RunStore::Intervals RunStore::CoverageOf(const Shard& shard, const Run& run,
                                          HolderEntry entry) const {
   Intervals coverage;
-  const auto cutoff = static_cast<uint16_t>(entry.Cutoff(run.Length()));
-  if (cutoff > 0) coverage.push_back(Interval{0, cutoff});
+  const auto first_hole = static_cast<uint16_t>(entry.FirstHole(run.Length()));
+  if (first_hole > 0) coverage.push_back(Interval{0, first_hole});
   if (entry.islands()) {
     const Intervals& islands = shard.islands.at(IslandKey(arena_.Of(&run), entry.slot()));
     coverage.insert(coverage.end(), islands.begin(), islands.end());
@@ -51,7 +51,7 @@ RunStore::Intervals RunStore::CoverageOf(const Shard& shard, const Run& run,
 void RunStore::PutCoverage(Shard& shard, Run* run, Slot slot, const Intervals& coverage) {
   const uint64_t key = IslandKey(arena_.Of(run), slot);
   const bool from_start = !coverage.empty() && coverage.front().begin == 0;
-  const uint32_t cutoff = from_start ? coverage.front().end : 0;
+  const uint32_t first_hole = from_start ? coverage.front().end : 0;
   const bool islands = coverage.size() > (from_start ? 1u : 0u);
   if (islands) {
     shard.islands[key] = Intervals(coverage.begin() + (from_start ? 1 : 0), coverage.end());
@@ -61,16 +61,16 @@ void RunStore::PutCoverage(Shard& shard, Run* run, Slot slot, const Intervals& c
   if (coverage.empty()) {
     holders_.Erase(run, slot);
   } else {
-    const bool all = cutoff == run->Length();
-    holders_.Put(run, HolderEntry(slot, all ? HolderEntry::kAll : cutoff, islands));
+    const bool all = first_hole == run->Length();
+    holders_.Put(run, HolderEntry(slot, all ? HolderEntry::kAll : first_hole, islands));
   }
 }
 
 void RunStore::AddCoverage(Shard& shard, Run* run, Slot slot, uint32_t begin, uint32_t end) {
   const std::optional<HolderEntry> entry = holders_.Find(*run, slot);
   const uint32_t length = run->Length();
-  const uint32_t cutoff = entry.has_value() ? entry->Cutoff(length) : 0;
-  if (begin == cutoff && !(entry.has_value() && entry->islands())) {
+  const uint32_t first_hole = entry.has_value() ? entry->FirstHole(length) : 0;
+  if (begin == first_hole && !(entry.has_value() && entry->islands())) {
     holders_.Put(run, HolderEntry(slot, end == length ? HolderEntry::kAll : end, false));
     return;
   }
@@ -96,7 +96,7 @@ void RunStore::DropCoverage(Shard& shard, Run* run, Slot slot, uint32_t begin, u
   if (run->tiers.load(kRelaxed) != nullptr) SetTiers(run, slot, begin, end, Tier::kGpu);
   const std::optional<HolderEntry> entry = holders_.Find(*run, slot);
   KVROUTE_CHECK(entry.has_value());
-  if (!entry->islands() && end == entry->Cutoff(run->Length())) {
+  if (!entry->islands() && end == entry->FirstHole(run->Length())) {
     if (begin == 0) {
       holders_.Erase(run, slot);
     } else {
@@ -121,27 +121,27 @@ void RunStore::DropCoverage(Shard& shard, Run* run, Slot slot, uint32_t begin, u
 void RunStore::SetTiers(Run* run, Slot slot, uint32_t begin, uint32_t end, Tier tier) {
   const RunTiers* old = run->tiers.load(kRelaxed);
   auto* changed = new RunTiers;
-  RunTiers::Stretch added{slot, static_cast<uint16_t>(begin), static_cast<uint16_t>(end), tier};
+  RunTiers::Range added{slot, static_cast<uint16_t>(begin), static_cast<uint16_t>(end), tier};
   if (old != nullptr) {
-    for (RunTiers::Stretch stretch : old->stretches) {
-      if (stretch.slot != slot || stretch.end < begin || end < stretch.begin) {
-        changed->stretches.push_back(stretch);
+    for (RunTiers::Range range : old->ranges) {
+      if (range.slot != slot || range.end < begin || end < range.begin) {
+        changed->ranges.push_back(range);
         continue;
       }
-      if (stretch.tier == tier) {  // neighbours of one tier become one
-        added.begin = std::min(added.begin, stretch.begin);
-        added.end = std::max(added.end, stretch.end);
+      if (range.tier == tier) {  // neighbours of one tier become one
+        added.begin = std::min(added.begin, range.begin);
+        added.end = std::max(added.end, range.end);
         continue;
       }
-      RunTiers::Stretch behind = stretch;
-      stretch.end = std::min(stretch.end, static_cast<uint16_t>(begin));
+      RunTiers::Range behind = range;
+      range.end = std::min(range.end, static_cast<uint16_t>(begin));
       behind.begin = std::max(behind.begin, static_cast<uint16_t>(end));
-      if (stretch.begin < stretch.end) changed->stretches.push_back(stretch);
-      if (behind.begin < behind.end) changed->stretches.push_back(behind);
+      if (range.begin < range.end) changed->ranges.push_back(range);
+      if (behind.begin < behind.end) changed->ranges.push_back(behind);
     }
   }
-  if (tier != Tier::kGpu) changed->stretches.push_back(added);
-  if (changed->stretches.empty()) {
+  if (tier != Tier::kGpu) changed->ranges.push_back(added);
+  if (changed->ranges.empty()) {
     delete changed;
     changed = nullptr;
   }
@@ -155,7 +155,7 @@ uint32_t RunStore::CoveredEnd(const Shard& shard, const Run& run) const {
   const auto* all_islands = &shard.islands;  // the analysis does not see the lock inside the lambda
   uint32_t end = 0;
   holders_.ForEach(run, [&](HolderEntry entry) {
-    end = std::max(end, entry.Cutoff(length));
+    end = std::max(end, entry.FirstHole(length));
     if (!entry.islands()) return;
     const Intervals& islands = all_islands->at(IslandKey(arena_.Of(&run), entry.slot()));
     end = std::max<uint32_t>(end, islands.back().end);
@@ -163,8 +163,7 @@ uint32_t RunStore::CoveredEnd(const Shard& shard, const Run& run) const {
   return end;
 }
 
-// A window ends where somebody's coverage ends, so only a run with islands can have uncovered
-// blocks.
+// A run ends where somebody's coverage ends, so only one with islands can have uncovered blocks.
 uint64_t RunStore::UncoveredBlocks(const Shard& shard) const {
   absl::flat_hash_set<Granule> runs;
   for (const auto& [key, islands] : shard.islands) runs.insert(static_cast<Granule>(key >> 16));
@@ -198,7 +197,7 @@ bool RunStore::Settle(Shard& shard, Run* run) {
     run->length.store(static_cast<uint16_t>(end), kRelease);
     holders_.PromoteAll(run);
   }
-  DropNames(*run, end, length);
+  DropEngineHashes(*run, end, length);
   shard.blocks -= length - end;
   // Readers may still look at the blocks behind, so that part goes the way of a dead run.
   const uint32_t needed = Run::GranulesFor(end);
@@ -216,7 +215,7 @@ void RunStore::Kill(Shard& shard, Run* run) {
     RunEdit edit(run);
     run->flags.store(Run::kDead, kRelease);
   }
-  DropNames(*run, 0, length);
+  DropEngineHashes(*run, 0, length);
   shard.blocks -= length;
   holders_.Release(run);
   reclaimer_.Retire(run->tiers.load(kRelaxed));

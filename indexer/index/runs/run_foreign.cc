@@ -1,4 +1,4 @@
-// The part of RunStore for blocks that a stream knows by other names than their run's: it says
+// The part of RunStore for blocks that a stream knows by foreign hashes: it says
 // where they are, and only their coverage changes.
 #include <algorithm>
 
@@ -19,7 +19,7 @@ uint32_t RunStore::CoverStretch(Slot slot, Place place, absl::Span<const PrefixH
   uint32_t count = 0;
   while (count < most && run->Prefix(place.offset + count) == prefixes[count].value()) ++count;
   if (count == 0) return 0;
-  run->flags.store(run->flags.load(kRelaxed) | Run::kPinned, kRelease);
+  run->flags.store(run->flags.load(kRelaxed) | Run::kFixed, kRelease);
   RunEdit edit(run);
   AddCoverage(shard, run, slot, place.offset, place.offset + count);
   return count;
@@ -47,14 +47,14 @@ void RunStore::UncoverStretch(Slot slot, Place place, uint32_t count, Place* cur
   }
 }
 
-RunStore::Coverage RunStore::Cover(Slot slot, Place place, uint64_t prefix, Tier tier, bool pin) {
+RunStore::Coverage RunStore::Cover(Slot slot, Place place, uint64_t prefix, Tier tier, bool fix) {
   Run* run = RunAt(place);
   Shard& shard = ShardOf(*run);
   MutexLock lock(&shard.mutex);
   if (run->Dead() || place.offset >= run->Length() || run->Prefix(place.offset) != prefix) {
     return Coverage::kGone;
   }
-  if (pin) run->flags.store(run->flags.load(kRelaxed) | Run::kPinned, kRelease);
+  if (fix) run->flags.store(run->flags.load(kRelaxed) | Run::kFixed, kRelease);
   if (CoveredAt(shard, *run, slot, place.offset).covered) return Coverage::kAlready;
   RunEdit edit(run);
   AddCoverage(shard, run, slot, place.offset, place.offset + 1u);

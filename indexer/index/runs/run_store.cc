@@ -10,13 +10,13 @@
 namespace kvroute {
 namespace {
 
-constexpr uint32_t kMostCrowded = 32;  // names of a stretch that may wait for room
-// A longer run is not moved to make room for more; a new one begins. That costs 32 bytes of header
-// where a move costs a name's worth of time for every block and leaves a hole.
+constexpr uint32_t kMostCrowded = 32;  // entries of a stretch that may wait for room
+// A longer run is not moved to make room for more; a new one begins. That costs 32 bytes of header;
+// a move costs a table's entry's worth of time for every block, and leaves a gap in the arena.
 constexpr uint32_t kMaxMovedBlocks = 16;
-// What it gains at least by being moved to a stretch that is shorter than it should be.
+// What it gains at least by being moved to an extent that is shorter than it should be.
 constexpr uint32_t kLeastGainGranules = 2;
-// A new run is cut to a free stretch that is shorter than it should be, rather than letting the
+// A new run is cut to a free extent that is shorter than it should be, rather than letting the
 // arena grow, down to so many granules and to this part of what it should be.
 constexpr uint32_t kLeastCutGranules = Arena::kUsefulGranules;
 constexpr uint32_t kLeastCutPart = 4;
@@ -27,10 +27,10 @@ RunStore::RunStore(uint64_t secret)
     : hasher_(secret),
       shards_(std::make_unique<Shard[]>(kShards)),
       heads_(std::make_unique<HeadTable[]>(kShards)),
-      names_(std::make_unique<NameShard[]>(kShards)) {
+      engine_hashes_(std::make_unique<EngineHashShard[]>(kShards)) {
   for (uint32_t i = 0; i < kShards; ++i) {
     heads_[i].Init(&arena_, &reclaimer_);
-    names_[i].names.Init(&arena_, &reclaimer_, i);
+    engine_hashes_[i].table.Init(&arena_, &reclaimer_, i);
   }
 }
 
@@ -94,13 +94,13 @@ RunStore::Stretch RunStore::Join(Shard& shard, Run* run, uint32_t offset, const 
   if (covered.covered) return Stretch{Outcome::kHeld, place, count};
 
   const uint32_t plain = std::min(count, args.plain);
-  uint32_t named = 0;
-  while (named < plain && run->Engine(offset + named) == args.engines[named].value()) ++named;
-  if (named == 0) return Stretch{Outcome::kForeign, place, count};
+  uint32_t alike = 0;
+  while (alike < plain && run->Engine(offset + alike) == args.engines[alike].value()) ++alike;
+  if (alike == 0) return Stretch{Outcome::kForeign, place, count};
   RunEdit edit(run);
-  AddCoverage(shard, run, args.slot, offset, offset + named);
-  if (args.tier != Tier::kGpu) SetTiers(run, args.slot, offset, offset + named, args.tier);
-  return Stretch{Outcome::kAdded, place, named};
+  AddCoverage(shard, run, args.slot, offset, offset + alike);
+  if (args.tier != Tier::kGpu) SetTiers(run, args.slot, offset, offset + alike, args.tier);
+  return Stretch{Outcome::kAdded, place, alike};
 }
 
 RunStore::Stretch RunStore::Create(Shard& shard, const StoreArgs& args,
@@ -130,7 +130,7 @@ RunStore::Stretch RunStore::Create(Shard& shard, const StoreArgs& args,
     run->engine(i).store(args.engines[i].value(), kRelaxed);
   }
   if (args.tier != Tier::kGpu) SetTiers(run, args.slot, 0, count, args.tier);
-  AddNames(*run, 0, count, twins);
+  AddEngineHashes(*run, 0, count, twins);
   const TableHash hash = Hash(args.prefixes[0].value());
   HeadsOf(shard).Insert(hash.fragment(), arena_.Of(run));
   shard.blocks += count;
@@ -151,7 +151,7 @@ RunStore::Stretch RunStore::Append(Shard& shard, Run* run, const StoreArgs& args
     run->prefix(length + i).store(args.prefixes[i].value(), kRelease);
     run->engine(length + i).store(args.engines[i].value(), kRelease);
   }
-  AddNames(*run, length, length + count, twins);
+  AddEngineHashes(*run, length, length + count, twins);
   {
     RunEdit edit(run);
     run->length.store(static_cast<uint16_t>(length + count), kRelease);
@@ -188,7 +188,7 @@ Run* RunStore::MakeRoom(Shard& shard, Run* run, uint32_t blocks) {
   const uint32_t extended =
       arena_.ExtendUpTo(arena_.Of(run), run->granules, granules - run->granules);
   run->granules = static_cast<uint16_t>(run->granules + extended);
-  const bool pinned = run->flags.load(kRelaxed) & Run::kPinned;
+  const bool pinned = run->flags.load(kRelaxed) & Run::kFixed;
   if (run->Capacity() > length || length > kMaxMovedBlocks || pinned ||
       run->tiers.load(kRelaxed) != nullptr) {
     return run;
@@ -211,8 +211,8 @@ Run* RunStore::Relocate(Shard& shard, Run* old, uint32_t capacity) {
     run->prefix(i).store(old->Prefix(i), kRelaxed);
     run->engine(i).store(old->Engine(i), kRelaxed);
   }
-  ForEachName(*run, 0, length, [&](NameTable* names, const NameTable::Spot& spot, uint32_t i) {
-    names->Replace(spot, PlaceOf(*old, i), PlaceOf(*run, i));
+  ForEachEngineHash(*run, 0, length, [&](EngineHashTable* table, const auto& fetched, uint32_t i) {
+    table->Replace(fetched, PlaceOf(*old, i), PlaceOf(*run, i));
   });
   HeadsOf(shard).Replace(Hash(run->Prefix(0)).fragment(), arena_.Of(old), arena_.Of(run));
   {
@@ -223,74 +223,78 @@ Run* RunStore::Relocate(Shard& shard, Run* old, uint32_t capacity) {
   return run;
 }
 
-// Compiled once for either way of writing: a test for each name would cost a third of what the lock
-// does.
+// Compiled once for either way of writing: a test for each entry would cost a third of what the
+// lock does.
 template <typename Use>
-void RunStore::ForEachName(const Run& run, uint32_t begin, uint32_t end, Use use) {
+void RunStore::ForEachEngineHash(const Run& run, uint32_t begin, uint32_t end, Use use) {
   if (gate_.Alone()) {
-    ForEachFetchedName(run, begin, end, [&](NameShard* shard, const auto& spot, uint32_t i) {
-      use(&shard->names, spot, i);
-    });
+    ForEachFetchedEngineHash(run, begin, end,
+                             [&](EngineHashShard* shard, const auto& fetched, uint32_t i) {
+                               use(&shard->table, fetched, i);
+                             });
   } else {
-    ForEachFetchedName(run, begin, end, [&](NameShard* shard, const auto& spot, uint32_t i) {
-      SpinLockHolder lock(&shard->lock);
-      use(&shard->names, spot, i);
-    });
+    ForEachFetchedEngineHash(run, begin, end,
+                             [&](EngineHashShard* shard, const auto& fetched, uint32_t i) {
+                               SpinLockHolder lock(&shard->lock);
+                               use(&shard->table, fetched, i);
+                             });
   }
 }
 
 template <typename Use>
-void RunStore::ForEachFetchedName(const Run& run, uint32_t begin, uint32_t end, Use use) {
+void RunStore::ForEachFetchedEngineHash(const Run& run, uint32_t begin, uint32_t end, Use use) {
   struct Ahead {
-    NameShard* shard;
-    NameTable::Spot spot;
+    EngineHashShard* shard;
+    EngineHashTable::FetchedBuckets fetched;
   };
   std::array<Ahead, kPrefetchAhead> ahead;
   const auto fetch = [&](uint32_t i) {
     const TableHash hash = Hash(run.Engine(i));
-    NameShard& shard = names_[hash.shard()];
-    ahead[i % kPrefetchAhead] = Ahead{&shard, shard.names.Fetch(hash.fragment())};
+    EngineHashShard& shard = engine_hashes_[hash.shard()];
+    ahead[i % kPrefetchAhead] = Ahead{&shard, shard.table.Fetch(hash.fragment())};
   };
   for (uint32_t i = begin; i < std::min(end, begin + kPrefetchAhead); ++i) fetch(i);
   for (uint32_t i = begin; i < end; ++i) {
     const Ahead& at = ahead[i % kPrefetchAhead];
-    use(at.shard, at.spot, i);
+    use(at.shard, at.fetched, i);
     if (i + kPrefetchAhead < end) fetch(i + kPrefetchAhead);
   }
 }
 
-// A name whose buckets are full (one in 25) waits to be entered, rather than that all wait for the
+// An entry whose buckets are full (one in 25) waits to be made, rather than that all wait for the
 // lines that making room for it takes.
-void RunStore::AddNames(const Run& run, uint32_t begin, uint32_t end,
-                        std::vector<std::pair<uint64_t, Place>>* twins) {
+void RunStore::AddEngineHashes(const Run& run, uint32_t begin, uint32_t end,
+                               std::vector<std::pair<uint64_t, Place>>* twins) {
   std::array<uint32_t, kMostCrowded> crowded;
   uint32_t crowded_count = 0;
-  const auto note = [&](const NameTable& names, NameTable::Inserted inserted, uint32_t i) {
-    if (inserted != NameTable::Inserted::kAlone) [[unlikely]]
-      NoteTwins(names, run.Engine(i), PlaceOf(run, i), twins);
+  const auto note = [&](const EngineHashTable& table, EngineHashTable::Inserted inserted,
+                        uint32_t i) {
+    if (inserted != EngineHashTable::Inserted::kAlone) [[unlikely]]
+      NoteTwins(table, run.Engine(i), PlaceOf(run, i), twins);
   };
-  ForEachName(run, begin, end, [&](NameTable* names, const NameTable::Spot& spot, uint32_t i) {
-    const NameTable::Inserted inserted = names->TryInsert(spot, PlaceOf(run, i));
-    if (inserted != NameTable::Inserted::kNo) return note(*names, inserted, i);
+  ForEachEngineHash(run, begin, end, [&](EngineHashTable* table, const auto& fetched, uint32_t i) {
+    const EngineHashTable::Inserted inserted = table->TryInsert(fetched, PlaceOf(run, i));
+    if (inserted != EngineHashTable::Inserted::kNo) return note(*table, inserted, i);
     if (crowded_count < kMostCrowded) {
       crowded[crowded_count++] = i;
     } else {
-      note(*names, names->Insert(spot, PlaceOf(run, i)), i);
+      note(*table, table->Insert(fetched, PlaceOf(run, i)), i);
     }
   });
   for (const uint32_t i : absl::MakeConstSpan(crowded.data(), crowded_count)) {
-    ForEachName(run, i, i + 1, [&](NameTable* names, const NameTable::Spot& spot, uint32_t) {
-      note(*names, names->Insert(spot, PlaceOf(run, i)), i);
+    ForEachEngineHash(run, i, i + 1, [&](EngineHashTable* table, const auto& fetched, uint32_t) {
+      note(*table, table->Insert(fetched, PlaceOf(run, i)), i);
     });
   }
 }
 
-void RunStore::NoteTwins(const NameTable& names, uint64_t engine, Place place,
+void RunStore::NoteTwins(const EngineHashTable& table, uint64_t engine, Place place,
                          std::vector<std::pair<uint64_t, Place>>* twins) {
-  names.Find(Hash(engine).fragment(), [&](Place other) {
+  table.Find(Hash(engine).fragment(), [&](Place other) {
     if (other != place && RunAt(other)->Engine(other.offset) == engine) {
       twins_seen_.store(true, kRelease);
-      // Behind it in its own run is only what came later in the same stretch: it has the name.
+      // Behind it in its own run is only what came later in the same stretch: that has the hash
+      // now.
       const bool entered_late = other.run == place.run && other.offset > place.offset;
       twins->emplace_back(engine, entered_late ? place : other);
     }
@@ -298,15 +302,15 @@ void RunStore::NoteTwins(const NameTable& names, uint64_t engine, Place place,
   });
 }
 
-void RunStore::DropNames(const Run& run, uint32_t begin, uint32_t end) {
-  ForEachName(run, begin, end, [&](NameTable* names, const NameTable::Spot& spot, uint32_t i) {
-    names->Erase(spot, PlaceOf(run, i));
+void RunStore::DropEngineHashes(const Run& run, uint32_t begin, uint32_t end) {
+  ForEachEngineHash(run, begin, end, [&](EngineHashTable* table, const auto& fetched, uint32_t i) {
+    table->Erase(fetched, PlaceOf(run, i));
   });
 }
 
 Place RunStore::Locate(Slot slot, uint64_t engine, absl::FunctionRef<bool(Place)> accept) const {
   const TableHash hash = Hash(engine);
-  return NamesOf(hash).Find(hash.fragment(), [&](Place place) {
+  return TableOf(hash).Find(hash.fragment(), [&](Place place) {
     const Run& run = *RunAt(place);
     if (run.Engine(place.offset) != engine) return false;
     if (!accept(place)) return false;
@@ -319,7 +323,7 @@ Place RunStore::Locate(Slot slot, uint64_t engine, absl::FunctionRef<bool(Place)
 
 void RunStore::PrefetchRunOf(uint64_t engine) const {
   const TableHash hash = Hash(engine);
-  NamesOf(hash).Find(hash.fragment(), [&](Place place) {
+  TableOf(hash).Find(hash.fragment(), [&](Place place) {
     const Run* run = RunAt(place);
     __builtin_prefetch(run);
     __builtin_prefetch(arena_.At<std::byte>(place.run + Run::LineOf(place.offset)));
@@ -338,7 +342,7 @@ uint32_t RunStore::Remove(Slot slot, Place hint, absl::Span<const EngineHash> en
   };
   if (hint.run != 0 && remove_at(hint)) return removed;
   const TableHash hash = Hash(engines[0].value());
-  NamesOf(hash).Find(hash.fragment(), remove_at);
+  TableOf(hash).Find(hash.fragment(), remove_at);
   return removed;
 }
 
@@ -384,7 +388,7 @@ uint32_t RunStore::RemoveStretch(Slot slot, Place place, BlockRange own,
 RunStore::Totals RunStore::Count() const {
   Totals totals;
   totals.bytes = arena_.ReservedBytes() + reclaimer_.WaitingBytes() +
-                 kShards * (sizeof(Shard) + sizeof(NameShard));
+                 kShards * (sizeof(Shard) + sizeof(EngineHashShard));
   for (uint32_t i = 0; i < kShards; ++i) {
     const Shard& shard = shards_[i];
     MutexLock lock(&shard.mutex);

@@ -16,31 +16,54 @@
 #include "indexer/event/event.h"
 #include "indexer/index/memory/arena.h"
 #include "indexer/index/memory/epoch.h"
+#include "indexer/index/memory/reclaimer.h"
 #include "indexer/index/memory/spin_lock.h"
 #include "indexer/index/memory/writer_gate.h"
 #include "indexer/index/prefix_hash.h"
 #include "indexer/index/runs/holders.h"
 #include "indexer/index/runs/run.h"
+#include "indexer/index/tables/engine_hash_columns.h"
+#include "indexer/index/tables/engine_hash_table.h"
 #include "indexer/index/tables/head_table.h"
-#include "indexer/index/tables/name_columns.h"
-#include "indexer/index/tables/name_table.h"
 
 namespace kvroute {
 
 // How far ahead of the engine hash at hand its bucket is fetched from memory.
 inline constexpr uint32_t kPrefetchAhead = 16;
 
-// All runs and who covers which of their blocks. It knows slots and places; what a stream's engine
-// hashes mean beyond the names that runs carry is StreamNames' business.
+// All runs, and who covers which of their blocks. It knows streams as slots, and engine hashes only
+// as those that runs carry; by what other engine hashes a stream knows a block is StreamWriter's
+// business.
 //
-// Every live run is in the head table of the shard its first prefix hash belongs to, and that
-// shard's lock guards it. Every block in a run's window is in the name table under the run's engine
-// hash for it. A prefix hash is at one place: a block is stored behind its parent or as the head of
-// a run, and a run is appended to only by a sole holder.
+// Invariants, each with why it holds and the test that fails without it. All of them are held by
+// writers under the shard's lock; what readers may rely on without one is said in run.h.
+//
+// S1. A prefix hash is at one place. A block is stored behind its parent if it is there already;
+//     else it joins the run that it heads; else it is appended to its parent's run (only by the
+//     run's sole holder, who covers all of it); else it heads a new run. A stretch that is appended
+//     or becomes a run ends before the first block that is a head already: that run may be what is
+//     left of a chain whose beginning its holders have dropped.
+//     Test: PrefixIndexModelTest.SeveralStreamsShareChains.
+// S2. A run ends where somebody's coverage ends. When the last holder of its last blocks drops
+//     them, the run becomes shorter, and their engine hashes leave the tables; memory behind it is
+//     given back from two granules on. A run that nobody covers dies.
+//     Tests: PrefixIndexMemoryTest.ChurnDoesNotGrow,
+//     PrefixIndexModelTest.SeveralStreamsShareChains.
+// S3. Every live run is in the head table of the shard that its first prefix hash belongs to, and
+//     each of its blocks is in the engine hash table, under the hash that the run carries for it.
+//     Both are made before readers can find the run, and taken back before it is retired, so an
+//     entry never leads to memory that is something else. The tables check that what they erase is
+//     there, in every build.
+//     Test: every test of the index; under AddressSanitizer reads of reused memory fail, too.
+// S4. What a table says is only a hint: entries hold a part of the hash. Who looks up compares with
+//     the run, and a writer again under the lock.
+//     Test: EngineHashTableTest.ManyEntriesOfOneFragmentAreSeenOnceEachAndCanAllGo.
+// S5. Nobody waits for a lock in a circle: a thread takes one shard's lock, under it one of an
+//     engine hash table, the arena or the reclaimer, and under those none.
+//     Test: clang's analysis sees who locks; PrefixIndexSchemesTest would hang.
 //
 // Thread safety: FindHead and the readers' parts of a run without a lock. Others lock; one thread
 // at a time per slot. Every call under an EpochPin, those that change something within a Write.
-// Lock order: shard, then name shard, arena or reclaimer (leaves).
 class RunStore {
  public:
   // An EpochPin of a thread that changes something. Not to be made under a lock.
@@ -54,13 +77,14 @@ class RunStore {
 
   // What a Store call could do with the blocks at the front of a request.
   enum class Outcome : uint8_t {
-    kAdded,    // `count` blocks newly covered by the slot, under the run's own engine hashes
+    kAdded,    // `count` blocks newly covered by the slot, which knows them by the run's hashes
     kHeld,     // `count` blocks that the slot covers already
-    kForeign,  // `count` blocks exist from `place` on; the first needs a name of its own, or a look
-               // at what its engine hash meant, and so may the others
-    kBlocked,  // the block is nowhere, and its engine hash may not name a new one before its old
-               // meaning is dropped
+    kForeign,  // `count` blocks exist from `place` on; the first needs a foreign hash, or a look at
+               // what its engine hash stood for until now, and so may the others
+    kBlocked,  // the block is nowhere, and its engine hash must be dropped from the block that it
+               // stands for before it can stand for a new one
   };
+  // Consecutive blocks of one run, and what became of them.
   struct Stretch {
     Outcome outcome;
     Place place;  // of the first block
@@ -72,8 +96,8 @@ class RunStore {
     Place parent;  // place of the block before, or nowhere
     uint64_t parent_prefix;
     absl::Span<const LocalHash> locals;
-    // The first is there. The others are chained on the way, as far as the stretch that is stored:
-    // chaining is all latency, and what a store looks up meanwhile hides it.
+    // The first is given. The others are computed on the way, as far as the stretch goes that is
+    // stored: chaining is all latency, which what a store looks up meanwhile hides.
     absl::Span<PrefixHash> prefixes;
     absl::Span<const EngineHash> engines;
     uint32_t plain;  // leading blocks whose engine hash the slot holds nowhere
@@ -86,43 +110,43 @@ class RunStore {
   // are appended to `twins`.
   Stretch Store(const StoreArgs& args, std::vector<std::pair<uint64_t, Place>>* twins);
 
-  // The place where the slot covers a block that the run has under this name, and accept(Place)
-  // agrees; or nowhere.
+  // The place of a block that the slot covers, whose run carries this engine hash for it, and for
+  // which accept(Place) is true; or nowhere.
   Place Locate(Slot slot, uint64_t engine, absl::FunctionRef<bool(Place)> accept) const;
-  void PrefetchName(uint64_t engine) const {
+  void PrefetchEngineHash(uint64_t engine) const {
     const TableHash hash = Hash(engine);
-    NamesOf(hash).Fetch(hash.fragment());
+    TableOf(hash).Fetch(hash.fragment());
   }
   void PrefetchRunOf(uint64_t engine) const;
 
-  // Removes as many of the leading `engines` as are neighbours in one run and covered by the slot,
-  // starting where the slot covers a block that the run has under the first of these names, and
-  // within accept(Place): the blocks around that place which, if covered, are the slot's under the
-  // run's names. `hint` is looked at before the names are; it may be nowhere. Returns how many, 0
-  // if there is no such place; `cursor` becomes a neighbour that the slot still covers, or nowhere.
+  // Uncovers blocks that the slot knows by the run's hashes: the block of the first of `engines`,
+  // and as many of its neighbours as are those of the next ones. accept(place) says which blocks
+  // around a place the slot knows so, if it covers them. `hint` is where to look first; it may be
+  // nowhere. Returns how many blocks went, 0 if the first was not found; `cursor` becomes a
+  // neighbour that the slot still covers, or nowhere.
   uint32_t Remove(Slot slot, Place hint, absl::Span<const EngineHash> engines,
                   absl::FunctionRef<BlockRange(Place)> accept, Place* cursor);
 
-  // Blocks of one run, for names that are not the run's (run_foreign.cc). Covers those from `place`
-  // on that hold these prefix hashes, in the gpu tier, up to the first that the slot covers
-  // already; the run may not move from now on. Returns how many: 0 also when the place has
+  // For blocks that are known by foreign hashes (run_foreign.cc). Covers the blocks from `place` on
+  // that have these prefix hashes, in the gpu tier, up to the first that the slot covers already.
+  // From then on the run is fixed: it may not move. Returns how many; 0 also when the place has
   // vanished.
   uint32_t CoverStretch(Slot slot, Place place, absl::Span<const PrefixHash> prefixes);
   // `count` blocks, all of them covered; `cursor` as in Remove.
   void UncoverStretch(Slot slot, Place place, uint32_t count, Place* cursor);
 
-  // One block. kGone: the place no longer holds that prefix hash. `pin`: the run may not move from
+  // One block. kGone: the place no longer has that prefix hash. `fix`: the run may not move from
   // now on. `tier` is taken when the block was not covered before.
   enum class Coverage : uint8_t { kGone, kNew, kAlready };
-  Coverage Cover(Slot slot, Place place, uint64_t prefix, Tier tier, bool pin);
+  Coverage Cover(Slot slot, Place place, uint64_t prefix, Tier tier, bool fix);
   void Uncover(Slot slot, Place place);
   // Uncovers the place if the slot covers it.
   bool UncoverIfCovered(Slot slot, Place place);
   void SetTier(Slot slot, Place place, Tier tier);
 
-  // For the names of a stream that are not the runs'. `phase`: see NameTable.
-  std::unique_ptr<NameColumns> NewColumns(uint32_t phase) {
-    return std::make_unique<NameColumns>(&arena_, &reclaimer_, hasher_, phase);
+  // For a stream's foreign hashes. `stagger`: see EngineHashTable.
+  std::unique_ptr<EngineHashColumns> NewColumns(uint32_t stagger) {
+    return std::make_unique<EngineHashColumns>(&arena_, &reclaimer_, hasher_, stagger);
   }
 
   // Takes all slots marked in `slots` (a bit each) out of every run.
@@ -148,8 +172,8 @@ class RunStore {
   }
   Run* RunAt(Place place) const { return arena_.At<Run>(place.run); }
 
-  // Engine hashes were seen twice: a place that carries a name no longer proves that the name means
-  // nothing else.
+  // Whether there ever were twins: two blocks with one engine hash. From then on a place that
+  // carries an engine hash no longer proves that the hash stands for nothing else.
   bool twins_seen() const { return twins_seen_.load(std::memory_order_acquire); }
 
   // Frees what no reader can reach any more.
@@ -170,13 +194,13 @@ class RunStore {
   using Intervals = absl::InlinedVector<Interval, 4>;
   struct alignas(128) Shard {
     mutable Mutex mutex;
-    // What holders cover behind their first hole, by run and slot.
+    // Per run and slot: what the slot covers behind its first hole.
     absl::flat_hash_map<uint64_t, Intervals> islands ABSL_GUARDED_BY(mutex);
     uint64_t blocks ABSL_GUARDED_BY(mutex) = 0;
   };
-  struct alignas(64) NameShard {
+  struct alignas(64) EngineHashShard {
     SpinLock lock;
-    NameTable names;  // written under the lock, or by who is alone behind the gate
+    EngineHashTable table;  // written under the lock, or by who is alone behind the gate
   };
 
   TableHash Hash(uint64_t key) const { return hasher_(key); }
@@ -185,7 +209,9 @@ class RunStore {
   HeadTable& HeadsOf(const Shard& shard) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex) {
     return heads_[static_cast<size_t>(&shard - shards_.get())];
   }
-  const NameTable& NamesOf(TableHash hash) const { return names_[hash.shard()].names; }
+  const EngineHashTable& TableOf(TableHash hash) const {
+    return engine_hashes_[hash.shard()].table;
+  }
   Place PlaceOf(const Run& run, uint32_t offset) const {
     return Place{arena_.Of(&run), static_cast<uint16_t>(offset)};
   }
@@ -201,25 +227,25 @@ class RunStore {
   Stretch Append(Shard& shard, Run* run, const StoreArgs& args,
                  std::vector<std::pair<uint64_t, Place>>* twins)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
-  // Leading blocks that a new stretch may take: up to the first that is the head of a run already.
-  // (Its holders have dropped what came before it.)
+  // How many leading blocks may be appended or become a run: those before the first that is the
+  // head of a run already (S1).
   uint32_t FreshCount(const StoreArgs& args, size_t most) const;
   Run* MakeRoom(Shard& shard, Run* run, uint32_t blocks) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   Run* Relocate(Shard& shard, Run* run, uint32_t capacity)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
-  void AddNames(const Run& run, uint32_t begin, uint32_t end,
-                std::vector<std::pair<uint64_t, Place>>* twins);
-  // Where else a new name is: for ForEachName's use.
-  void NoteTwins(const NameTable& names, uint64_t engine, Place place,
+  void AddEngineHashes(const Run& run, uint32_t begin, uint32_t end,
+                       std::vector<std::pair<uint64_t, Place>>* twins);
+  // Appends the other places of an engine hash that was entered for `place`.
+  void NoteTwins(const EngineHashTable& table, uint64_t engine, Place place,
                  std::vector<std::pair<uint64_t, Place>>* twins);
-  void DropNames(const Run& run, uint32_t begin, uint32_t end);
-  // use(NameTable*, spot, i) for the names of the run's blocks [begin, end), each under its shard's
-  // lock unless nobody else writes; their lines are fetched ahead.
+  void DropEngineHashes(const Run& run, uint32_t begin, uint32_t end);
+  // use(table, fetched, i) for the engine hashes of the run's blocks [begin, end), each under
+  // its shard's lock unless nobody else writes; their lines are fetched ahead.
   template <typename Use>
-  void ForEachName(const Run& run, uint32_t begin, uint32_t end, Use use);
-  // The same with use(NameShard*, spot, i) and no lock.
+  void ForEachEngineHash(const Run& run, uint32_t begin, uint32_t end, Use use);
+  // The same with use(EngineHashShard*, fetched, i) and no lock.
   template <typename Use>
-  void ForEachFetchedName(const Run& run, uint32_t begin, uint32_t end, Use use);
+  void ForEachFetchedEngineHash(const Run& run, uint32_t begin, uint32_t end, Use use);
   // Remove at a place. 0: it is not that.
   uint32_t RemoveStretch(Slot slot, Place place, BlockRange own,
                          absl::Span<const EngineHash> engines, Place* cursor);
@@ -241,12 +267,12 @@ class RunStore {
   void DropCoverage(Shard& shard, Run* run, Slot slot, uint32_t begin, uint32_t end)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void SetTiers(Run* run, Slot slot, uint32_t begin, uint32_t end, Tier tier);
-  // After coverage went: shortens the window to what anybody covers; an empty run dies. True when
-  // it is gone.
+  // After coverage went: shortens the run to what anybody covers; one that nobody covers dies. True
+  // when it is gone.
   bool Settle(Shard& shard, Run* run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   uint32_t CoveredEnd(const Shard& shard, const Run& run) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
-  // Blocks inside the shard's windows that nobody covers.
+  // Blocks of the shard's runs that nobody covers.
   uint64_t UncoveredBlocks(const Shard& shard) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void Kill(Shard& shard, Run* run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void ScrubRun(Shard& shard, Run* run, absl::Span<const uint64_t> slots)
@@ -259,7 +285,7 @@ class RunStore {
   std::unique_ptr<Shard[]> shards_;
   // Each written under its shard's mutex; apart from the mutexes, which readers have no use for.
   std::unique_ptr<HeadTable[]> heads_;
-  std::unique_ptr<NameShard[]> names_;
+  std::unique_ptr<EngineHashShard[]> engine_hashes_;
   WriterGate gate_;
   std::atomic<bool> twins_seen_{false};
 };

@@ -7,13 +7,13 @@
 #include <emmintrin.h>
 #endif
 
-#include "indexer/index/runs/place_slot.h"
+#include "indexer/index/tables/bucket_array.h"
 
 namespace kvroute {
 
-// Two buckets of eight slots, looked at as a whole and without branches, because whether a slot is
-// in use is as good as random and mispredicted branches cost more than the cache miss. Slots 0 to 7
-// are the first bucket's, 8 to 15 the second's.
+// Two buckets of eight cells, looked at as one vector of sixteen and without branches: whether a
+// cell is in use is as good as random, and a mispredicted branch costs more than the cache miss.
+// Cells 0 to 7 are the first bucket's, 8 to 15 the second's. With SSE2, or one by one.
 //
 // Thread safety: for the table's writer, under its lock: the loads are not atomic, and nobody else
 // stores.
@@ -24,24 +24,24 @@ class BucketPair {
 
   BucketPair(const Word* first, const Word* second);
 
-  // The slot with these bits, or kNone.
-  uint32_t Find(PlaceSlot slot) const;
-  // A slot of the emptier bucket that is empty, or kNone.
+  // The cell with these bits, or kNone.
+  uint32_t Find(Cell cell) const;
+  // A cell of the emptier bucket that is empty, or kNone.
   uint32_t Room() const;
-  // The slots in use that have this fragment: bit 2 i for slot i.
+  // The cells in use that have this fragment: bit 2 i for cell i.
   uint32_t WithFragment(uint32_t fragment) const;
-  // The slot of the lowest bit, or kNone.
+  // The cell of the lowest bit, or kNone.
   static uint32_t Lowest(uint32_t bits) {
     return bits == 0 ? kNone : static_cast<uint32_t>(__builtin_ctz(bits)) / 2;
   }
-  // False: no slot in use has this fragment.
+  // False: no cell in use has this fragment.
   bool MayHave(uint32_t fragment) const;
 
  private:
   static constexpr uint32_t kLowHalves = 0x5555'5555;
 
 #ifdef __SSE2__
-  // Per 32-bit half of the sixteen slots, in order: whether compare(four halves) says all ones.
+  // Per 32-bit half of the sixteen cells, in order: whether compare(four halves) says all ones.
   template <typename Compare>
   uint32_t Halves(Compare compare) const {
     uint32_t bits = 0;
@@ -60,7 +60,7 @@ class BucketPair {
     uint32_t bits = 0;
     for (uint32_t i = 0; i < 2 * BucketArray::kWords; ++i) {
       const Word& word = words_[i / BucketArray::kWords][i % BucketArray::kWords];
-      bits |= uint32_t{test(PlaceSlot(word.load(std::memory_order_relaxed)))} << (2 * i);
+      bits |= uint32_t{test(Cell(word.load(std::memory_order_relaxed)))} << (2 * i);
     }
     return bits;
   }
@@ -74,13 +74,13 @@ class BucketPair {
 inline BucketPair::BucketPair(const Word* first, const Word* second)
     : words_{reinterpret_cast<const __m128i*>(first), reinterpret_cast<const __m128i*>(second)} {}
 
-inline uint32_t BucketPair::Find(PlaceSlot slot) const {
-  const __m128i wanted = _mm_set1_epi64x(static_cast<int64_t>(slot.bits()));
+inline uint32_t BucketPair::Find(Cell cell) const {
+  const __m128i wanted = _mm_set1_epi64x(static_cast<int64_t>(cell.bits()));
   const uint32_t equal = Halves([&](__m128i two) { return _mm_cmpeq_epi32(two, wanted); });
   return Lowest(equal & (equal >> 1) & kLowHalves);
 }
 
-// A slot in use has a run, which is its low half and never 0.
+// A cell in use has a run, which is its low half and never 0.
 inline uint32_t BucketPair::Empty() const {
   const __m128i zero = _mm_setzero_si128();
   return Halves([&](__m128i two) { return _mm_cmpeq_epi32(two, zero); }) & kLowHalves;
@@ -89,7 +89,7 @@ inline uint32_t BucketPair::Empty() const {
 inline uint32_t BucketPair::WithFragment(uint32_t fragment) const {
   const __m128i wanted = _mm_set1_epi32(static_cast<int>(fragment));
   const uint32_t equal = Halves([&](__m128i two) {
-    return _mm_cmpeq_epi32(_mm_srli_epi32(two, 32 - PlaceSlot::kFragmentBits), wanted);
+    return _mm_cmpeq_epi32(_mm_srli_epi32(two, 32 - Cell::kFragmentBits), wanted);
   });
   return (equal >> 1) & kLowHalves & ~Empty();
 }
@@ -99,8 +99,8 @@ inline bool BucketPair::MayHave(uint32_t fragment) const {
   __m128i any = _mm_setzero_si128();
   for (const __m128i* at : words_) {
     for (int i = 0; i < 4; ++i) {
-      any = _mm_or_si128(
-          any, _mm_cmpeq_epi32(_mm_srli_epi32(at[i], 32 - PlaceSlot::kFragmentBits), wanted));
+      any = _mm_or_si128(any,
+                         _mm_cmpeq_epi32(_mm_srli_epi32(at[i], 32 - Cell::kFragmentBits), wanted));
     }
   }
   return (_mm_movemask_ps(_mm_castsi128_ps(any)) & 0b1010) != 0;
@@ -110,16 +110,16 @@ inline bool BucketPair::MayHave(uint32_t fragment) const {
 
 inline BucketPair::BucketPair(const Word* first, const Word* second) : words_{first, second} {}
 
-inline uint32_t BucketPair::Find(PlaceSlot slot) const {
-  return Lowest(BitsOf([&](PlaceSlot other) { return other.bits() == slot.bits(); }));
+inline uint32_t BucketPair::Find(Cell cell) const {
+  return Lowest(BitsOf([&](Cell other) { return other.bits() == cell.bits(); }));
 }
 
 inline uint32_t BucketPair::Empty() const {
-  return BitsOf([](PlaceSlot slot) { return slot.empty(); });
+  return BitsOf([](Cell cell) { return cell.empty(); });
 }
 
 inline uint32_t BucketPair::WithFragment(uint32_t fragment) const {
-  return BitsOf([&](PlaceSlot slot) { return !slot.empty() && slot.fragment() == fragment; });
+  return BitsOf([&](Cell cell) { return !cell.empty() && cell.fragment() == fragment; });
 }
 
 inline bool BucketPair::MayHave(uint32_t fragment) const { return WithFragment(fragment) != 0; }

@@ -6,7 +6,7 @@
 namespace kvroute {
 namespace {
 
-PlaceSlot SlotOf(uint32_t fragment, Granule run) { return PlaceSlot(fragment, Place{run, 0}); }
+Cell CellOf(uint32_t fragment, Granule run) { return Cell(fragment, Place{run, 0}); }
 
 }  // namespace
 
@@ -16,19 +16,19 @@ void HeadTable::Init(Arena* arena, Reclaimer* reclaimer) {
   array_.store(New(arena, 1).bits(), kRelease);
 }
 
-void HeadTable::Put(BucketArray array, PlaceSlot slot) {
-  uint32_t bucket = array.Home(slot.fragment());
+void HeadTable::Put(BucketArray array, Cell cell) {
+  uint32_t bucket = array.Home(cell.fragment());
   BucketArray::Word& hints = Hints(array, bucket);
-  hints.store(hints.load(kRelaxed) | HintOf(slot.fragment()), kRelease);
+  hints.store(hints.load(kRelaxed) | HintOf(cell.fragment()), kRelease);
   for (uint32_t probe = 0;;) {
     BucketArray::Word* words = array.Bucket(*arena_, bucket);
-    for (uint32_t i = 0; i < kSlots; ++i) {
+    for (uint32_t i = 0; i < kCells; ++i) {
       if (words[i].load(kRelaxed) != 0) continue;
-      words[i].store(slot.bits(), kRelease);
+      words[i].store(cell.bits(), kRelease);
       return;
     }
     words[kPassed].store(words[kPassed].load(kRelaxed) + 1, kRelease);
-    bucket = Next(array, slot.fragment(), ++probe, bucket);
+    bucket = Next(array, cell.fragment(), ++probe, bucket);
   }
 }
 
@@ -37,9 +37,9 @@ void HeadTable::Grow() {
   const uint32_t buckets = old.size() < 8 ? old.size() * 2 : old.size() + old.size() / 4;
   const BucketArray array = New(arena_, buckets);
   for (uint32_t bucket = 0; bucket < old.size(); ++bucket) {
-    for (uint32_t i = 0; i < kSlots; ++i) {
-      const PlaceSlot slot(old.Bucket(*arena_, bucket)[i].load(kRelaxed));
-      if (!slot.empty()) Put(array, slot);
+    for (uint32_t i = 0; i < kCells; ++i) {
+      const Cell cell(old.Bucket(*arena_, bucket)[i].load(kRelaxed));
+      if (!cell.empty()) Put(array, cell);
     }
   }
   array_.store(array.bits(), kRelease);
@@ -47,20 +47,20 @@ void HeadTable::Grow() {
 }
 
 void HeadTable::Insert(uint32_t fragment, Granule run) {
-  if ((size_ + 1) * 2ull > Buckets() * kMostHalfSlots) Grow();
+  if ((size_ + 1) * 2ull > Buckets() * kMostHalfCells) Grow();
   ++size_;
-  Put(Array(), SlotOf(fragment, run));
+  Put(Array(), CellOf(fragment, run));
 }
 
-BucketArray::Word* HeadTable::Locate(PlaceSlot slot, uint32_t* passed) const {
+BucketArray::Word* HeadTable::Locate(Cell cell, uint32_t* passed) const {
   const BucketArray array = Array();
-  uint32_t bucket = array.Home(slot.fragment());
+  uint32_t bucket = array.Home(cell.fragment());
   for (*passed = 0; *passed < array.size() + 8;) {
     BucketArray::Word* words = array.Bucket(*arena_, bucket);
-    for (uint32_t i = 0; i < kSlots; ++i) {
-      if (words[i].load(kRelaxed) == slot.bits()) return &words[i];
+    for (uint32_t i = 0; i < kCells; ++i) {
+      if (words[i].load(kRelaxed) == cell.bits()) return &words[i];
     }
-    bucket = Next(array, slot.fragment(), ++*passed, bucket);
+    bucket = Next(array, cell.fragment(), ++*passed, bucket);
   }
   KVROUTE_CHECK(false);  // every live run has its entry
   return nullptr;
@@ -68,7 +68,7 @@ BucketArray::Word* HeadTable::Locate(PlaceSlot slot, uint32_t* passed) const {
 
 void HeadTable::Erase(uint32_t fragment, Granule run) {
   uint32_t passed = 0;
-  Locate(SlotOf(fragment, run), &passed)->store(0, kRelease);
+  Locate(CellOf(fragment, run), &passed)->store(0, kRelease);
   --size_;
   const BucketArray array = Array();
   uint32_t bucket = array.Home(fragment);
@@ -86,16 +86,16 @@ void HeadTable::DropHint(BucketArray array, uint32_t fragment) {
   const BucketArray::Word* words = array.Bucket(*arena_, home);
   if (words[kPassed].load(kRelaxed) != 0) return;
   uint64_t left = 0;
-  for (uint32_t i = 0; i < kSlots; ++i) {
-    const PlaceSlot slot(words[i].load(kRelaxed));
-    if (!slot.empty() && array.Home(slot.fragment()) == home) left |= HintOf(slot.fragment());
+  for (uint32_t i = 0; i < kCells; ++i) {
+    const Cell cell(words[i].load(kRelaxed));
+    if (!cell.empty() && array.Home(cell.fragment()) == home) left |= HintOf(cell.fragment());
   }
   Hints(array, home).store(left, kRelease);
 }
 
 void HeadTable::Replace(uint32_t fragment, Granule old_run, Granule new_run) {
   uint32_t passed = 0;
-  Locate(SlotOf(fragment, old_run), &passed)->store(SlotOf(fragment, new_run).bits(), kRelease);
+  Locate(CellOf(fragment, old_run), &passed)->store(CellOf(fragment, new_run).bits(), kRelease);
 }
 
 }  // namespace kvroute

@@ -5,19 +5,20 @@
 #include <cstdint>
 
 #include "indexer/index/memory/arena.h"
-#include "indexer/index/memory/epoch.h"
-#include "indexer/index/runs/place_slot.h"
+#include "indexer/index/memory/reclaimer.h"
+#include "indexer/index/tables/bucket_array.h"
 
 namespace kvroute {
 
 // One shard of the map from the prefix hash of a run's first block to the run. There are few runs
-// and every query asks for heads that are not there, so this table spends memory on a lookup of one
-// cache line: buckets of seven slots, at most 9/14 full, and in the eighth word how many entries
-// had to pass the bucket because it was full. Nobody passed: the lookup ends here.
+// and every query asks for heads that are not there, so this table spends memory on lookups that
+// end after one cache line: a bucket has seven cells, at most 9 of 14 of which are in use, and in
+// the eighth word stands how many entries had to go on to another bucket because this one was full.
+// Where that is 0, a lookup ends.
 //
 // A store asks of every block whether it is a head, and nearly none is. For that each bucket has a
-// word of 64 bits in an array an eighth as long, which caches hold: a bit for every entry that
-// belongs there, by six bits of its fragment that did not choose the bucket.
+// word of 64 bits in an array an eighth as long, which the caches hold. Each entry that belongs to
+// the bucket sets one bit of it, chosen by six bits of its fragment that did not choose the bucket.
 //
 // Thread safety: Find and Prefetch by any thread under an EpochPin, without a lock; the
 // rest by one writer at a time.
@@ -50,13 +51,13 @@ class HeadTable {
   uint32_t size() const { return size_; }
 
  private:
-  static constexpr uint32_t kSlots = 7;
-  static constexpr uint32_t kPassed = 7;  // the word behind the slots
-  static constexpr uint64_t kMostHalfSlots = 9;
+  static constexpr uint32_t kCells = 7;
+  static constexpr uint32_t kPassed = 7;  // the word behind the cells
+  static constexpr uint64_t kMostHalfCells = 9;
 
   BucketArray Array() const { return BucketArray(array_.load(std::memory_order_acquire)); }
   // Where a key that found its home full goes on: a few places that share nothing with its
-  // neighbours', so that full buckets do not grow into long stretches, then one by one.
+  // neighbours', so that full buckets do not become long rows of full buckets; then one by one.
   static uint32_t Next(BucketArray array, uint32_t fragment, uint32_t probe, uint32_t bucket) {
     if (probe < 8) return array.Home((fragment * 0x9e37'79b1u * (2 * probe + 1)) >> 9);
     return bucket + 1 == array.size() ? 0 : bucket + 1;
@@ -73,9 +74,9 @@ class HeadTable {
   static uint64_t HintOf(uint32_t fragment) { return uint64_t{1} << (fragment % 64); }
   // After the entry went.
   void DropHint(BucketArray array, uint32_t fragment);
-  void Put(BucketArray array, PlaceSlot slot);
-  // Where the slot is, and how many buckets it had to pass.
-  BucketArray::Word* Locate(PlaceSlot slot, uint32_t* passed) const;
+  void Put(BucketArray array, Cell cell);
+  // Where the cell is, and how many buckets it had to pass.
+  BucketArray::Word* Locate(Cell cell, uint32_t* passed) const;
   void Grow();
 
   std::atomic<uint64_t> array_{0};
@@ -90,10 +91,10 @@ Granule HeadTable::Find(uint32_t fragment, Accept accept) const {
   uint32_t bucket = array.Home(fragment);
   for (uint32_t probe = 0; probe < array.size() + 8;) {
     const BucketArray::Word* words = array.Bucket(*arena_, bucket);
-    for (uint32_t i = 0; i < kSlots; ++i) {
-      const PlaceSlot slot(words[i].load(std::memory_order_acquire));
-      if (slot.fragment() != fragment || slot.empty()) continue;
-      if (accept(slot.place().run)) return slot.place().run;
+    for (uint32_t i = 0; i < kCells; ++i) {
+      const Cell cell(words[i].load(std::memory_order_acquire));
+      if (cell.fragment() != fragment || cell.empty()) continue;
+      if (accept(cell.place().run)) return cell.place().run;
     }
     if (words[kPassed].load(std::memory_order_acquire) == 0) break;
     bucket = Next(array, fragment, ++probe, bucket);
@@ -104,9 +105,9 @@ Granule HeadTable::Find(uint32_t fragment, Accept accept) const {
 template <typename Body>
 void HeadTable::ForEachIn(uint32_t bucket, Body body) const {
   const BucketArray::Word* words = Array().Bucket(*arena_, bucket);
-  for (uint32_t i = 0; i < kSlots; ++i) {
-    const PlaceSlot slot(words[i].load(std::memory_order_relaxed));
-    if (!slot.empty()) body(slot.place().run);
+  for (uint32_t i = 0; i < kCells; ++i) {
+    const Cell cell(words[i].load(std::memory_order_relaxed));
+    if (!cell.empty()) body(cell.place().run);
   }
 }
 

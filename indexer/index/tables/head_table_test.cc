@@ -5,12 +5,14 @@
 #include <map>
 #include <random>
 
+#include "indexer/index/memory/epoch.h"
+
 namespace kvroute {
 namespace {
 
 class HeadTableTest : public testing::Test {
  protected:
-  static constexpr uint32_t kFragments = 1u << PlaceSlot::kFragmentBits;
+  static constexpr uint32_t kFragments = 1u << Cell::kFragmentBits;
 
   HeadTableTest() { table_.Init(&arena_, &reclaimer_); }
   uint32_t NewFragment() { return static_cast<uint32_t>(random_()) % kFragments; }

@@ -1,4 +1,4 @@
-#include "indexer/index/tables/name_table.h"
+#include "indexer/index/tables/engine_hash_table.h"
 
 #include <algorithm>
 
@@ -8,22 +8,22 @@
 namespace kvroute {
 namespace {
 
-constexpr uint32_t kPhased = 128;  // buckets, from where on shards have sizes of their own
+constexpr uint32_t kStaggered = 128;  // buckets, from where on shards have sizes of their own
 // Entries of a full bucket whose other buckets are fetched: one of them nearly always has room.
 constexpr uint32_t kFetchedMoves = 3;
 
 }  // namespace
 
-void NameTable::Init(Arena* arena, Reclaimer* reclaimer, uint32_t phase) {
+void EngineHashTable::Init(Arena* arena, Reclaimer* reclaimer, uint32_t stagger) {
   arena_ = arena;
   reclaimer_ = reclaimer;
-  phase_ = phase;
+  stagger_ = stagger;
   array_.store(BucketArray::New(arena, 1, PassedGranules(1)).bits(), kRelease);
   limit_ = kMostOfFourBuckets / 4;
   erased_ = 0;
 }
 
-void NameTable::Release() {
+void EngineHashTable::Release() {
   const BucketArray array = Array();
   arena_->Free(array.start(), array.size() + PassedGranules(array.size()));
   array_.store(0, kRelease);
@@ -31,21 +31,21 @@ void NameTable::Release() {
   size_ = 0;
 }
 
-void NameTable::PutInFull(BucketArray array, PlaceSlot slot) {
-  for (const uint32_t bucket : {First(array, slot.fragment()), Second(array, slot.fragment())}) {
+void EngineHashTable::PutInFull(BucketArray array, Cell cell) {
+  for (const uint32_t bucket : {First(array, cell.fragment()), Second(array, cell.fragment())}) {
     if (Word* word = MoveOne(array, bucket)) {
-      word->store(slot.bits(), kRelease);
+      word->store(cell.bits(), kRelease);
       return;
     }
   }
-  PutBehind(array, slot);
+  PutBehind(array, cell);
 }
 
-NameTable::Word* NameTable::MoveOne(BucketArray array, uint32_t bucket) {
+EngineHashTable::Word* EngineHashTable::MoveOne(BucketArray array, uint32_t bucket) {
   Word* const words = array.Bucket(*arena_, bucket);
-  for (uint32_t i = 0; i < kSlots; ++i) {
+  for (uint32_t i = 0; i < kCells; ++i) {
     const uint64_t bits = words[i].load(kRelaxed);
-    const uint32_t fragment = PlaceSlot(bits).fragment();
+    const uint32_t fragment = Cell(bits).fragment();
     // What overflowed into this bucket stays: its way is counted.
     if (First(array, fragment) != bucket && Second(array, fragment) != bucket) continue;
     Word* const other = OtherBucket(array, fragment, bucket);
@@ -59,58 +59,58 @@ NameTable::Word* NameTable::MoveOne(BucketArray array, uint32_t bucket) {
   return nullptr;
 }
 
-void NameTable::FetchMoves(const Spot& spot) const {
-  const BucketArray array(spot.array_);
-  const uint32_t bucket = First(array, spot.fragment_);
+void EngineHashTable::FetchMoves(const FetchedBuckets& fetched) const {
+  const BucketArray array(fetched.array_);
+  const uint32_t bucket = First(array, fetched.fragment_);
   for (uint32_t i = 0; i < kFetchedMoves; ++i) {
-    const uint32_t fragment = PlaceSlot(spot.buckets_[0][i].load(kRelaxed)).fragment();
+    const uint32_t fragment = Cell(fetched.buckets_[0][i].load(kRelaxed)).fragment();
     __builtin_prefetch(OtherBucket(array, fragment, bucket));
   }
 }
 
-// The counts first: who sees the slot missing behind them goes on looking.
-void NameTable::PutBehind(BucketArray array, PlaceSlot slot) {
+// The counts first: who sees the cell missing behind them goes on looking.
+void EngineHashTable::PutBehind(BucketArray array, Cell cell) {
   overflowed_.store(overflowed_.load(kRelaxed) + 1, kRelease);
-  uint32_t bucket = Second(array, slot.fragment());
+  uint32_t bucket = Second(array, cell.fragment());
   for (;;) {
     Pass(&Passed(array, bucket), 1);
     bucket = Behind(array, bucket);
     Word* words = array.Bucket(*arena_, bucket);
-    for (uint32_t i = 0; i < kSlots; ++i) {
+    for (uint32_t i = 0; i < kCells; ++i) {
       if (words[i].load(kRelaxed) != 0) continue;
-      words[i].store(slot.bits(), kRelease);
+      words[i].store(cell.bits(), kRelease);
       return;
     }
   }
 }
 
-uint32_t NameTable::NextBuckets() const {
+uint32_t EngineHashTable::NextBuckets() const {
   const uint32_t buckets = Array().size();
-  if (buckets >= kPhased) return buckets + buckets / kGrowthPart;
+  if (buckets >= kStaggered) return buckets + buckets / kGrowthPart;
   const uint32_t next = buckets * 2;
-  return next == kPhased ? next + next * phase_ / (kGrowthPart * 256) : next;
+  return next == kStaggered ? next + next * stagger_ / (kGrowthPart * 256) : next;
 }
 
-bool NameTable::Wait() {
+bool EngineHashTable::Wait() {
   const uint32_t buckets = Array().size();
   const auto most = static_cast<uint32_t>(uint64_t{buckets} * kMostOfFourWaiting / 4);
-  if (buckets < kPhased || limit_ >= most || erased_ / kSettledTurns < size_) return false;
+  if (buckets < kStaggered || limit_ >= most || erased_ / kSettledTurns < size_) return false;
   const uint32_t next = NextBuckets();
   if (arena_->HasRoom(next + PassedGranules(next))) return false;
   limit_ = std::min(limit_ + buckets / kWaitPart, most);
   return true;
 }
 
-void NameTable::Grow() {
+void EngineHashTable::Grow() {
   const BucketArray old = Array();
   const uint32_t buckets = NextBuckets();
   const BucketArray array = BucketArray::New(arena_, buckets, PassedGranules(buckets));
   // Readers of the old array may still need its overflow: the count goes up first, and down last.
   const uint32_t overflowed = overflowed_.load(kRelaxed);
   for (uint32_t bucket = 0; bucket < old.size(); ++bucket) {
-    for (uint32_t i = 0; i < kSlots; ++i) {
-      const PlaceSlot slot(old.Bucket(*arena_, bucket)[i].load(kRelaxed));
-      if (!slot.empty()) Put(SpotOf(array, slot.fragment()), slot);
+    for (uint32_t i = 0; i < kCells; ++i) {
+      const Cell cell(old.Bucket(*arena_, bucket)[i].load(kRelaxed));
+      if (!cell.empty()) Put(BucketsOf(array, cell.fragment()), cell);
     }
   }
   array_.store(array.bits(), kRelease);
@@ -120,47 +120,47 @@ void NameTable::Grow() {
   reclaimer_->Retire(old.start(), old.size() + PassedGranules(old.size()));
 }
 
-NameTable::Inserted NameTable::Insert(const Spot& spot, Place place) {
+EngineHashTable::Inserted EngineHashTable::Insert(const FetchedBuckets& fetched, Place place) {
   if (size_ >= limit_ && !Wait()) Grow();
-  const Spot today = SpotOf(Array(), spot.fragment_);
+  const FetchedBuckets today = BucketsOf(Array(), fetched.fragment_);
   const Inserted inserted =
       Judge(BucketPair(today.buckets_[0], today.buckets_[1]), today.fragment_);
   ++size_;
-  Put(today, PlaceSlot(today.fragment_, place));
+  Put(today, Cell(today.fragment_, place));
   return inserted;
 }
 
-NameTable::Word* NameTable::LocateAnew(PlaceSlot slot) const {
+EngineHashTable::Word* EngineHashTable::LocateAnew(Cell cell) const {
   const BucketArray array = Array();
-  Word* word = Locate(SpotOf(array, slot.fragment()), slot);
+  Word* word = Locate(BucketsOf(array, cell.fragment()), cell);
   if (word != nullptr) return word;
-  const bool there = WalkOverflow(array, Second(array, slot.fragment()), [&](Word* words) {
-    const uint32_t at = BucketPair(words, words).Find(slot);
+  const bool there = WalkOverflow(array, Second(array, cell.fragment()), [&](Word* words) {
+    const uint32_t at = BucketPair(words, words).Find(cell);
     if (at != BucketPair::kNone) word = &words[at];
     return word != nullptr;
   });
-  KVROUTE_CHECK(there);  // every block of a window has its entry
+  KVROUTE_CHECK(there);  // every block of a run has its entry
   return word;
 }
 
-void NameTable::EraseAnew(PlaceSlot slot) {
-  Word* word = LocateAnew(slot);
+void EngineHashTable::EraseAnew(Cell cell) {
+  Word* word = LocateAnew(cell);
   word->store(0, kRelease);
   --size_;
   ++erased_;
   const BucketArray array = Array();
-  const uint32_t second = Second(array, slot.fragment());
+  const uint32_t second = Second(array, cell.fragment());
   const auto at = arena_->Of(word) - array.start();
-  if (at == First(array, slot.fragment()) || at == second) return;
+  if (at == First(array, cell.fragment()) || at == second) return;
   for (uint32_t bucket = second; bucket != at; bucket = Behind(array, bucket)) {
     Pass(&Passed(array, bucket), -1);
   }
   overflowed_.store(overflowed_.load(kRelaxed) - 1, kRelease);
 }
 
-void NameTable::Replace(const Spot& spot, Place old_place, Place place) {
-  LocateAnew(PlaceSlot(spot.fragment_, old_place))
-      ->store(PlaceSlot(spot.fragment_, place).bits(), kRelease);
+void EngineHashTable::Replace(const FetchedBuckets& fetched, Place old_place, Place place) {
+  LocateAnew(Cell(fetched.fragment_, old_place))
+      ->store(Cell(fetched.fragment_, place).bits(), kRelease);
 }
 
 }  // namespace kvroute

@@ -1,11 +1,11 @@
-#ifndef KVROUTE_INDEXER_INDEX_RUNS_PLACE_SLOT_H_
-#define KVROUTE_INDEXER_INDEX_RUNS_PLACE_SLOT_H_
+#ifndef KVROUTE_INDEXER_INDEX_TABLES_BUCKET_ARRAY_H_
+#define KVROUTE_INDEXER_INDEX_TABLES_BUCKET_ARRAY_H_
 
 #include <atomic>
 #include <cstdint>
 
 #include "indexer/index/memory/arena.h"
-#include "indexer/index/runs/run.h"
+#include "indexer/index/runs/place.h"
 
 namespace kvroute {
 
@@ -39,14 +39,14 @@ class TableHasher {
   const uint64_t factor_;
 };
 
-// An entry of a table in 8 bytes: 23 bits of fragment, 9 of offset, 32 of run. 0 is none. The key
-// is not stored: who looks up verifies against the run.
-class PlaceSlot {
+// What stands in a cell of a table, 8 bytes: 23 bits of fragment, 9 of offset, 32 of run. 0: empty.
+// The key itself is not there: who looks up compares with the run.
+class Cell {
  public:
   static constexpr int kFragmentBits = 23;
 
-  constexpr explicit PlaceSlot(uint64_t bits) : bits_(bits) {}
-  constexpr PlaceSlot(uint32_t fragment, Place place)
+  constexpr explicit Cell(uint64_t bits) : bits_(bits) {}
+  constexpr Cell(uint32_t fragment, Place place)
       : bits_(uint64_t{fragment} << 41 | uint64_t{place.offset} << 32 | place.run) {}
   constexpr uint64_t bits() const { return bits_; }
   constexpr bool empty() const { return bits_ == 0; }
@@ -82,9 +82,9 @@ class BucketArray {
   Word* Bucket(const Arena& arena, uint32_t bucket) const {
     return arena.At<Word>(start() + bucket);
   }
-  // The fragment scaled to the number of buckets: growth needs nothing but the slots.
+  // The fragment scaled to the number of buckets: growth needs nothing but the cells.
   constexpr uint32_t Home(uint32_t fragment) const {
-    return static_cast<uint32_t>((uint64_t{fragment} * size()) >> PlaceSlot::kFragmentBits);
+    return static_cast<uint32_t>((uint64_t{fragment} * size()) >> Cell::kFragmentBits);
   }
 
  private:
@@ -93,4 +93,4 @@ class BucketArray {
 
 }  // namespace kvroute
 
-#endif  // KVROUTE_INDEXER_INDEX_RUNS_PLACE_SLOT_H_
+#endif  // KVROUTE_INDEXER_INDEX_TABLES_BUCKET_ARRAY_H_

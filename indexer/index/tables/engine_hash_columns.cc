@@ -1,4 +1,4 @@
-#include "indexer/index/tables/name_columns.h"
+#include "indexer/index/tables/engine_hash_columns.h"
 
 #include <algorithm>
 #include <array>
@@ -24,34 +24,34 @@ void ForEachFetched(uint32_t count, Fetch fetch, Use use) {
 
 }  // namespace
 
-NameColumns::~NameColumns() {
+EngineHashColumns::~EngineHashColumns() {
   for (const auto& [key, page] : pages_) arena_->Free(page.start, page.lines);
-  if (names_ != 0) ReleaseTables();
+  if (used_ != 0) ReleaseTables();
 }
 
-uint64_t* NameColumns::WordOf(const Page& page, uint32_t offset) const {
-  const uint32_t line = offset % kPageNames / kLineNames;
+uint64_t* EngineHashColumns::WordOf(const Page& page, uint32_t offset) const {
+  const uint32_t line = offset % kPageHashes / kLineHashes;
   if (line - page.first >= page.lines) return nullptr;  // below the first as well
-  return Line(page, line) + offset % kLineNames;
+  return Line(page, line) + offset % kLineHashes;
 }
 
-uint64_t NameColumns::At(Place place) const {
+uint64_t EngineHashColumns::At(Place place) const {
   const auto page = pages_.find(KeyOf(place));
   if (page == pages_.end()) return 0;
   const uint64_t* word = WordOf(page->second, place.offset);
   return word == nullptr ? 0 : *word;
 }
 
-Place NameColumns::Find(uint64_t engine) const {
-  if (names_ == 0 || engine == 0) return Place{};
+Place EngineHashColumns::Find(uint64_t engine) const {
+  if (used_ == 0 || engine == 0) return Place{};
   return TableOf(Hash(engine)).FindAsWriter(Hash(engine).fragment(), [&](Place place) {
     return At(place) == engine;
   });
 }
 
-uint32_t NameColumns::CountUnknown(absl::Span<const EngineHash> engines) const {
+uint32_t EngineHashColumns::CountUnknown(absl::Span<const EngineHash> engines) const {
   const auto size = static_cast<uint32_t>(engines.size());
-  if (names_ == 0) return size;
+  if (used_ == 0) return size;
   uint32_t unknown = 0;
   ForEachFetched(
       size, [&](uint32_t i) { Prefetch(engines[i].value()); },
@@ -63,7 +63,7 @@ uint32_t NameColumns::CountUnknown(absl::Span<const EngineHash> engines) const {
   return unknown;
 }
 
-uint32_t NameColumns::CountBackward(Place place, absl::Span<const EngineHash> engines) const {
+uint32_t EngineHashColumns::CountBackward(Place place, absl::Span<const EngineHash> engines) const {
   const auto most = static_cast<uint32_t>(std::min<size_t>(engines.size(), place.offset + 1u));
   uint32_t count = 0;
   while (count < most) {
@@ -71,7 +71,7 @@ uint32_t NameColumns::CountBackward(Place place, absl::Span<const EngineHash> en
     const Place at{place.run, static_cast<uint16_t>(last)};
     const auto page = pages_.find(KeyOf(at));
     if (page == pages_.end()) break;
-    const uint32_t end = std::min(most, count + last % kPageNames + 1);
+    const uint32_t end = std::min(most, count + last % kPageHashes + 1);
     for (; count < end; ++count) {
       const uint64_t* word = WordOf(page->second, place.offset - count);
       if (word == nullptr || *word == 0 || *word != engines[count].value()) return count;
@@ -80,7 +80,7 @@ uint32_t NameColumns::CountBackward(Place place, absl::Span<const EngineHash> en
   return count;
 }
 
-uint32_t NameColumns::CountForward(Place place, absl::Span<const EngineHash> engines) const {
+uint32_t EngineHashColumns::CountForward(Place place, absl::Span<const EngineHash> engines) const {
   const auto most =
       static_cast<uint32_t>(std::min<size_t>(engines.size(), kMaxRunBlocks - place.offset));
   uint32_t count = 0;
@@ -89,7 +89,7 @@ uint32_t NameColumns::CountForward(Place place, absl::Span<const EngineHash> eng
     const Place at{place.run, static_cast<uint16_t>(next)};
     const auto page = pages_.find(KeyOf(at));
     if (page == pages_.end()) break;
-    const uint32_t end = std::min(most, count + kPageNames - next % kPageNames);
+    const uint32_t end = std::min(most, count + kPageHashes - next % kPageHashes);
     for (; count < end; ++count) {
       const uint64_t* word = WordOf(page->second, place.offset + count);
       if (word == nullptr || *word == 0 || *word != engines[count].value()) return count;
@@ -98,42 +98,42 @@ uint32_t NameColumns::CountForward(Place place, absl::Span<const EngineHash> eng
   return count;
 }
 
-BlockRange NameColumns::NamelessAround(Place place, uint32_t most) const {
+BlockRange EngineHashColumns::BlanksAround(Place place, uint32_t most) const {
   const uint32_t least = place.offset - std::min<uint32_t>(most, place.offset);
   const uint32_t limit = std::min(kMaxRunBlocks, place.offset + most + 1);
   uint32_t begin = place.offset + 1u;
   uint32_t end = place.offset;
-  if (names_ == 0) return BlockRange{least, limit};
-  const auto named = [&](const Page& page, uint32_t offset) {
+  if (used_ == 0) return BlockRange{least, limit};
+  const auto in_use = [&](const Page& page, uint32_t offset) {
     const uint64_t* word = WordOf(page, offset);
     return word != nullptr && *word != 0;
   };
   while (begin > least) {
     const uint32_t last = begin - 1;
     const auto page = pages_.find(KeyOf(Place{place.run, static_cast<uint16_t>(last)}));
-    const uint32_t first = std::max(least, last - last % kPageNames);
+    const uint32_t first = std::max(least, last - last % kPageHashes);
     if (page == pages_.end()) {
       begin = first;
       continue;
     }
-    while (begin > first && !named(page->second, begin - 1)) --begin;
+    while (begin > first && !in_use(page->second, begin - 1)) --begin;
     if (begin > first) break;
   }
   if (begin > place.offset) return BlockRange{place.offset, place.offset};
   while (end < limit) {
     const auto page = pages_.find(KeyOf(Place{place.run, static_cast<uint16_t>(end)}));
-    const uint32_t behind = std::min(limit, end - end % kPageNames + kPageNames);
+    const uint32_t behind = std::min(limit, end - end % kPageHashes + kPageHashes);
     if (page == pages_.end()) {
       end = behind;
       continue;
     }
-    while (end < behind && !named(page->second, end)) ++end;
+    while (end < behind && !in_use(page->second, end)) ++end;
     if (end < behind) break;
   }
   return BlockRange{begin, end};
 }
 
-void NameColumns::Reserve(Page* page, uint32_t first, uint32_t last) {
+void EngineHashColumns::Reserve(Page* page, uint32_t first, uint32_t last) {
   const uint32_t old_lines = page->lines;
   const uint32_t old_end = page->first + old_lines;
   if (old_lines != 0) {
@@ -161,12 +161,12 @@ void NameColumns::Reserve(Page* page, uint32_t first, uint32_t last) {
   }
 }
 
-void NameColumns::Put(Place place, absl::Span<const EngineHash> engines,
-                      std::vector<Place>* displaced) {
-  if (names_ == 0) InitTables();
+void EngineHashColumns::Put(Place place, absl::Span<const EngineHash> engines,
+                            std::vector<Place>* displaced) {
+  if (used_ == 0) InitTables();
   const size_t displaced_before = displaced->size();
   while (!engines.empty()) {
-    const size_t count = std::min<size_t>(engines.size(), kPageNames - place.offset % kPageNames);
+    const size_t count = std::min<size_t>(engines.size(), kPageHashes - place.offset % kPageHashes);
     PutInPage(place, engines.first(count), displaced);
     engines.remove_prefix(count);
     place.offset = static_cast<uint16_t>(place.offset + count);
@@ -175,77 +175,77 @@ void NameColumns::Put(Place place, absl::Span<const EngineHash> engines,
   for (size_t i = displaced_before; i < displaced->size(); ++i) Trim(KeyOf((*displaced)[i]));
 }
 
-void NameColumns::PutInPage(Place place, absl::Span<const EngineHash> engines,
-                            std::vector<Place>* displaced) {
+void EngineHashColumns::PutInPage(Place place, absl::Span<const EngineHash> engines,
+                                  std::vector<Place>* displaced) {
   const auto count = static_cast<uint32_t>(engines.size());
   Page& page = pages_[KeyOf(place)];
-  const uint32_t first = place.offset % kPageNames;
-  Reserve(&page, first / kLineNames, (first + count - 1) / kLineNames);
-  uint64_t* const words = Line(page, first / kLineNames) + first % kLineNames;
-  std::array<NameTable::Spot, kPageNames> spots;
+  const uint32_t first = place.offset % kPageHashes;
+  Reserve(&page, first / kLineHashes, (first + count - 1) / kLineHashes);
+  uint64_t* const words = Line(page, first / kLineHashes) + first % kLineHashes;
+  std::array<EngineHashTable::FetchedBuckets, kPageHashes> fetched;
   ForEachFetched(
-      count, [&](uint32_t i) { spots[i] = Fetch(engines[i].value()); },
+      count, [&](uint32_t i) { fetched[i] = Fetch(engines[i].value()); },
       [&](uint32_t i) {
         const uint64_t engine = engines[i].value();
         KVROUTE_DCHECK(engine != 0 && words[i] == 0);
         Place had;
         const Place at{place.run, static_cast<uint16_t>(place.offset + i)};
         const TableHash hash = Hash(engine);
-        if (TableOf(hash).Insert(spots[i], at) != NameTable::Inserted::kAlone) {
+        if (TableOf(hash).Insert(fetched[i], at) != EngineHashTable::Inserted::kAlone) {
           had = TableOf(hash).FindAsWriter(
               hash.fragment(), [&](Place other) { return other != at && At(other) == engine; });
         }
         words[i] = engine;
-        ++page.names;
-        ++names_;
+        ++page.used;
+        ++used_;
         if (had.run == 0) return true;
-        TableOf(hash).Erase(spots[i], had);
+        TableOf(hash).Erase(fetched[i], had);
         Page& other = pages_.at(KeyOf(had));
         *WordOf(other, had.offset) = 0;
-        --other.names;
-        --names_;
+        --other.used;
+        --used_;
         displaced->push_back(had);
         return true;
       });
 }
 
-void NameColumns::Erase(Place place, uint32_t count) {
+void EngineHashColumns::Erase(Place place, uint32_t count) {
   while (count > 0) {
     const uint64_t key = KeyOf(place);
     Page& page = pages_.at(key);
-    const uint32_t first = place.offset % kPageNames;
-    const uint32_t here = std::min(count, kPageNames - first);
+    const uint32_t first = place.offset % kPageHashes;
+    const uint32_t here = std::min(count, kPageHashes - first);
     uint64_t* const words = WordOf(page, place.offset);
-    std::array<NameTable::Spot, kPageNames> spots;
+    std::array<EngineHashTable::FetchedBuckets, kPageHashes> fetched;
     ForEachFetched(
-        here, [&](uint32_t i) { spots[i] = Fetch(words[i]); },
+        here, [&](uint32_t i) { fetched[i] = Fetch(words[i]); },
         [&](uint32_t i) {
           TableOf(Hash(words[i]))
-              .Erase(spots[i], Place{place.run, static_cast<uint16_t>(place.offset + i)});
+              .Erase(fetched[i], Place{place.run, static_cast<uint16_t>(place.offset + i)});
           return true;
         });
     std::memset(words, 0, here * sizeof(uint64_t));
-    page.names = static_cast<uint8_t>(page.names - here);
-    names_ -= here;
+    page.used = static_cast<uint8_t>(page.used - here);
+    used_ -= here;
     Trim(key);
     count -= here;
     place.offset = static_cast<uint16_t>(place.offset + here);
   }
-  if (names_ == 0) ReleaseTables();
+  if (used_ == 0) ReleaseTables();
 }
 
-void NameColumns::Trim(uint64_t key) {
+void EngineHashColumns::Trim(uint64_t key) {
   const auto found = pages_.find(key);
   if (found == pages_.end()) return;
   Page& page = found->second;
-  if (page.names == 0) {
+  if (page.used == 0) {
     arena_->Free(page.start, page.lines);
     pages_.erase(found);
     return;
   }
   const auto blank = [&](uint32_t line) {
     const uint64_t* words = Line(page, line);
-    return std::all_of(words, words + kLineNames, [](uint64_t word) { return word == 0; });
+    return std::all_of(words, words + kLineHashes, [](uint64_t word) { return word == 0; });
   };
   uint32_t back = 0;
   while (blank(page.first + page.lines - 1u - back)) ++back;
@@ -258,14 +258,14 @@ void NameColumns::Trim(uint64_t key) {
   page.lines = static_cast<uint8_t>(page.lines - front - back);
 }
 
-void NameColumns::InitTables() {
+void EngineHashColumns::InitTables() {
   for (uint32_t i = 0; i < kTables; ++i) {
-    tables_[i].Init(arena_, reclaimer_, (phase_ + i * (256 / kTables)) % 256);
+    tables_[i].Init(arena_, reclaimer_, (stagger_ + i * (256 / kTables)) % 256);
   }
 }
 
-void NameColumns::ReleaseTables() {
-  for (NameTable& table : tables_) table.Release();
+void EngineHashColumns::ReleaseTables() {
+  for (EngineHashTable& table : tables_) table.Release();
 }
 
 }  // namespace kvroute

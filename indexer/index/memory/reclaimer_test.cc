@@ -1,0 +1,99 @@
+#include "indexer/index/memory/reclaimer.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "indexer/base/named_thread.h"
+#include "indexer/index/memory/epoch.h"
+
+namespace kvroute {
+namespace {
+
+class ReclaimerTest : public testing::Test {
+ protected:
+  using Word = std::atomic<uint64_t>;
+  static constexpr uint32_t kWords = kGranuleBytes / sizeof(Word);
+
+  Arena arena_;
+  Reclaimer reclaimer_{&arena_};
+};
+
+TEST_F(ReclaimerTest, WaitsForPinsFromBefore) {
+  const Granule line = arena_.Allocate(1);
+  {
+    EpochPin pin;
+    reclaimer_.Retire(line, 1);
+    reclaimer_.Collect();
+    const Granule other = arena_.Allocate(1);
+    EXPECT_NE(other, line);
+    arena_.Free(other, 1);
+  }
+  reclaimer_.Collect();
+  EXPECT_EQ(arena_.Allocate(1), line);
+}
+
+TEST_F(ReclaimerTest, DoesNotWaitForPinsFromAfterwards) {
+  const Granule line = arena_.Allocate(1);
+  reclaimer_.Retire(line, 1);
+  WaitForPins();  // an epoch begins
+  EpochPin pin;
+  reclaimer_.Collect();
+  EXPECT_EQ(arena_.Allocate(1), line);
+}
+
+TEST_F(ReclaimerTest, ObjectsGoLikeMemory) {
+  struct Counted : Retirable {
+    explicit Counted(int* count) : count_(count) { ++*count_; }
+    ~Counted() override { --*count_; }
+    int* count_;
+  };
+  int left = 0;
+  {
+    Reclaimer reclaimer(&arena_);
+    EpochPin pin;
+    reclaimer.Retire(new Counted(&left));
+    reclaimer.Retire(static_cast<const Retirable*>(nullptr));
+    reclaimer.Collect();
+    EXPECT_EQ(left, 1);
+  }
+  EXPECT_EQ(left, 0);
+}
+
+// A writer replaces a line and reuses the old one as soon as it may; a reader that has found a line
+// sees nothing else in it until it lets go. Few lines, so that they are reused at once.
+TEST_F(ReclaimerTest, NoReaderIsOvertaken) {
+  std::atomic<Granule> current{arena_.Allocate(1)};
+  for (uint32_t i = 0; i < kWords; ++i) arena_.At<Word>(current)[i].store(0);
+  std::atomic<bool> stop = false;
+  std::atomic<uint64_t> rounds = 0;
+  std::atomic<uint64_t> faults = 0;
+  NamedThread reader("reader", [&] {
+    while (!stop.load(std::memory_order_relaxed)) {
+      {
+        EpochPin pin;
+        const Word* words = arena_.At<Word>(current.load(std::memory_order_acquire));
+        const uint64_t first = words[0].load(std::memory_order_acquire);
+        for (uint32_t look = 0; look < 8 * kWords; ++look) {
+          if (words[look % kWords].load(std::memory_order_acquire) != first) ++faults;
+        }
+      }
+      rounds.store(rounds.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
+  });
+  for (uint64_t round = 1; round < 100'000 || rounds.load() < 1'000; ++round) {
+    const Granule next = arena_.Allocate(1);
+    for (uint32_t i = 0; i < kWords; ++i) {
+      arena_.At<Word>(next)[i].store(round, std::memory_order_release);
+    }
+    const Granule old = current.exchange(next);
+    reclaimer_.Retire(old, 1);
+    reclaimer_.Collect();
+  }
+  stop = true;
+  reader.Join();
+  EXPECT_EQ(faults.load(), 0u);
+}
+
+}  // namespace
+}  // namespace kvroute
