@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "indexer/base/enum_names.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/strong_int.h"
 #include "indexer/event/event.h"
@@ -25,6 +26,7 @@ using StreamId = StrongInt<struct StreamIdTag, uint32_t>;
 //   kCounted: another physical copy (vLLM): the block is held until as many Removed have come.
 //   kSet:     nothing new (SGLang): one Removed ends the holding.
 enum class CopyMode : uint8_t { kCounted, kSet };
+inline constexpr auto kCopyModeNames = NamesUpTo<CopyMode::kSet>("counted", "set");
 
 // Copies of one (stream, engine hash, tier) are counted up to here; an engine that announces more
 // is not believed.
