@@ -29,7 +29,7 @@ struct GrpcConfig {
   int max_threads = limits::kMaxGrpcThreads;
   size_t max_memory_bytes = limits::kMaxGrpcMemoryBytes;
   size_t max_message_bytes = limits::kMaxGrpcMessageBytes;
-  uint32_t max_open_streams = limits::kMaxOpenStreams;
+  uint32_t max_rpc_streams = limits::kMaxRpcStreams;
 };
 
 struct HttpConfig {

@@ -56,11 +56,10 @@ absl::Status ServeProcess::StartIngest() {
   engines_ = *std::move(engines);
   fleet_ = std::make_unique<Fleet>(FleetOptions{.max_targets = config_.ingest.max_streams},
                                    engines_.get(), &loads_);
-  queries_ =
-      std::make_unique<QueryHandler>(QueryOptions{.default_policy = config_.routing.policy},
+  router_ = std::make_unique<Router>(RouterOptions{.default_policy = config_.routing.policy},
                                      &index_, fleet_.get(), &loads_, &routing_stats_, clock_);
   live_ = std::make_unique<LiveConfig>(config_, file_.name, file_.overrides, fleet_.get(),
-                                       queries_.get(), clock_);
+                                       router_.get(), clock_);
   if (absl::Status status = live_->ApplyInitial(); !status.ok()) return At("workers", status);
   for (size_t i = 0; i < config_.listeners.size(); ++i) {
     absl::Status status = engines_->AddListener(
@@ -80,8 +79,8 @@ absl::Status ServeProcess::StartGrpc() {
                                  .max_threads = config_.grpc.max_threads,
                                  .max_memory_bytes = config_.grpc.max_memory_bytes,
                                  .max_message_bytes = config_.grpc.max_message_bytes,
-                                 .max_open_streams = config_.grpc.max_open_streams},
-                                queries_.get(), fleet_.get(), &routing_stats_);
+                                 .max_rpc_streams = config_.grpc.max_rpc_streams},
+                                router_.get(), fleet_.get(), &routing_stats_);
   if (!grpc.ok()) return At("grpc.listen", grpc.status());
   grpc_ = *std::move(grpc);
   return absl::OkStatus();

@@ -24,7 +24,7 @@ class ServerTest : public testing::Test, protected RoutingFixture {
     GrpcServerOptions options;
     options.max_threads = 32;
     options.max_message_bytes = 65'536;
-    options.max_open_streams = 4;
+    options.max_rpc_streams = 4;
     Start(options);
   }
   // Before what it serves.
@@ -42,7 +42,7 @@ class ServerTest : public testing::Test, protected RoutingFixture {
 
   std::unique_ptr<GrpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<v1::Router::Stub> router_;
+  std::unique_ptr<v1::Router::Stub> router_stub_;
   std::unique_ptr<v1::Fleet::Stub> fleet_stub_;
 };
 
