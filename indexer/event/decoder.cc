@@ -62,15 +62,6 @@ DecodeReason ReadRank(MsgpackCursor* cursor, DecodedBatch* batch) {
 
 }  // namespace
 
-std::string_view DecodeReasonName(DecodeReason reason) {
-  constexpr std::array<std::string_view, kDecodeReasonCount> kNames = {
-      "ok",         "envelope",      "timestamp",   "rank",          "too_large",
-      "other_rank", "not_an_event",  "unknown_tag", "missing_field", "block_hashes",
-      "parent",     "token_ids",     "block_size",  "medium",        "group",
-      "field",      "duplicate_key", "token_count", "self_parent"};
-  return kNames[static_cast<size_t>(reason)];
-}
-
 class Decoder::Impl {
  public:
   explicit Impl(EngineKind kind) : kind_(kind) {}

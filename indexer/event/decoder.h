@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "indexer/base/enum_names.h"
 #include "indexer/event/event.h"
 
 namespace kvroute {
@@ -38,8 +39,12 @@ enum class DecodeReason : uint8_t {
   kTokenCount,  // tokens do not cover the named hashes
   kSelfParent,
 };
-inline constexpr int kDecodeReasonCount = static_cast<int>(DecodeReason::kSelfParent) + 1;
-std::string_view DecodeReasonName(DecodeReason reason);  // "ok", "envelope", "unknown_tag", ...
+inline constexpr auto kDecodeReasonNames = NamesUpTo<DecodeReason::kSelfParent>(
+    "ok", "envelope", "timestamp", "rank", "too_large", "other_rank", "not_an_event", "unknown_tag",
+    "missing_field", "block_hashes", "parent", "token_ids", "block_size", "medium", "group",
+    "field", "duplicate_key", "token_count", "self_parent");
+inline constexpr size_t kDecodeReasonCount = kDecodeReasonNames.size();
+inline std::string_view DecodeReasonName(DecodeReason reason) { return kDecodeReasonNames[reason]; }
 
 struct SkippedEvent {
   uint32_t position = 0;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "absl/types/span.h"
+#include "indexer/base/enum_names.h"
 #include "indexer/base/strong_int.h"
 
 namespace kvroute {
@@ -20,17 +21,27 @@ using TokenId = uint32_t;
 // Where a copy of a block lives. kUnknown is a medium no engine we know of uses: counted, never
 // scored.
 enum class Tier : uint8_t { kGpu = 0, kCpu = 1, kDisk = 2, kExternal = 3, kUnknown = 4 };
-inline constexpr int kTierCount = 4;   // the tiers that are scored
-std::string_view TierName(Tier tier);  // "gpu", "cpu", "disk", "external", "unknown"
+inline constexpr auto kTierNames =
+    NamesUpTo<Tier::kUnknown>("gpu", "cpu", "disk", "external", "unknown");
+inline constexpr int kTierCount = 4;  // the tiers that are scored: all but kUnknown
+inline std::string_view TierName(Tier tier) { return kTierNames[tier]; }
 
 // The wire dialect to assume where two engines use the same bytes differently (SGLang's slot 7, an
 // absent medium).
 enum class EngineKind : uint8_t { kAuto, kVllm, kSglang, kTrtllm, kMooncake };
-std::string_view EngineKindName(EngineKind kind);  // "auto", "vllm", "sglang", "trtllm", "mooncake"
-std::optional<EngineKind> ParseEngineKind(std::string_view name);
+inline constexpr auto kEngineKindNames =
+    NamesUpTo<EngineKind::kMooncake>("auto", "vllm", "sglang", "trtllm", "mooncake");
+inline constexpr size_t kEngineKindCount = kEngineKindNames.size();
+inline std::string_view EngineKindName(EngineKind kind) { return kEngineKindNames[kind]; }
+inline std::optional<EngineKind> ParseEngineKind(std::string_view name) {
+  return kEngineKindNames.Parse(name);
+}
 
 enum class EventType : uint8_t { kStored, kRemoved, kCleared };
-std::string_view EventTypeName(EventType type);  // "stored", "removed", "cleared"
+inline constexpr auto kEventTypeNames =
+    NamesUpTo<EventType::kCleared>("stored", "removed", "cleared");
+inline constexpr size_t kEventTypeCount = kEventTypeNames.size();
+inline std::string_view EventTypeName(EventType type) { return kEventTypeNames[type]; }
 
 // One multimodal input that overlaps a block: vLLM's identifier and where it starts, relative to
 // the block's first token.

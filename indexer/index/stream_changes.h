@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "absl/types/span.h"
+#include "indexer/base/enum_names.h"
 #include "indexer/event/event.h"
 #include "indexer/index/prefix_hash.h"
 
@@ -16,6 +17,7 @@ namespace kvroute {
 //   kCounted: another physical copy (vLLM): the block is held until as many Removed have come.
 //   kSet:     nothing new (SGLang): one Removed ends the holding.
 enum class CopyMode : uint8_t { kCounted, kSet };
+inline constexpr auto kCopyModeNames = NamesUpTo<CopyMode::kSet>("counted", "set");
 
 // Copies of one (stream, engine hash, tier) are counted up to here; an engine that announces more
 // is not believed.

@@ -6,14 +6,12 @@
 #include <cstdint>
 #include <string_view>
 
+#include "indexer/base/enum_names.h"
 #include "indexer/base/latency_histogram.h"
 #include "indexer/event/decoder.h"
 #include "indexer/event/event.h"
 
 namespace kvroute {
-
-inline constexpr int kEngineKindCount = 5;
-inline constexpr size_t kEventTypeCount = 3;
 
 // What became of an event that decoded well. Metric label values.
 enum class EventOutcome : uint8_t {
@@ -26,8 +24,13 @@ enum class EventOutcome : uint8_t {
   kBlockSize,  // not the stream's block size
   kExtraKeys,  // its extra keys are not one entry a block: at most a copy of blocks held
 };
-inline constexpr size_t kEventOutcomeCount = static_cast<size_t>(EventOutcome::kExtraKeys) + 1;
-std::string_view EventOutcomeName(EventOutcome outcome);
+inline constexpr auto kEventOutcomeNames =
+    NamesUpTo<EventOutcome::kExtraKeys>("applied", "pending", "pending_dropped", "other_group",
+                                        "unplaceable", "unknown_tier", "block_size", "extra_keys");
+inline constexpr size_t kEventOutcomeCount = kEventOutcomeNames.size();
+inline std::string_view EventOutcomeName(EventOutcome outcome) {
+  return kEventOutcomeNames[outcome];
+}
 
 enum class BlockOutcome : uint8_t {
   kAdded,
@@ -38,8 +41,12 @@ enum class BlockOutcome : uint8_t {
   kUnknown,
   kCleared,
 };
-inline constexpr int kBlockOutcomeCount = static_cast<int>(BlockOutcome::kCleared) + 1;
-std::string_view BlockOutcomeName(BlockOutcome outcome);
+inline constexpr auto kBlockOutcomeNames = NamesUpTo<BlockOutcome::kCleared>(
+    "added", "duplicate", "rebound", "removed", "copies_left", "unknown", "cleared");
+inline constexpr size_t kBlockOutcomeCount = kBlockOutcomeNames.size();
+inline std::string_view BlockOutcomeName(BlockOutcome outcome) {
+  return kBlockOutcomeNames[outcome];
+}
 
 // Why a message on a listener has no stream. Metric label values.
 enum class UnknownTopic : uint8_t {
@@ -48,12 +55,16 @@ enum class UnknownTopic : uint8_t {
   kMaxStreams,     // beyond max_streams
   kNotWanted,      // its worker exists already
 };
-inline constexpr int kUnknownTopicCount = static_cast<int>(UnknownTopic::kNotWanted) + 1;
-std::string_view UnknownTopicName(UnknownTopic reason);
+inline constexpr auto kUnknownTopicNames = NamesUpTo<UnknownTopic::kNotWanted>(
+    "no_identity", "listener_limit", "max_streams", "not_wanted");
+inline constexpr size_t kUnknownTopicCount = kUnknownTopicNames.size();
+inline std::string_view UnknownTopicName(UnknownTopic reason) { return kUnknownTopicNames[reason]; }
 
 enum class ReplayResult : uint8_t { kComplete, kTrimmed, kTimeout, kHole, kFailed };
-inline constexpr int kReplayResultCount = static_cast<int>(ReplayResult::kFailed) + 1;
-std::string_view ReplayResultName(ReplayResult result);
+inline constexpr auto kReplayResultNames =
+    NamesUpTo<ReplayResult::kFailed>("complete", "trimmed", "timeout", "hole", "failed");
+inline constexpr size_t kReplayResultCount = kReplayResultNames.size();
+inline std::string_view ReplayResultName(ReplayResult result) { return kReplayResultNames[result]; }
 
 inline void Increment(std::atomic<uint64_t>* counter, uint64_t by = 1) {
   counter->fetch_add(by, std::memory_order_relaxed);

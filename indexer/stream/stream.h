@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "indexer/base/enum_names.h"
 #include "indexer/event/decoder.h"
 #include "indexer/event/event.h"
 #include "indexer/index/prefix_index.h"
@@ -22,8 +23,10 @@ enum class Trust : uint8_t {
   kDegraded,  // something was lost or could not be used; answers may be too high or too low
   kStale,     // the connection is down, or up again but not confirmed; the state is as of then
 };
-inline constexpr int kTrustCount = 5;
-std::string_view TrustName(Trust trust);  // "cold", "syncing", "exact", "degraded", "stale"
+inline constexpr auto kTrustNames =
+    NamesUpTo<Trust::kStale>("cold", "syncing", "exact", "degraded", "stale");
+inline constexpr size_t kTrustCount = kTrustNames.size();
+inline std::string_view TrustName(Trust trust) { return kTrustNames[trust]; }
 
 // Why the trust is what it is; also metric label values.
 enum class TrustReason : uint8_t {
@@ -46,8 +49,13 @@ enum class TrustReason : uint8_t {
   kDisconnected,
   kEngineRestarted,
 };
-inline constexpr int kTrustReasonCount = static_cast<int>(TrustReason::kEngineRestarted) + 1;
-std::string_view TrustReasonName(TrustReason reason);  // snake case of the names above without k
+inline constexpr auto kTrustReasonNames = NamesUpTo<TrustReason::kEngineRestarted>(
+    "none", "connecting", "replaying", "replay_complete", "cleared_by_engine", "no_replay",
+    "replay_trimmed", "replay_timeout", "replay_hole", "hold_overflow", "decode_errors",
+    "pending_overflow", "hash_conflict", "rank_mismatch", "identity_conflict",
+    "block_size_mismatch", "disconnected", "engine_restarted");
+inline constexpr size_t kTrustReasonCount = kTrustReasonNames.size();
+inline std::string_view TrustReasonName(TrustReason reason) { return kTrustReasonNames[reason]; }
 
 struct CurveKeys {  // ZeroMQ CURVE, Z85 text of 40 characters each; all empty: no encryption
   std::string server_public;

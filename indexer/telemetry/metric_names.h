@@ -189,7 +189,7 @@ inline constexpr std::array<MetricDef, kMetricCount> kMetrics = {{
     {Metric::kRequests, MetricKind::kCounter, "kvroute_requests_total", "method,code",
      "API calls (messages, on streams) answered, by gRPC status code."},
     {Metric::kRequestDuration, MetricKind::kHistogram, "kvroute_request_duration_seconds", "method",
-     "One API call inside kvroute: request parsed to response ready."},
+     "One Route or Score inside kvroute: from query to answer, without its messages."},
     {Metric::kOpenStreams, MetricKind::kGauge, "kvroute_api_streams_open", "",
      "RouteStream and ScoreStream calls open."},
     {Metric::kRefusedStreams, MetricKind::kCounter, "kvroute_api_streams_refused_total", "",

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "indexer/base/limits.h"
-#include "router/config/load_config.h"
+#include "router/config/parse_config.h"
 
 namespace kvroute {
 

@@ -62,14 +62,12 @@ class FieldVisitor {
     Duration(field, min, max, &wide);
     *value = std::chrono::duration_cast<std::chrono::milliseconds>(wide);
   }
-  // `names` in the order of the enum's values.
-  template <typename Enum>
-  void Choice(const Field& field, const std::vector<std::string_view>& names, Enum* value) {
-    std::string text(names[static_cast<size_t>(*value)]);
-    Text(field, {.choices = names}, &text);
-    for (size_t i = 0; i < names.size(); ++i) {
-      if (names[i] == text) *value = static_cast<Enum>(i);
-    }
+  // `names` are the enum's (EnumNames). Any other text leaves the value as it is.
+  template <typename Names>
+  void Choice(const Field& field, const Names& names, typename Names::Enum* value) {
+    std::string text(names[*value]);
+    Text(field, {.choices = {names.begin(), names.end()}}, &text);
+    *value = names.Parse(text).value_or(*value);
   }
   template <typename Item, typename Members>
   void ListOf(const Field& field, size_t max_items, std::vector<Item>* items, Members members) {

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "indexer/base/error.h"
@@ -76,8 +77,7 @@ void VisitHttp(FieldVisitor* v, HttpConfig* http) {
 }
 
 void VisitRouting(FieldVisitor* v, RoutingConfig* routing) {
-  v->Choice({"policy", "Used when a request names none.", kLive},
-            {"lmetric", "prefix", "least_loaded", "round_robin", "random"}, &routing->policy);
+  v->Choice({"policy", "Used when a request names none.", kLive}, kPolicyNames, &routing->policy);
   v->Millis({"lease_timeout",
              "A routed request whose end is never told stops counting as load after this."},
             milliseconds(100), hours(24), &routing->lease_timeout);
@@ -133,19 +133,13 @@ void VisitIngest(FieldVisitor* v, IngestConfig* ingest) {
   });
 }
 
-const std::vector<std::string_view>& EngineNames() {
-  static const std::vector<std::string_view> names = {"auto", "vllm", "sglang", "trtllm",
-                                                      "mooncake"};
-  return names;
-}
-
 void VisitListener(FieldVisitor* v, ListenerFields* fields) {
   ListenerConfig* const listener = &fields->config;
   v->Text({"endpoint", "ZeroMQ address to bind; engines connect to it."},
           {.max_bytes = limits::kMaxEndpointBytes, .required = true}, &listener->endpoint);
   v->Text({"topic", "Topics to take; the part behind kv@ names worker and model."},
           {.max_bytes = limits::kMaxTopicBytes}, &listener->topic);
-  v->Choice({"engine", "Wire dialect of the engines."}, EngineNames(), &listener->engine);
+  v->Choice({"engine", "Wire dialect of the engines."}, kEngineKindNames, &listener->engine);
   v->Number({"replay_port", "Of every engine's replay socket, at the host in its topic; 0: none."},
             "", 0, 65'535, &listener->replay_port);
   v->Number({"max_discovered_streams",
@@ -164,11 +158,14 @@ void VisitListener(FieldVisitor* v, ListenerFields* fields) {
 }
 
 void VisitCopies(FieldVisitor* v, std::optional<CopyMode>* copies) {
-  std::string text(copies->has_value() ? CopyModeName(**copies) : "by_engine");
+  constexpr std::string_view kByEngine = "by_engine";
+  std::string text(copies->has_value() ? kCopyModeNames[**copies] : kByEngine);
+  std::vector<std::string_view> choices = {kByEngine};
+  choices.insert(choices.end(), kCopyModeNames.begin(), kCopyModeNames.end());
   v->Text(
       {"copies", "What a second store of a held block means: another copy, or nothing new.", kLive},
-      {.choices = {"by_engine", "counted", "set"}}, &text);
-  *copies = ParseCopyMode(text);
+      {.choices = std::move(choices)}, &text);
+  *copies = kCopyModeNames.Parse(text);
 }
 
 void VisitWorker(FieldVisitor* v, WorkerConfig* worker) {
@@ -180,7 +177,7 @@ void VisitWorker(FieldVisitor* v, WorkerConfig* worker) {
   v->Text({"model", "What it serves.", kLive},
           {.max_bytes = limits::kMaxModelBytes, .required = true}, &spec.model);
   v->Choice({"engine", "Wire dialect where two engines use the same bytes differently.", kLive},
-            EngineNames(), &spec.engine);
+            kEngineKindNames, &spec.engine);
   v->Number(
       {"block_size_tokens", "Of the engine's KV cache; 0: learned from its first event.", kLive},
       "tokens", 0, limits::kMaxBlockSizeTokens, &spec.block_size_tokens);

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "router/config/load_config.h"
+#include "router/config/parse_config.h"
 
 namespace kvroute {
 namespace {
@@ -32,7 +32,7 @@ workers:
 )";
 
 ServeConfig Load(const std::string& text) {
-  auto config = LoadConfig(text, "k.yaml", {});
+  auto config = ParseConfig(text, "k.yaml", {});
   EXPECT_TRUE(config.ok()) << config.status();
   return *std::move(config);
 }

@@ -270,10 +270,10 @@ std::vector<FleetTarget> Fleet::Commit(Entries&& changed, absl::Span<const std::
           it != entries_.end() && it->second.targets.front().stream == entry.targets.front().stream;
       if (!there) continue;
     }
-    Entry& slot = entries_[id];
-    had.insert(had.end(), slot.targets.begin(), slot.targets.end());
+    Entry& replaced = entries_[id];
+    had.insert(had.end(), replaced.targets.begin(), replaced.targets.end());
     for (const FleetTarget& target : entry.targets) kept.insert(target.stream->id);
-    slot = std::move(entry);
+    replaced = std::move(entry);
   }
   Publish();
   std::erase_if(had, [&](const FleetTarget& target) { return kept.contains(target.stream->id); });

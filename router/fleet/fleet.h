@@ -26,14 +26,15 @@ struct FleetOptions {
 };
 
 // The workers kvroute knows, whoever named them: the configuration file, the API, or engines that
-// connected to a listener. Has one stream a (worker, rank) received by the source, and publishes
-// what queries need as an immutable snapshot.
+// connected to a listener. Lets the source receive one stream for each target, and publishes what
+// queries need as an immutable snapshot.
 //
 // Thread safety: every method from any thread. Changes are made one at a time; readers never wait
-// for one. Ownership: the source and the load tracker must outlive it; its streams are removed with
-// it. Consistency: a change is in every snapshot taken after its method returned. Errors:
-// INVALID_ARGUMENT names the field; ALREADY_EXISTS, NOT_FOUND and FAILED_PRECONDITION name the
-// worker; RESOURCE_EXHAUSTED at max_streams. A change that fails changes nothing.
+// for one. Ownership: the source and the load tracker must outlive the fleet; the destructor
+// removes its streams from the source. Consistency: a change is in every snapshot taken after its
+// method returned. Errors: INVALID_ARGUMENT names the field; ALREADY_EXISTS, NOT_FOUND and
+// FAILED_PRECONDITION name the worker; RESOURCE_EXHAUSTED at max_streams. A change that fails
+// changes nothing.
 class Fleet {
  public:
   Fleet(const FleetOptions& options, EventSource* source, LoadTracker* loads);
@@ -41,27 +42,28 @@ class Fleet {
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
 
-  // Adds a worker or replaces its registration. A rank whose subscription is the same keeps its
-  // stream, its match and its leases. ALREADY_EXISTS: the id is the configuration's, or another
-  // worker publishes at one of its endpoints.
+  // Adds a worker or replaces its registration. A rank whose StreamConfig stays the same keeps its
+  // stream, what is known of its blocks, and its leases. ALREADY_EXISTS: the configuration names a
+  // worker of this id, or another worker publishes at one of its endpoints.
   absl::Status Register(const WorkerSpec& spec);
-  // FAILED_PRECONDITION: the worker is the configuration's.
+  // FAILED_PRECONDITION: the configuration names the worker.
   absl::Status Deregister(std::string_view worker_id);
   absl::Status SetDraining(std::string_view worker_id, bool draining);
 
-  // Makes the configured workers these: all of it or, on an error, none. Workers registered
-  // otherwise stay.
+  // Makes `specs` the workers of the configuration, all of them or, on an error, none. Workers that
+  // something else has named stay.
   absl::Status ApplyConfig(absl::Span<const WorkerSpec> specs);
 
-  // A worker of its own for a stream first heard of on a listener. Does not block on the source (it
-  // runs on a lane). False when there are such workers already: its stream is not wanted.
+  // Adds a worker for a stream that a listener has heard for the first time. Called on a lane, so
+  // it does not wait for the source. False: there is a worker of this name already, and the stream
+  // is not wanted.
   bool AddDiscovered(const DiscoveredStream& discovered);
-  // Takes away the worker of a discovered stream that has expired, with its leases. Does not block
-  // either; the stream is closed by who calls.
+  // Removes the worker of a discovered stream that has expired, and its leases. Called on a lane as
+  // well; the caller closes the stream.
   void RemoveExpired(StreamId stream);
 
-  // Brings a reader's own view up to date: one atomic load when it is. A reader keeps one view a
-  // thread.
+  // Brings a reader's own view up to date, which takes one atomic load if it is so already. Views
+  // are not shared by threads: their count of references would be memory that all of them write.
   void Refresh(std::shared_ptr<const FleetSnapshot>* view) const;
   std::shared_ptr<const FleetSnapshot> Snapshot() const;
 
@@ -74,7 +76,7 @@ class Fleet {
   using Workers = std::map<std::string, FleetWorker, std::less<>>;
 
   Workers CopyWorkers() const;
-  // What only the whole fleet can be asked: endpoints used twice, the number of ranks.
+  // What can only be said of all workers together: endpoints used twice, the number of ranks.
   absl::Status Check(const Workers& workers) const;
   // Makes `wanted` the fleet: checks it, adds streams, commits, ends what is no longer wanted.
   absl::Status Change(const Workers& wanted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(change_mutex_);

@@ -1,15 +1,9 @@
 #include "router/fleet/fleet_snapshot.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 
 namespace kvroute {
-
-std::string_view WorkerSourceName(WorkerSource source) {
-  constexpr std::array<std::string_view, 3> kNames = {"config", "api", "discovered"};
-  return kNames[static_cast<size_t>(source)];
-}
 
 const ModelTargets* FleetSnapshot::FindModel(std::string_view model) const {
   if (model.empty()) return models.size() == 1 ? &models[0] : nullptr;

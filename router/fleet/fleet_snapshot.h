@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "indexer/base/enum_names.h"
 #include "indexer/stream/stream.h"
 #include "router/fleet/worker_spec.h"
 #include "router/load/load_tracker.h"
@@ -17,7 +18,10 @@
 namespace kvroute {
 
 enum class WorkerSource : uint8_t { kConfig, kApi, kDiscovered };
-std::string_view WorkerSourceName(WorkerSource source);  // "config", "api", "discovered"
+inline constexpr auto kWorkerSourceNames =
+    NamesUpTo<WorkerSource::kDiscovered>("config", "api", "discovered");
+inline constexpr size_t kWorkerSourceCount = kWorkerSourceNames.size();
+inline std::string_view WorkerSourceName(WorkerSource source) { return kWorkerSourceNames[source]; }
 
 struct FleetWorker {
   WorkerSpec spec;
@@ -25,8 +29,8 @@ struct FleetWorker {
   bool draining = false;
 };
 
-// One (worker, rank). The shared parts outlive the snapshot: they are the same object from one to
-// the next.
+// One target. Its stream's status and its load are the same objects in every snapshot, and are
+// written while the snapshot is read.
 struct FleetTarget {
   std::shared_ptr<const FleetWorker> worker;
   uint32_t rank = 0;
@@ -41,7 +45,8 @@ struct FleetTarget {
 };
 
 // What every query reads of a target, packed: a decision goes over all targets of a model, and
-// without this each would cost three more cache lines. Points into its FleetTarget's parts.
+// fetching the same from the FleetTarget would touch three more cache lines for each. Its pointers
+// are good as long as the FleetTarget.
 struct TargetFacts {
   const StreamStatus* stream = nullptr;
   const TargetLoad* load = nullptr;
@@ -51,7 +56,7 @@ struct TargetFacts {
   bool draining = false;
   bool discovered = false;
 
-  // As FleetTarget's.
+  // The same as FleetTarget's.
   uint32_t block_size_tokens() const {
     return configured_block_size_tokens != 0
                ? configured_block_size_tokens
@@ -59,7 +64,7 @@ struct TargetFacts {
   }
 };
 
-// Outlives snapshots, like the parts of a target.
+// What is kept for a model from one snapshot to the next.
 struct ModelState {
   std::atomic<uint64_t> turn{0};       // decisions of round_robin
   std::atomic<uint64_t> decisions{0};  // of every policy
@@ -93,9 +98,8 @@ struct FleetSnapshot {
     }
   }
 
-  // Fills `facts` and what FindModel, FindTarget and TargetOf read, from `targets`, which must be
-  // in order. `states` keeps one ModelState a model, old ones included as long as their model has
-  // targets.
+  // Makes all else from `targets`, which must be in order. `states` holds the ModelState of every
+  // model of the snapshot before; afterwards, of every model of this one.
   void BuildLookups(absl::flat_hash_map<std::string, std::shared_ptr<ModelState>>* states);
 
  private:
@@ -111,8 +115,9 @@ struct FleetSnapshot {
 
   // keys point into the targets' workers
   absl::flat_hash_map<std::string_view, WorkerRange> workers_;
-  // Open addressing by the stream's number itself: numbers are handed out in sequence, so a fleet
-  // that seldom changes has no collisions and a lookup is one load. At most half full.
+  // A hash table with open addressing, at most half full, whose hash is the stream's number itself:
+  // numbers are handed out in sequence, so a fleet that seldom changes has no collisions and a
+  // lookup is one load.
   std::vector<StreamSlot> streams_;
 };
 

@@ -150,17 +150,6 @@ absl::Status CheckCurve(const CurveKeys& curve) {
 
 bool WorkerSpec::operator==(const WorkerSpec& other) const = default;
 
-std::string_view CopyModeName(CopyMode mode) {
-  return mode == CopyMode::kCounted ? "counted" : "set";
-}
-
-std::optional<CopyMode> ParseCopyMode(std::string_view name) {
-  for (const CopyMode mode : {CopyMode::kCounted, CopyMode::kSet}) {
-    if (CopyModeName(mode) == name) return mode;
-  }
-  return std::nullopt;
-}
-
 absl::Status ValidateWorker(const WorkerSpec& spec) {
   if (spec.block_size_tokens > limits::kMaxBlockSizeTokens) {
     return InvalidArgument("block_size_tokens: {}; the limit is {}", spec.block_size_tokens,

@@ -15,7 +15,7 @@
 
 namespace kvroute {
 
-// For a rank whose endpoints do not follow the rule "port of rank 0 plus rank".
+// The endpoints of a rank that are not those of rank 0 with the rank added to the port.
 struct RankEndpoints {
   uint32_t rank = 0;
   std::string event_endpoint;
@@ -24,8 +24,8 @@ struct RankEndpoints {
   bool operator==(const RankEndpoints&) const = default;
 };
 
-// One engine replica, as the configuration file or Fleet.Register names it: the Worker message in
-// plain C++, plus the keys, which only the configuration may hold.
+// One worker, as the configuration file or Fleet.Register names it. Only the configuration may give
+// it keys.
 struct WorkerSpec {
   std::string worker_id;
   std::string address;  // for the gateway; opaque to kvroute
@@ -44,9 +44,6 @@ struct WorkerSpec {
 
   bool operator==(const WorkerSpec& other) const;
 };
-
-std::string_view CopyModeName(CopyMode mode);  // "counted", "set"
-std::optional<CopyMode> ParseCopyMode(std::string_view name);
 
 // INVALID_ARGUMENT names the field, its value and the limit.
 absl::Status ValidateWorker(const WorkerSpec& spec);

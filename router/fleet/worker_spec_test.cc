@@ -144,11 +144,5 @@ TEST(WorkerSpecTest, EndpointsAreOffsetAsTheEnginesDo) {
   EXPECT_FALSE(OffsetEndpoint("ipc:///tmp/kv", 1).ok());
 }
 
-TEST(WorkerSpecTest, CopyModesAreParsedBack) {
-  EXPECT_EQ(ParseCopyMode(CopyModeName(CopyMode::kCounted)), CopyMode::kCounted);
-  EXPECT_EQ(ParseCopyMode(CopyModeName(CopyMode::kSet)), CopyMode::kSet);
-  EXPECT_EQ(ParseCopyMode("sets"), std::nullopt);
-}
-
 }  // namespace
 }  // namespace kvroute

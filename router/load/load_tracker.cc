@@ -35,28 +35,29 @@ void Debit(TargetLoad* load, LeaseCost cost) {
 
 }  // namespace
 
-// Leases of one part of the ids. They lie in slots that are used again, linked in the order they
-// began, which is also the order they expire in: the time limit is the same for all.
+// The leases of one part of the request ids. They are linked in the order in which they began,
+// which is also the order in which they expire, since the time limit is the same for all. A lease
+// is known by its index in leases_; that of an ended one is used again.
 class alignas(64) LoadTracker::Shard {
  public:
-  // False when the id is in use. Ends as well what has expired, but no more than a few leases, so
-  // that no request pays for a burst of others; `expired` says how many.
+  // False when the id is in use. Also ends leases that have expired, but only a few, so that no
+  // request pays for a burst of others; `expired` says how many.
   bool Begin(std::string_view request_id, const std::shared_ptr<TargetLoad>& target, LeaseCost cost,
              Nanos now, Nanos expiry, uint64_t* expired) {
     MutexLock lock(&mutex_);
     *expired = EndOldest(now, kEndedWithABegin);
-    uint32_t slot = kNone;  // stays so when the id is in use
+    uint32_t index = kNone;  // stays so when the id is in use
     by_id_.lazy_emplace(request_id, [&](const auto& add) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      slot = TakeSlot();
-      leases_[slot].request_id.assign(request_id);
-      add(std::string_view(leases_[slot].request_id), slot);
+      index = UnusedIndex();
+      leases_[index].request_id.assign(request_id);
+      add(std::string_view(leases_[index].request_id), index);
     });
-    if (slot == kNone) return false;
-    Lease& lease = leases_[slot];
+    if (index == kNone) return false;
+    Lease& lease = leases_[index];
     lease.target = target;
     lease.cost = cost;
     lease.expiry = expiry;
-    LinkNewest(slot);
+    LinkNewest(index);
     Credit(target.get(), cost);
     return true;
   }
@@ -76,7 +77,7 @@ class alignas(64) LoadTracker::Shard {
     MutexLock lock(&mutex_);
     const auto it = by_id_.find(request_id);
     if (it == by_id_.end()) return false;
-    EndSlot(it->second);
+    EndLease(it->second);
     return true;
   }
 
@@ -88,13 +89,13 @@ class alignas(64) LoadTracker::Shard {
   uint64_t EndOn(const TargetLoad* target) {
     MutexLock lock(&mutex_);
     uint64_t ended = 0;
-    for (uint32_t slot = oldest_; slot != kNone;) {
-      const uint32_t newer = leases_[slot].newer;
-      if (leases_[slot].target.get() == target) {
-        EndSlot(slot);
+    for (uint32_t index = oldest_; index != kNone;) {
+      const uint32_t newer = leases_[index].newer;
+      if (leases_[index].target.get() == target) {
+        EndLease(index);
         ++ended;
       }
-      slot = newer;
+      index = newer;
     }
     return ended;
   }
@@ -112,36 +113,36 @@ class alignas(64) LoadTracker::Shard {
   uint64_t EndOldest(Nanos now, uint64_t limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     uint64_t ended = 0;
     for (; ended < limit && oldest_ != kNone && leases_[oldest_].expiry <= now; ++ended) {
-      EndSlot(oldest_);
+      EndLease(oldest_);
     }
     return ended;
   }
 
-  uint32_t TakeSlot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  uint32_t UnusedIndex() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (free_.empty()) {
       leases_.emplace_back();
       return static_cast<uint32_t>(leases_.size() - 1);
     }
-    const uint32_t slot = free_.back();
+    const uint32_t index = free_.back();
     free_.pop_back();
-    return slot;
+    return index;
   }
 
-  void LinkNewest(uint32_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    leases_[slot].older = newest_;
-    leases_[slot].newer = kNone;
-    (newest_ == kNone ? oldest_ : leases_[newest_].newer) = slot;
-    newest_ = slot;
+  void LinkNewest(uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    leases_[index].older = newest_;
+    leases_[index].newer = kNone;
+    (newest_ == kNone ? oldest_ : leases_[newest_].newer) = index;
+    newest_ = index;
   }
 
-  void EndSlot(uint32_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    Lease& lease = leases_[slot];
+  void EndLease(uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Lease& lease = leases_[index];
     (lease.older == kNone ? oldest_ : leases_[lease.older].newer) = lease.newer;
     (lease.newer == kNone ? newest_ : leases_[lease.newer].older) = lease.older;
     by_id_.erase(lease.request_id);
     Debit(lease.target.get(), lease.cost);
     lease.target.reset();
-    free_.push_back(slot);
+    free_.push_back(index);
   }
 
   Mutex mutex_;

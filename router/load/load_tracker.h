@@ -16,7 +16,8 @@
 
 namespace kvroute {
 
-// What was routed to one (worker, rank) and has not ended. Each member is consistent in itself.
+// What was routed to one target and has not ended. Each member is right for itself; two read one
+// after the other may be of different moments.
 struct alignas(64) TargetLoad {
   std::atomic<uint32_t> requests_in_flight{0};
   std::atomic<uint64_t> uncached_tokens_outstanding{0};
@@ -39,13 +40,13 @@ struct LoadTrackerStats {
   uint64_t leases = 0;  // now
   uint64_t begun = 0;
   uint64_t ended = 0;    // by End
-  uint64_t expired = 0;  // by the time limit
+  uint64_t expired = 0;  // by lease_timeout
   uint64_t dropped = 0;  // with their target
 };
 
-// The table of leases: one for each routed request that has not ended, by request id. A lease is
-// credited to its target's load before Begin returns, so that a burst of requests sees itself and
-// does not herd.
+// The leases: one for each routed request that has not ended, by request id. A lease is credited to
+// its target's load before Begin returns, so that each request of a burst sees those before it and
+// they do not all go to one target.
 //
 // Thread safety: every method from any thread; sharded by request id. Ownership: a lease shares its
 // target's load; the clock must outlive the tracker. Errors: see Begin.
@@ -59,16 +60,18 @@ class LoadTracker {
   // ALREADY_EXISTS when the id is in use, RESOURCE_EXHAUSTED at max_leases.
   absl::Status Begin(std::string_view request_id, const std::shared_ptr<TargetLoad>& target,
                      LeaseCost cost);
-  // The first token is out: its uncached tokens are no longer outstanding. False: no such lease.
+  // The request's first token is out: its uncached tokens are no longer outstanding. False: no such
+  // lease.
   bool Prefilled(std::string_view request_id);
   bool End(std::string_view request_id);
   // Ends all leases on the target: its worker is gone.
   void Drop(const TargetLoad* target);
 
-  // Ends the leases whose time limit has passed; returns how many. SweepIfDue does so at most once
-  // a second and costs one relaxed load otherwise: whoever reads loads calls it first. Begin ends a
-  // few as well, so that little is left to a sweep while requests come.
+  // Ends the leases whose time limit has passed; returns how many.
   uint64_t Sweep();
+  // The same, at most once a second; otherwise it costs one relaxed load. To be called before
+  // targets' loads are read. Begin also ends a few expired leases, so that little is left to a
+  // sweep while requests come.
   void SweepIfDue();
 
   // An id that no client can have taken: random for the process, then a number. Written to `id`.

@@ -1,18 +1,9 @@
 #include "router/policy/policy.h"
 
 #include <algorithm>
-#include <array>
 
 namespace kvroute {
 namespace {
-
-constexpr std::array<std::string_view, kPolicyKindCount> kPolicyNames = {
-    "lmetric", "prefix", "least_loaded", "round_robin", "random"};
-constexpr std::array<std::string_view, kLeftOutCount> kLeftOutNames = {
-    "", "not_a_candidate", "draining", "stale", "not_connected", "overloaded", "block_size"};
-constexpr std::array<std::string_view, kChoiceReasonCount> kReasonNames = {
-    "only_one",   "least_score",  "longest_match", "spilled_from_hot_worker",
-    "least_load", "next_in_turn", "drawn"};
 
 // The finalizer of SplitMix64: every bit of the input reaches every bit of the output.
 uint64_t Mix(uint64_t x) {
@@ -158,23 +149,6 @@ ChoiceReason ReasonOf(PolicyKind policy, absl::Span<const Candidate> candidates,
 }
 
 }  // namespace
-
-std::string_view PolicyName(PolicyKind policy) { return kPolicyNames[static_cast<size_t>(policy)]; }
-
-std::optional<PolicyKind> ParsePolicy(std::string_view name) {
-  for (size_t i = 0; i < kPolicyNames.size(); ++i) {
-    if (kPolicyNames[i] == name) return static_cast<PolicyKind>(i);
-  }
-  return std::nullopt;
-}
-
-std::string_view LeftOutName(LeftOut left_out) {
-  return kLeftOutNames[static_cast<size_t>(left_out)];
-}
-
-std::string_view ChoiceReasonName(ChoiceReason reason) {
-  return kReasonNames[static_cast<size_t>(reason)];
-}
 
 uint64_t TieBreak(uint64_t seed, uint64_t decision) {
   return Mix(seed) + decision * 0x9e3779b97f4a7c15;

@@ -7,15 +7,19 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "indexer/base/enum_names.h"
 
 namespace kvroute {
 
 // How a target is chosen. docs/life-of-a-query.md, "The policies", gives each in one line.
 enum class PolicyKind : uint8_t { kLmetric, kPrefix, kLeastLoaded, kRoundRobin, kRandom };
-inline constexpr int kPolicyKindCount = static_cast<int>(PolicyKind::kRandom) + 1;
-std::string_view PolicyName(
-    PolicyKind policy);  // "lmetric", "prefix", "least_loaded", "round_robin", "random"
-std::optional<PolicyKind> ParsePolicy(std::string_view name);
+inline constexpr auto kPolicyNames =
+    NamesUpTo<PolicyKind::kRandom>("lmetric", "prefix", "least_loaded", "round_robin", "random");
+inline constexpr size_t kPolicyKindCount = kPolicyNames.size();
+inline std::string_view PolicyName(PolicyKind policy) { return kPolicyNames[policy]; }
+inline std::optional<PolicyKind> ParsePolicy(std::string_view name) {
+  return kPolicyNames.Parse(name);
+}
 
 // Why a target may not be chosen. Also metric label values.
 enum class LeftOut : uint8_t {
@@ -25,11 +29,13 @@ enum class LeftOut : uint8_t {
   kStale,         // its event connection is down: taken for dead
   kNotConnected,  // never connected so far
   kOverloaded,    // max_requests_in_flight is reached
-  kBlockSize,     // the request's hashes are of another block size: nothing can be said about its
-                  // cache
+  // The request's hashes are of another block size: nothing can be said about its cache.
+  kBlockSize,
 };
-inline constexpr int kLeftOutCount = static_cast<int>(LeftOut::kBlockSize) + 1;
-std::string_view LeftOutName(LeftOut left_out);  // "", "not_a_candidate", "draining", "stale", ...
+inline constexpr auto kLeftOutNames = NamesUpTo<LeftOut::kBlockSize>(
+    "", "not_a_candidate", "draining", "stale", "not_connected", "overloaded", "block_size");
+inline constexpr size_t kLeftOutCount = kLeftOutNames.size();
+inline std::string_view LeftOutName(LeftOut left_out) { return kLeftOutNames[left_out]; }
 
 // Why the chosen one was chosen. Also metric label values.
 enum class ChoiceReason : uint8_t {
@@ -41,9 +47,11 @@ enum class ChoiceReason : uint8_t {
   kNextInTurn,      // round_robin
   kDrawn,           // random
 };
-inline constexpr int kChoiceReasonCount = static_cast<int>(ChoiceReason::kDrawn) + 1;
-std::string_view ChoiceReasonName(
-    ChoiceReason reason);  // "only_one", "least_score", "spilled_from_hot_worker", ...
+inline constexpr auto kChoiceReasonNames = NamesUpTo<ChoiceReason::kDrawn>(
+    "only_one", "least_score", "longest_match", "spilled_from_hot_worker", "least_load",
+    "next_in_turn", "drawn");
+inline constexpr size_t kChoiceReasonCount = kChoiceReasonNames.size();
+inline std::string_view ChoiceReasonName(ChoiceReason reason) { return kChoiceReasonNames[reason]; }
 
 // One target as the policy sees it.
 struct Candidate {
@@ -63,9 +71,9 @@ struct Choice {
   ChoiceReason reason = ChoiceReason::kOnlyOne;
 };
 
-// Spill rule of the prefix policy: a target is hot when it has at least kSpillMinRequests in flight
-// and more than kSpillFactor times the mean of the other eligible targets. Hot targets rank behind
-// all others.
+// Of the policy `prefix`: a target is hot when it has at least kSpillMinRequests in flight and more
+// than kSpillFactor times the mean of the other targets that may be chosen. Hot targets rank behind
+// all others, whatever they hold.
 inline constexpr uint32_t kSpillMinRequests = 8;
 inline constexpr double kSpillFactor = 2.0;
 
@@ -80,8 +88,8 @@ uint64_t TieBreak(uint64_t seed, uint64_t decision);
 std::optional<Choice> Choose(PolicyKind policy, absl::Span<Candidate> candidates,
                              uint64_t tie_break, uint64_t turn);
 
-// Indices of the best `count` candidates that are not left out, best first, after Choose with the
-// same tie_break; the chosen one comes first.
+// Indices of the best `count` candidates that are not left out, best first. To be called after
+// Choose, which fills in the scores, and with the same tie_break: the chosen one then comes first.
 void RankCandidates(absl::Span<const Candidate> candidates, uint64_t tie_break, size_t count,
                     std::vector<uint32_t>* order);
 

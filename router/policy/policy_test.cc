@@ -149,11 +149,11 @@ INSTANTIATE_TEST_SUITE_P(
              R::kNextInTurn}),
     [](const auto& param) { return std::string(param.param.name); });
 
-class EveryPolicyTest : public testing::TestWithParam<int> {
+class EveryPolicyTest : public testing::TestWithParam<size_t> {
  protected:
   PolicyKind policy() const { return static_cast<PolicyKind>(GetParam()); }
 };
-INSTANTIATE_TEST_SUITE_P(All, EveryPolicyTest, testing::Range(0, kPolicyKindCount),
+INSTANTIATE_TEST_SUITE_P(All, EveryPolicyTest, testing::Range(size_t{0}, kPolicyKindCount),
                          [](const auto& param) {
                            return std::string(PolicyName(static_cast<PolicyKind>(param.param)));
                          });

@@ -10,80 +10,78 @@
 namespace kvroute {
 namespace {
 
-absl::Span<const TokenId> TokensOf(const v1::Prompt& prompt) {
-  return absl::MakeConstSpan(prompt.token_ids().data(),
-                             static_cast<size_t>(prompt.token_ids_size()));
-}
-
 uint64_t BlocksIn(uint64_t tokens, HashProfile profile) {
   if (profile.block_size_tokens == 0) return 0;
   return FullBlocks(tokens, profile.block_size_tokens, profile.bigram);
 }
 
-// Hashes as they lie in the request: a hash type is its number.
+// The request's hashes where they lie: a hash type is its number, and nothing else.
 template <typename Hash>
-absl::Span<const Hash> HashesAs(const v1::BlockHashes& given) {
+absl::Span<const Hash> HashesAs(const BlockHashesView& given) {
   static_assert(sizeof(Hash) == sizeof(uint64_t) && std::is_standard_layout_v<Hash> &&
                 std::is_trivially_copyable_v<Hash>);
-  return {reinterpret_cast<const Hash*>(given.hashes().data()),
-          static_cast<size_t>(given.hashes_size())};
+  return {reinterpret_cast<const Hash*>(given.hashes.data()), given.hashes.size()};
 }
 
-void ReadInputs(const v1::Prompt& prompt, std::vector<PromptInput>* inputs) {
+void ReadInputs(const PromptView& prompt, std::vector<PromptInput>* inputs) {
   inputs->clear();
-  for (const v1::MultimodalInput& input : prompt.multimodal()) {
-    const uint64_t begin = input.offset_tokens();
-    inputs->push_back({HashIdentifier(input.identifier()), begin, begin + input.length_tokens()});
+  for (const MultimodalInput& input : prompt.multimodal) {
+    const uint64_t begin = input.offset_tokens;
+    inputs->push_back({HashIdentifier(input.identifier), begin, begin + input.length_tokens});
   }
 }
 
-PromptBlocks BlocksOfTokens(const v1::Prompt& prompt, PromptNamespace prompt_namespace,
+PromptBlocks BlocksOfTokens(const PromptView& prompt, PromptNamespace prompt_namespace,
                             HashProfile profile, absl::Span<const PromptInput> inputs) {
-  return PromptBlocks(TokensOf(prompt), profile.block_size_tokens,
+  return PromptBlocks(prompt.token_ids, profile.block_size_tokens,
                       MakeNamespaceSeed(prompt_namespace.lora_name, prompt_namespace.cache_salt),
                       profile.bigram, inputs);
 }
 
-PromptChain ChainOfHashes(const v1::BlockHashes& given, std::vector<PrefixHash>* memory) {
-  if (given.kind() == v1::BlockHashes::KIND_PREFIX) {
-    return PromptChain(HashesAs<PrefixHash>(given));
-  }
+PromptChain ChainOfHashes(const BlockHashesView& given, std::vector<PrefixHash>* memory) {
+  if (given.kind == BlockHashKind::kPrefix) return PromptChain(HashesAs<PrefixHash>(given));
   return PromptChain(PromptBlocks(HashesAs<LocalHash>(given)), memory);
 }
 
-absl::Status CheckMultimodal(const v1::Prompt& prompt) {
-  if (static_cast<size_t>(prompt.multimodal_size()) > limits::kMaxMultimodalInputs) {
+// What the request says, or as many tokens as are hashed.
+uint64_t PromptTokensOf(const BlockHashesView& given) {
+  if (given.prompt_tokens != 0) return given.prompt_tokens;
+  return uint64_t{given.hashes.size()} * given.block_size_tokens;
+}
+
+absl::Status CheckMultimodal(const PromptView& prompt) {
+  if (prompt.multimodal.size() > limits::kMaxMultimodalInputs) {
     return InvalidArgument("prompt.multimodal: {} inputs; the limit is {}",
-                           prompt.multimodal_size(), limits::kMaxMultimodalInputs);
+                           prompt.multimodal.size(), limits::kMaxMultimodalInputs);
   }
   uint64_t last_end = 0;
-  for (int i = 0; i < prompt.multimodal_size(); ++i) {
-    const v1::MultimodalInput& input = prompt.multimodal(i);
-    const uint64_t end = uint64_t{input.offset_tokens()} + input.length_tokens();
-    if (input.identifier().empty() || input.identifier().size() > limits::kMaxNamespaceBytes) {
+  for (size_t i = 0; i < prompt.multimodal.size(); ++i) {
+    const MultimodalInput& input = prompt.multimodal[i];
+    const uint64_t end = uint64_t{input.offset_tokens} + input.length_tokens;
+    if (input.identifier.empty() || input.identifier.size() > limits::kMaxNamespaceBytes) {
       return InvalidArgument("prompt.multimodal[{}].identifier: {} bytes; must be 1 to {}", i,
-                             input.identifier().size(), limits::kMaxNamespaceBytes);
+                             input.identifier.size(), limits::kMaxNamespaceBytes);
     }
-    if (input.length_tokens() == 0) {
+    if (input.length_tokens == 0) {
       return InvalidArgument("prompt.multimodal[{}].length_tokens: 0; must be at least 1", i);
     }
-    if (end > static_cast<uint64_t>(prompt.token_ids_size())) {
+    if (end > prompt.token_ids.size()) {
       return InvalidArgument("prompt.multimodal[{}]: ends at token {} of {}", i, end,
-                             prompt.token_ids_size());
+                             prompt.token_ids.size());
     }
-    if (input.offset_tokens() < last_end) {
+    if (input.offset_tokens < last_end) {
       return InvalidArgument(
           "prompt.multimodal[{}].offset_tokens: {}, before the end of the input named before it, "
           "{}",
-          i, input.offset_tokens(), last_end);
+          i, input.offset_tokens, last_end);
     }
     last_end = end;
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckTokens(const v1::Prompt& prompt, absl::Span<const HashProfile> profiles) {
-  const uint64_t tokens = static_cast<uint64_t>(prompt.token_ids_size());
+absl::Status CheckTokens(const PromptView& prompt, absl::Span<const HashProfile> profiles) {
+  const uint64_t tokens = prompt.token_ids.size();
   if (tokens == 0) {
     return InvalidArgument("prompt: empty; name token_ids or block_hashes");
   }
@@ -115,16 +113,15 @@ absl::Status CheckBlockSize(uint32_t block_size, absl::Span<const HashProfile> p
                          block_size, known);
 }
 
-absl::Status CheckHashes(const v1::Prompt& prompt, PromptNamespace prompt_namespace,
-                         absl::Span<const HashProfile> profiles) {
-  const v1::BlockHashes& given = prompt.block_hashes();
-  if (!prompt.token_ids().empty()) {
+absl::Status CheckHashes(const PromptView& prompt, const BlockHashesView& given,
+                         PromptNamespace prompt_namespace, absl::Span<const HashProfile> profiles) {
+  if (!prompt.token_ids.empty()) {
     return InvalidArgument("prompt: both token_ids and block_hashes; name one");
   }
-  if (!prompt.multimodal().empty()) {
+  if (!prompt.multimodal.empty()) {
     return InvalidArgument(
         "prompt.multimodal: {} inputs; with block_hashes they must be inside the hashes",
-        prompt.multimodal_size());
+        prompt.multimodal.size());
   }
   if (!prompt_namespace.lora_name.empty() || !prompt_namespace.cache_salt.empty()) {
     return InvalidArgument("{}: \"{}\"; with block_hashes it must be inside the hashes",
@@ -132,19 +129,18 @@ absl::Status CheckHashes(const v1::Prompt& prompt, PromptNamespace prompt_namesp
                            prompt_namespace.lora_name.empty() ? prompt_namespace.cache_salt
                                                               : prompt_namespace.lora_name);
   }
-  if (given.kind() != v1::BlockHashes::KIND_LOCAL && given.kind() != v1::BlockHashes::KIND_PREFIX) {
+  if (given.kind != BlockHashKind::kLocal && given.kind != BlockHashKind::kPrefix) {
     return InvalidArgument(
         "prompt.block_hashes.kind: {}; must be KIND_LOCAL (1) or KIND_PREFIX (2)",
-        static_cast<int>(given.kind()));
+        static_cast<int>(given.kind));
   }
-  const uint64_t hashes = static_cast<uint64_t>(given.hashes_size());
-  if (hashes > limits::kMaxPromptBlocks) {
-    return InvalidArgument("prompt.block_hashes.hashes: {} blocks; the limit is {}", hashes,
-                           limits::kMaxPromptBlocks);
+  if (given.hashes.size() > limits::kMaxPromptBlocks) {
+    return InvalidArgument("prompt.block_hashes.hashes: {} blocks; the limit is {}",
+                           given.hashes.size(), limits::kMaxPromptBlocks);
   }
-  KVROUTE_RETURN_IF_ERROR(CheckBlockSize(given.block_size_tokens(), profiles));
-  const uint64_t hashed_tokens = hashes * given.block_size_tokens();
-  const uint64_t tokens = given.prompt_tokens() == 0 ? hashed_tokens : given.prompt_tokens();
+  KVROUTE_RETURN_IF_ERROR(CheckBlockSize(given.block_size_tokens, profiles));
+  const uint64_t hashed_tokens = uint64_t{given.hashes.size()} * given.block_size_tokens;
+  const uint64_t tokens = PromptTokensOf(given);
   if (tokens == 0) return InvalidArgument("prompt: empty; name token_ids or block_hashes");
   if (tokens > limits::kMaxPromptTokens) {
     return InvalidArgument("prompt.block_hashes: {} tokens; the limit is {}", tokens,
@@ -169,66 +165,76 @@ absl::Status CheckNamespace(PromptNamespace prompt_namespace) {
   return absl::OkStatus();
 }
 
-// The slot for the next profile, empty; memory of unusually long prompts is given back.
-ParsedPrompt::Hashes* NextSlot(HashProfile profile, bool comparable, ParsedPrompt* parsed) {
-  ParsedPrompt::Hashes& slot = parsed->hashes[parsed->profile_count++];
-  slot.profile = profile;
-  slot.comparable = comparable;
-  slot.chain = PromptChain();
-  if (slot.memory.capacity() > ParsedPrompt::kKeptBlocks)
-    std::vector<PrefixHash>().swap(slot.memory);
-  slot.memory.clear();
-  return &slot;
+// Takes the next of `parsed->hashes` for a profile; frees what an unusually long prompt took.
+ParsedPrompt::Hashes* AddProfile(HashProfile profile, bool comparable, ParsedPrompt* parsed) {
+  ParsedPrompt::Hashes& hashes = parsed->hashes[parsed->profile_count++];
+  hashes.profile = profile;
+  hashes.comparable = comparable;
+  hashes.chain = PromptChain();
+  if (hashes.memory.capacity() > ParsedPrompt::kKeptBlocks)
+    std::vector<PrefixHash>().swap(hashes.memory);
+  hashes.memory.clear();
+  return &hashes;
+}
+
+void TakeTokens(const PromptView& prompt, PromptNamespace prompt_namespace,
+                absl::Span<const HashProfile> profiles, ParsedPrompt* parsed) {
+  parsed->given_block_size_tokens = 0;
+  parsed->prompt_tokens = prompt.token_ids.size();
+  ReadInputs(prompt, &parsed->inputs);
+  for (const HashProfile& profile : profiles) {
+    ParsedPrompt::Hashes* hashes = AddProfile(profile, true, parsed);
+    hashes->chain = PromptChain(BlocksOfTokens(prompt, prompt_namespace, profile, parsed->inputs),
+                                &hashes->memory);
+  }
+}
+
+void TakeHashes(const BlockHashesView& given, absl::Span<const HashProfile> profiles,
+                ParsedPrompt* parsed) {
+  parsed->given_block_size_tokens = given.block_size_tokens;
+  parsed->prompt_tokens = PromptTokensOf(given);
+  for (const HashProfile& profile : profiles) {
+    const bool comparable = profile.block_size_tokens == given.block_size_tokens;
+    ParsedPrompt::Hashes* hashes = AddProfile(profile, comparable, parsed);
+    if (comparable) hashes->chain = ChainOfHashes(given, &hashes->memory);
+  }
 }
 
 }  // namespace
 
 uint64_t ParsedPrompt::TotalBlocks(HashProfile profile) const {
-  if (profile.block_size_tokens == 0) profile.block_size_tokens = hashed_block_size;
+  if (profile.block_size_tokens == 0) profile.block_size_tokens = given_block_size_tokens;
   return BlocksIn(prompt_tokens, profile);
 }
 
-absl::Status ParsePrompt(const v1::Prompt& prompt, PromptNamespace prompt_namespace,
+absl::Status ParsePrompt(const PromptView& prompt, PromptNamespace prompt_namespace,
                          absl::Span<const HashProfile> profiles, ParsedPrompt* parsed) {
   parsed->profile_count = 0;
-  parsed->hashed_block_size = 0;
   KVROUTE_RETURN_IF_ERROR(CheckNamespace(prompt_namespace));
-  // At once: chains point into the slots.
-  if (parsed->hashes.size() < profiles.size()) parsed->hashes.resize(profiles.size());
-  if (!prompt.has_block_hashes()) {
+  if (prompt.block_hashes) {
+    KVROUTE_RETURN_IF_ERROR(CheckHashes(prompt, *prompt.block_hashes, prompt_namespace, profiles));
+  } else {
     KVROUTE_RETURN_IF_ERROR(CheckTokens(prompt, profiles));
-    parsed->prompt_tokens = static_cast<uint64_t>(prompt.token_ids_size());
-    ReadInputs(prompt, &parsed->inputs);
-    for (const HashProfile& profile : profiles) {
-      ParsedPrompt::Hashes* slot = NextSlot(profile, true, parsed);
-      slot->chain = PromptChain(BlocksOfTokens(prompt, prompt_namespace, profile, parsed->inputs),
-                                &slot->memory);
-    }
-    return absl::OkStatus();
   }
-  KVROUTE_RETURN_IF_ERROR(CheckHashes(prompt, prompt_namespace, profiles));
-  const v1::BlockHashes& given = prompt.block_hashes();
-  parsed->hashed_block_size = given.block_size_tokens();
-  parsed->prompt_tokens = given.prompt_tokens() != 0 ? given.prompt_tokens()
-                                                     : static_cast<uint64_t>(given.hashes_size()) *
-                                                           given.block_size_tokens();
-  for (const HashProfile& profile : profiles) {
-    const bool comparable = profile.block_size_tokens == given.block_size_tokens();
-    ParsedPrompt::Hashes* slot = NextSlot(profile, comparable, parsed);
-    if (comparable) slot->chain = ChainOfHashes(given, &slot->memory);
+  // All at once and before any chain is made: chains point into its elements.
+  if (parsed->hashes.size() < profiles.size()) parsed->hashes.resize(profiles.size());
+  if (prompt.block_hashes) {
+    TakeHashes(*prompt.block_hashes, profiles, parsed);
+  } else {
+    TakeTokens(prompt, prompt_namespace, profiles, parsed);
   }
   return absl::OkStatus();
 }
 
-void LocalHashesOf(const v1::Prompt& prompt, PromptNamespace prompt_namespace, HashProfile profile,
+void LocalHashesOf(const PromptView& prompt, PromptNamespace prompt_namespace, HashProfile profile,
                    size_t max_blocks, std::vector<LocalHash>* locals) {
   std::vector<PromptInput> inputs;
   PromptBlocks blocks;
-  if (!prompt.has_block_hashes()) {
+  if (!prompt.block_hashes) {
     ReadInputs(prompt, &inputs);
     blocks = BlocksOfTokens(prompt, prompt_namespace, profile, inputs);
-  } else if (prompt.block_hashes().kind() == v1::BlockHashes::KIND_LOCAL) {
-    blocks = PromptBlocks(HashesAs<LocalHash>(prompt.block_hashes()));
+  } else if (prompt.block_hashes->kind == BlockHashKind::kLocal) {
+    blocks = PromptBlocks(HashesAs<LocalHash>(*prompt.block_hashes));
   }
   for (size_t i = 0; i < std::min(blocks.size(), max_blocks); ++i) {
     locals->push_back(blocks.Local(i));

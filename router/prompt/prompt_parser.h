@@ -2,17 +2,17 @@
 #define KVROUTE_ROUTER_PROMPT_PROMPT_PARSER_H_
 
 #include <cstdint>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "indexer/index/prefix_hash.h"
-#include "kvroute/v1/router.pb.h"
+#include "router/prompt/prompt_view.h"
 
 namespace kvroute {
 
-// How a worker cuts and hashes a prompt. The workers of one model may differ in it.
+// How a worker cuts a prompt into blocks and hashes them. The workers of one model may differ in
+// it.
 struct HashProfile {
   uint32_t block_size_tokens = 0;
   bool bigram = false;  // a block is hashed over its tokens and the one that follows
@@ -20,10 +20,12 @@ struct HashProfile {
   bool operator==(const HashProfile&) const = default;
 };
 
-// One prompt, ready to be hashed for every profile of its model. Reused from request to request: up
-// to kKeptBlocks blocks a profile, parsing and hashing allocate nothing in steady state.
+// One checked prompt with a chain of prefix hashes for every profile of its model. Meant to be used
+// again for the next prompt: parsing and hashing then allocate nothing for prompts of up to
+// kKeptBlocks blocks; what a longer one took is freed when the next is parsed.
 //
-// Ownership: refers to the v1::Prompt it was parsed from, and its chains to itself.
+// Ownership: the chains refer to the request that was parsed and to this object, which therefore
+// cannot be copied.
 struct ParsedPrompt {
   static constexpr size_t kKeptBlocks = 16'384;
 
@@ -31,41 +33,41 @@ struct ParsedPrompt {
   ParsedPrompt(const ParsedPrompt&) = delete;
   ParsedPrompt& operator=(const ParsedPrompt&) = delete;
 
+  // The prompt in one profile.
   struct Hashes {
     HashProfile profile;
-    // False: the request brought hashes of another block size, so that nothing can be said for this
-    // profile.
+    // False: the request brought hashes of another block size. Nothing can be said about what
+    // workers of this profile hold, and the chain is empty.
     bool comparable = true;
-    PromptChain chain;               // hashed as far as the index asks
+    PromptChain chain;               // computed as far as the index asks for it
     std::vector<PrefixHash> memory;  // of the chain
   };
 
   uint64_t prompt_tokens = 0;
-  uint32_t hashed_block_size = 0;   // of hashes that the request brought; 0: it brought tokens
-  std::vector<PromptInput> inputs;  // of a prompt of tokens
-  size_t profile_count = 0;
-  // the first profile_count are in use, in the order of the profiles given
+  uint32_t given_block_size_tokens = 0;  // of the hashes that the request brought; 0: tokens
+  std::vector<PromptInput> inputs;       // the multimodal inputs of a prompt of tokens
+  // The first profile_count are in use, in the order of the profiles given; the others are memory
+  // for later prompts.
   std::vector<Hashes> hashes;
+  size_t profile_count = 0;
 
-  // Full blocks of the prompt in a profile.
+  // Full blocks of the prompt in a profile. A profile of block size 0 (not known yet) is taken to
+  // have that of the request's hashes.
   uint64_t TotalBlocks(HashProfile profile) const;
 };
 
-// What of a namespace a request names besides its model.
-struct PromptNamespace {
-  std::string_view lora_name;
-  std::string_view cache_salt;
-};
-
-// Errors: INVALID_ARGUMENT names the field, its value and the limit. Nothing is allocated before
-// the limits are checked.
-absl::Status ParsePrompt(const v1::Prompt& prompt, PromptNamespace prompt_namespace,
+// Checks a prompt against the limits, then makes `parsed` of it. `profiles` may be empty: no worker
+// of the model has told its block size yet.
+//
+// Errors: INVALID_ARGUMENT names the field as the API calls it, its value and the limit. The length
+// of a prompt is checked before anything is allocated for it.
+absl::Status ParsePrompt(const PromptView& prompt, PromptNamespace prompt_namespace,
                          absl::Span<const HashProfile> profiles, ParsedPrompt* parsed);
 
-// Appends the local hashes of the first `max_blocks` blocks of a prompt that ParsePrompt has
-// accepted, as they went into the prefix hashes. None for a prompt of prefix hashes: they do not
-// tell.
-void LocalHashesOf(const v1::Prompt& prompt, PromptNamespace prompt_namespace, HashProfile profile,
+// Appends the local hashes of the first `max_blocks` blocks of a prompt that ParsePrompt accepts:
+// those that its prefix hashes are chained from. None if the request brought prefix hashes: local
+// hashes cannot be computed back from them.
+void LocalHashesOf(const PromptView& prompt, PromptNamespace prompt_namespace, HashProfile profile,
                    size_t max_blocks, std::vector<LocalHash>* locals);
 
 }  // namespace kvroute

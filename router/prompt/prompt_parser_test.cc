@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,27 +24,39 @@ constexpr uint64_t kLocal0 = 14643705804678351452u;
 constexpr uint64_t kLocal1 = 16777012769546811212u;
 constexpr uint64_t kPrefix1 = 4945711292740353085u;
 
-v1::Prompt OfTokens(uint32_t count) {
-  v1::Prompt prompt;
-  for (uint32_t i = 1; i <= count; ++i) prompt.add_token_ids(i);
+// A prompt with what its view points into.
+struct Prompt {
+  std::vector<TokenId> token_ids;
+  std::vector<uint64_t> hash_values;
+  std::optional<BlockHashesView> block_hashes;  // its hashes are hash_values
+  std::vector<MultimodalInput> multimodal;
+
+  PromptView View() const {
+    PromptView view{token_ids, block_hashes, multimodal};
+    if (view.block_hashes) view.block_hashes->hashes = hash_values;
+    return view;
+  }
+};
+
+Prompt OfTokens(uint32_t count) {
+  Prompt prompt;
+  for (uint32_t i = 1; i <= count; ++i) prompt.token_ids.push_back(i);
   return prompt;
 }
 
-v1::Prompt OfHashes(v1::BlockHashes::Kind kind, const std::vector<uint64_t>& hashes,
-                    uint32_t block_size = 4) {
-  v1::Prompt prompt;
-  prompt.mutable_block_hashes()->set_kind(kind);
-  prompt.mutable_block_hashes()->set_block_size_tokens(block_size);
-  for (const uint64_t hash : hashes) prompt.mutable_block_hashes()->add_hashes(hash);
+Prompt OfHashes(BlockHashKind kind, const std::vector<uint64_t>& hashes, uint32_t block_size = 4) {
+  Prompt prompt;
+  prompt.hash_values = hashes;
+  prompt.block_hashes = {kind, {}, block_size, 0};
   return prompt;
 }
 
 // Keeps the prompt, which what is parsed refers to.
-absl::Status ParseKept(v1::Prompt prompt, PromptNamespace prompt_namespace,
+absl::Status ParseKept(Prompt prompt, PromptNamespace prompt_namespace,
                        absl::Span<const HashProfile> profiles, ParsedPrompt* parsed) {
-  static auto* const kept = new std::deque<v1::Prompt>();
+  static auto* const kept = new std::deque<Prompt>();
   kept->push_back(std::move(prompt));
-  return ParsePrompt(kept->back(), prompt_namespace, profiles, parsed);
+  return ParsePrompt(kept->back().View(), prompt_namespace, profiles, parsed);
 }
 
 std::vector<uint64_t> PrefixesOf(ParsedPrompt& parsed, size_t profile = 0) {
@@ -62,7 +75,7 @@ TEST(PromptParserTest, TokensAreHashedByTheDefinition) {
   EXPECT_EQ(parsed.TotalBlocks(kBy4), 2u);
 
   std::vector<LocalHash> locals;
-  LocalHashesOf(OfTokens(11), {}, kBy4, 64, &locals);
+  LocalHashesOf(OfTokens(11).View(), {}, kBy4, 64, &locals);
   EXPECT_EQ(locals, (std::vector<LocalHash>{LocalHash(kLocal0), LocalHash(kLocal1)}));
 }
 
@@ -70,14 +83,21 @@ TEST(PromptParserTest, AllThreeFormsOfAPromptAreTheSame) {
   ParsedPrompt tokens, locals, prefixes;
   ASSERT_TRUE(ParseKept(OfTokens(8), {}, {kBy4}, &tokens).ok());
   ASSERT_TRUE(
-      ParseKept(OfHashes(v1::BlockHashes::KIND_LOCAL, {kLocal0, kLocal1}), {}, {kBy4}, &locals)
-          .ok());
+      ParseKept(OfHashes(BlockHashKind::kLocal, {kLocal0, kLocal1}), {}, {kBy4}, &locals).ok());
   ASSERT_TRUE(
-      ParseKept(OfHashes(v1::BlockHashes::KIND_PREFIX, {kLocal0, kPrefix1}), {}, {kBy4}, &prefixes)
-          .ok());
+      ParseKept(OfHashes(BlockHashKind::kPrefix, {kLocal0, kPrefix1}), {}, {kBy4}, &prefixes).ok());
   EXPECT_EQ(PrefixesOf(tokens), PrefixesOf(locals));
   EXPECT_EQ(PrefixesOf(tokens), PrefixesOf(prefixes));
   EXPECT_EQ(locals.prompt_tokens, 8u);
+}
+
+TEST(PromptParserTest, LocalHashesAreToldUnlessTheRequestBroughtPrefixHashes) {
+  std::vector<LocalHash> locals;
+  LocalHashesOf(OfHashes(BlockHashKind::kPrefix, {kLocal0, kPrefix1}).View(), {}, kBy4, 64,
+                &locals);
+  EXPECT_TRUE(locals.empty());
+  LocalHashesOf(OfHashes(BlockHashKind::kLocal, {kLocal0, kLocal1}).View(), {}, kBy4, 1, &locals);
+  EXPECT_EQ(locals, (std::vector<LocalHash>{LocalHash(kLocal0)})) << "no more than asked for";
 }
 
 TEST(PromptParserTest, TheNamespaceSeparatesEqualTokens) {
@@ -108,22 +128,18 @@ TEST(PromptParserTest, EachProfileHasItsOwnHashes) {
 }
 
 TEST(PromptParserTest, MultimodalInputsMixIntoTheBlocksTheyOverlap) {
-  v1::Prompt prompt = OfTokens(20);  // blocks 0-3, 4-7, 8-11, 12-15, 16-19
-  const auto add = [&](const char* id, uint32_t offset, uint32_t length) {
-    v1::MultimodalInput* input = prompt.add_multimodal();
-    input->set_identifier(id);
-    input->set_offset_tokens(offset);
-    input->set_length_tokens(length);
+  Prompt prompt = OfTokens(20);  // blocks 0-3, 4-7, 8-11, 12-15, 16-19
+  prompt.multimodal = {
+      {"image-a", 5, 6},   // blocks 1 (at +1) and 2 (at -3)
+      {"image-b", 11, 1},  // block 2 (at +3)
+      {"image-c", 16, 4},  // block 4 (at 0)
   };
-  add("image-a", 5, 6);   // blocks 1 (at +1) and 2 (at -3)
-  add("image-b", 11, 1);  // block 2 (at +3)
-  add("image-c", 16, 4);  // block 4 (at 0)
   std::vector<LocalHash> mixed, plain;
-  LocalHashesOf(prompt, {}, kBy4, 64, &mixed);
-  LocalHashesOf(OfTokens(20), {}, kBy4, 64, &plain);
+  LocalHashesOf(prompt.View(), {}, kBy4, 64, &mixed);
+  LocalHashesOf(OfTokens(20).View(), {}, kBy4, 64, &plain);
   ASSERT_EQ(mixed.size(), 5u);
   ParsedPrompt parsed;
-  ASSERT_TRUE(ParsePrompt(prompt, {}, {kBy4}, &parsed).ok());
+  ASSERT_TRUE(ParsePrompt(prompt.View(), {}, {kBy4}, &parsed).ok());
   std::vector<PrefixHash> chained;
   ChainLocals(mixed, &chained);
   EXPECT_TRUE(std::equal(chained.begin(), chained.end(), parsed.hashes[0].chain.First(5)));
@@ -143,12 +159,10 @@ TEST(PromptParserTest, MultimodalInputsMixIntoTheBlocksTheyOverlap) {
 }
 
 TEST(PromptParserTest, NothingIsHashedBeforeItIsAskedFor) {
-  v1::Prompt with_image = OfTokens(8);
-  with_image.add_multimodal()->set_identifier("image");
-  with_image.mutable_multimodal(0)->set_length_tokens(8);
-  for (const v1::Prompt& prompt :
-       {OfTokens(8), with_image, OfHashes(v1::BlockHashes::KIND_LOCAL, {1, 2}),
-        OfHashes(v1::BlockHashes::KIND_PREFIX, {1, 2})}) {
+  Prompt with_image = OfTokens(8);
+  with_image.multimodal = {{"image", 0, 8}};
+  for (const Prompt& prompt : {OfTokens(8), with_image, OfHashes(BlockHashKind::kLocal, {1, 2}),
+                               OfHashes(BlockHashKind::kPrefix, {1, 2})}) {
     ParsedPrompt parsed;
     ASSERT_TRUE(ParseKept(prompt, {}, {kBy4}, &parsed).ok());
     ParsedPrompt::Hashes& hashes = parsed.hashes[0];
@@ -161,7 +175,7 @@ TEST(PromptParserTest, NothingIsHashedBeforeItIsAskedFor) {
 
 TEST(PromptParserTest, HashesOfAnotherBlockSizeAreNotComparable) {
   ParsedPrompt parsed;
-  ASSERT_TRUE(ParseKept(OfHashes(v1::BlockHashes::KIND_LOCAL, {1, 2}, 8), {},
+  ASSERT_TRUE(ParseKept(OfHashes(BlockHashKind::kLocal, {1, 2}, 8), {},
                         {kBy4, HashProfile{8, false}}, &parsed)
                   .ok());
   EXPECT_FALSE(parsed.hashes[0].comparable);
@@ -171,8 +185,8 @@ TEST(PromptParserTest, HashesOfAnotherBlockSizeAreNotComparable) {
 }
 
 TEST(PromptParserTest, HashesMayCoverOnlyThePrefixOfAPrompt) {
-  v1::Prompt prompt = OfHashes(v1::BlockHashes::KIND_LOCAL, {1, 2});
-  prompt.mutable_block_hashes()->set_prompt_tokens(100);
+  Prompt prompt = OfHashes(BlockHashKind::kLocal, {1, 2});
+  prompt.block_hashes->prompt_tokens = 100;
   ParsedPrompt parsed;
   ASSERT_TRUE(ParseKept(prompt, {}, {kBy4}, &parsed).ok());
   EXPECT_EQ(parsed.prompt_tokens, 100u);
@@ -182,10 +196,21 @@ TEST(PromptParserTest, HashesMayCoverOnlyThePrefixOfAPrompt) {
 TEST(PromptParserTest, BeforeAnyBlockSizeIsKnownEveryPromptIsAccepted) {
   ParsedPrompt parsed;
   EXPECT_TRUE(ParseKept(OfTokens(9), {}, {}, &parsed).ok());
-  ASSERT_TRUE(ParseKept(OfHashes(v1::BlockHashes::KIND_LOCAL, {1, 2}), {}, {}, &parsed).ok());
+  ASSERT_TRUE(ParseKept(OfHashes(BlockHashKind::kLocal, {1, 2}), {}, {}, &parsed).ok());
   EXPECT_EQ(parsed.profile_count, 0u);
   EXPECT_EQ(parsed.prompt_tokens, 8u);
   EXPECT_EQ(parsed.TotalBlocks(HashProfile{}), 2u);
+}
+
+TEST(PromptParserTest, NothingOfThePromptBeforeIsLeft) {
+  ParsedPrompt parsed;
+  ASSERT_TRUE(
+      ParseKept(OfHashes(BlockHashKind::kLocal, {1, 2}, 8), {}, {HashProfile{8, false}}, &parsed)
+          .ok());
+  ASSERT_TRUE(ParseKept(OfTokens(9), {}, {kBy4}, &parsed).ok());
+  EXPECT_EQ(parsed.profile_count, 1u);
+  EXPECT_EQ(PrefixesOf(parsed), (std::vector<uint64_t>{kLocal0, kPrefix1}));
+  EXPECT_EQ(parsed.TotalBlocks(HashProfile{}), 0u) << "a request of tokens has no block size";
 }
 
 TEST(PromptParserTest, MemoryOfAnUnusuallyLongPromptIsGivenBack) {
@@ -199,7 +224,7 @@ TEST(PromptParserTest, MemoryOfAnUnusuallyLongPromptIsGivenBack) {
 
 struct BadCase {
   const char* name;
-  std::function<v1::Prompt()> prompt;
+  std::function<Prompt()> prompt;
   PromptNamespace prompt_namespace;
   const char* message;  // a part of it: the field, the value, the limit
 };
@@ -214,28 +239,24 @@ TEST_P(BadPromptTest, IsRefusedWithFieldValueAndLimit) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().message));
 }
 
-v1::Prompt WithInput(const char* id, uint32_t offset, uint32_t length, int times = 1) {
-  v1::Prompt prompt = OfTokens(20);
-  for (int i = 0; i < times; ++i) {
-    prompt.add_multimodal()->set_identifier(id);
-    prompt.mutable_multimodal(i)->set_offset_tokens(offset);
-    prompt.mutable_multimodal(i)->set_length_tokens(length);
-  }
+Prompt WithInput(const char* id, uint32_t offset, uint32_t length, size_t times = 1) {
+  Prompt prompt = OfTokens(20);
+  prompt.multimodal.assign(times, {id, offset, length});
   return prompt;
 }
 
-v1::Prompt With(v1::Prompt prompt, const std::function<void(v1::Prompt*)>& change) {
+Prompt With(Prompt prompt, const std::function<void(Prompt*)>& change) {
   change(&prompt);
   return prompt;
 }
 
 const std::string kLong(limits::kMaxNamespaceBytes + 1, 'x');
-constexpr auto kLocalKind = v1::BlockHashes::KIND_LOCAL;
+constexpr auto kLocalKind = BlockHashKind::kLocal;
 
 INSTANTIATE_TEST_SUITE_P(
     All, BadPromptTest,
     testing::Values(
-        BadCase{"empty", [] { return v1::Prompt(); }, {}, "prompt: empty"},
+        BadCase{"empty", [] { return Prompt(); }, {}, "prompt: empty"},
         BadCase{"tokens",
                 [] { return OfTokens(limits::kMaxPromptTokens + 1); },
                 {},
@@ -253,15 +274,15 @@ INSTANTIATE_TEST_SUITE_P(
                 {"", kLong},
                 "cache_salt: 1025 bytes; the limit is 1024"},
         BadCase{"both",
-                [] { return With(OfTokens(8), [](auto* p) { p->mutable_block_hashes(); }); },
+                [] { return With(OfTokens(8), [](auto* p) { p->block_hashes.emplace(); }); },
                 {},
                 "both token_ids and block_hashes"},
         BadCase{"kind",
-                [] { return OfHashes(v1::BlockHashes::KIND_UNSPECIFIED, {1}); },
+                [] { return OfHashes(BlockHashKind::kUnspecified, {1}); },
                 {},
                 "prompt.block_hashes.kind: 0"},
         BadCase{"unknown_kind",
-                [] { return OfHashes(static_cast<v1::BlockHashes::Kind>(9), {1}); },
+                [] { return OfHashes(static_cast<BlockHashKind>(9), {1}); },
                 {},
                 "prompt.block_hashes.kind: 9"},
         BadCase{"hashes",
@@ -282,15 +303,14 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"prompt_tokens",
                 [] {
                   return With(OfHashes(kLocalKind, {1, 2}),
-                              [](auto* p) { p->mutable_block_hashes()->set_prompt_tokens(7); });
+                              [](auto* p) { p->block_hashes->prompt_tokens = 7; });
                 },
                 {},
                 "prompt_tokens: 7, fewer than the 8 that are hashed"},
         BadCase{"many_prompt_tokens",
                 [] {
-                  return With(OfHashes(kLocalKind, {1, 2}), [](auto* p) {
-                    p->mutable_block_hashes()->set_prompt_tokens(4'194'305);
-                  });
+                  return With(OfHashes(kLocalKind, {1, 2}),
+                              [](auto* p) { p->block_hashes->prompt_tokens = 4'194'305; });
                 },
                 {},
                 "prompt.block_hashes: 4194305 tokens; the limit is 4194304"},
@@ -302,11 +322,13 @@ INSTANTIATE_TEST_SUITE_P(
                 [] { return OfHashes(kLocalKind, {1}); },
                 {"", "s"},
                 "cache_salt: \"s\"; with block_hashes"},
-        BadCase{
-            "hashes_and_images",
-            [] { return With(OfHashes(kLocalKind, {1}), [](auto* p) { p->add_multimodal(); }); },
-            {},
-            "prompt.multimodal: 1 inputs; with block_hashes"},
+        BadCase{"hashes_and_images",
+                [] {
+                  return With(OfHashes(kLocalKind, {1}),
+                              [](auto* p) { p->multimodal.emplace_back(); });
+                },
+                {},
+                "prompt.multimodal: 1 inputs; with block_hashes"},
         BadCase{"image_without_name",
                 [] { return WithInput("", 0, 1); },
                 {},

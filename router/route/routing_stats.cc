@@ -2,12 +2,6 @@
 
 namespace kvroute {
 
-std::string_view RpcMethodName(RpcMethod method) {
-  constexpr std::array<std::string_view, kRpcMethodCount> kNames = {
-      "Route", "Score", "Complete", "Explain", "Register", "Deregister", "SetDraining", "List"};
-  return kNames[static_cast<size_t>(method)];
-}
-
 std::string_view StatusCodeName(int code) {
   constexpr std::array<std::string_view, kStatusCodeCount> kNames = {"OK",
                                                                      "CANCELLED",

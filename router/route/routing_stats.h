@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "indexer/base/enum_names.h"
 #include "indexer/base/latency_histogram.h"
 #include "router/policy/policy.h"
 
@@ -23,8 +24,10 @@ enum class RpcMethod : uint8_t {
   kSetDraining,
   kList
 };
-inline constexpr int kRpcMethodCount = static_cast<int>(RpcMethod::kList) + 1;
-std::string_view RpcMethodName(RpcMethod method);  // "Route", "Score", ...
+inline constexpr auto kRpcMethodNames = NamesUpTo<RpcMethod::kList>(
+    "Route", "Score", "Complete", "Explain", "Register", "Deregister", "SetDraining", "List");
+inline constexpr size_t kRpcMethodCount = kRpcMethodNames.size();
+inline std::string_view RpcMethodName(RpcMethod method) { return kRpcMethodNames[method]; }
 
 // absl::StatusCode and grpc::StatusCode are numbered alike
 inline constexpr int kStatusCodeCount = 17;
@@ -42,14 +45,14 @@ struct RoutingStats {
   std::array<std::array<Counter, kChoiceReasonCount>, kPolicyKindCount> decisions{};
   std::array<Counter, kLeftOutCount> left_out{};  // targets left out of decisions, by reason
   std::array<Counter, kMatchedTenths> matched_tenths{};
-  Counter prompt_tokens{0};    // of routed requests
-  Counter matched_tokens{0};   // of those, what the chosen target held
-  Counter open_streams{0};     // now
-  Counter running_calls{0};    // now; those of streams not counted
-  Counter refused_streams{0};  // at grpc.max_streams
-  LatencyHistogram
-      match_latency;  // hashing as far as needed and the index, all profiles of a request
-  LatencyHistogram route_latency;  // a Route: parsed message to reply, gRPC excluded
+  Counter prompt_tokens{0};        // of routed requests
+  Counter matched_tokens{0};       // of those, what the chosen target held
+  Counter open_rpc_streams{0};     // RouteStream and ScoreStream calls open now
+  Counter refused_rpc_streams{0};  // at grpc.max_streams
+  Counter running_calls{0};        // now; those of RPC streams not counted
+  // hashing as far as needed and the index, for all profiles of a prompt
+  LatencyHistogram match_latency;
+  LatencyHistogram route_latency;  // a Route: Query to Decision, the edge excluded
   LatencyHistogram score_latency;
 
   void CountRequest(RpcMethod method, absl::StatusCode code) {

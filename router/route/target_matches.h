@@ -13,15 +13,15 @@
 
 namespace kvroute {
 
-// What one target holds of one prompt, and how far that may be believed.
+// What one target holds of one prompt, and how its stream stood before the index was asked.
 struct TargetMatch {
-  uint64_t next_seq = 0;  // as of before the match: every batch below it is in the match
+  uint64_t next_seq = 0;  // every batch below this number is in the match
   Trust trust = Trust::kCold;
   TrustReason reason = TrustReason::kNone;
   bool connected = false;
   bool comparable = true;      // false: the request's hashes are of another block size
   HashProfile profile;         // block size 0: not known yet, and nothing is held
-  uint32_t profile_index = 0;  // meaningless when the block size is 0
+  uint32_t profile_index = 0;  // in TargetMatches::profiles; meaningless when the block size is 0
   uint32_t blocks = 0;
   std::array<uint32_t, kTierCount> blocks_by_tier{};
 
@@ -36,14 +36,15 @@ struct TargetMatch {
 // The matches of one prompt with all targets of one model. Reused from query to query; allocates
 // nothing in steady state.
 //
-// The order of the calls is what makes an answer honest: ReadStreams loads each stream's trust and
-// next sequence number first, then Match asks the index, so that the answer holds at least what
-// next_seq promises.
+// ReadStreams comes first, then Match. A lane stores next_seq after a batch is visible in the
+// index; so a number that was loaded before the index is asked promises no batch that the match
+// lacks.
 class TargetMatches {
  public:
   void ReadStreams(const FleetSnapshot& fleet, const ModelTargets& model);
-  // The different ways in which the model's targets hash a prompt, in order of first use.
+  // The different ways in which the model's targets hash a prompt, each once.
   absl::Span<const HashProfile> profiles() const { return profiles_; }
+  // `prompt` was parsed for profiles(); its chains are hashed as far as somebody holds blocks.
   void Match(const FleetSnapshot& fleet, const PrefixIndex& index, ParsedPrompt* prompt);
 
   // The i-th target of the model: FleetSnapshot::targets[begin + i].

@@ -8,7 +8,7 @@
 
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
-#include "router/config/load_config.h"
+#include "router/config/parse_config.h"
 
 namespace kvroute {
 namespace {

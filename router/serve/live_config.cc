@@ -27,11 +27,11 @@ bool DrainingIn(const ServeConfig& config, const std::string& worker_id) {
 }  // namespace
 
 LiveConfig::LiveConfig(ServeConfig initial, std::string name, ConfigOverrides overrides,
-                       Fleet* fleet, QueryHandler* queries, const Clock* clock)
+                       Fleet* fleet, Router* router, const Clock* clock)
     : name_(std::move(name)),
       overrides_(std::move(overrides)),
       fleet_(fleet),
-      queries_(queries),
+      router_(router),
       clock_(clock),
       initial_(std::move(initial)),
       config_(initial_) {
@@ -52,13 +52,13 @@ absl::Status LiveConfig::Apply(const ServeConfig& before, const ServeConfig& aft
       return status;
     }
   }
-  queries_->SetDefaultPolicy(after.routing.policy);
+  router_->SetDefaultPolicy(after.routing.policy);
   return ConfigureLog(after.log);
 }
 
 void LiveConfig::Reload(const absl::StatusOr<std::string>& text) {
   absl::StatusOr<ServeConfig> after = text.ok()
-                                          ? LoadConfig(*text, name_, overrides_)
+                                          ? ParseConfig(*text, name_, overrides_)
                                           : InvalidArgument("config {}", MessageOf(text.status()));
   absl::Status status = after.status();
   if (status.ok()) status = Apply(config(), *after);

@@ -9,11 +9,11 @@
 #include "absl/status/statusor.h"
 #include "indexer/base/clock.h"
 #include "indexer/base/mutex.h"
-#include "router/config/load_config.h"
+#include "router/config/parse_config.h"
 #include "router/config/serve_config.h"
 #include "router/edge/page/config_report.h"
 #include "router/fleet/fleet.h"
-#include "router/route/query_handler.h"
+#include "router/route/router.h"
 
 namespace kvroute {
 
@@ -26,7 +26,7 @@ class LiveConfig {
  public:
   // `name` of the file, empty: none.
   LiveConfig(ServeConfig initial, std::string name, ConfigOverrides overrides, Fleet* fleet,
-             QueryHandler* queries, const Clock* clock);
+             Router* router, const Clock* clock);
 
   // Makes the initial workers known. Errors are the fleet's: a worker that cannot be subscribed to.
   absl::Status ApplyInitial();
@@ -43,7 +43,7 @@ class LiveConfig {
   const std::string name_;
   const ConfigOverrides overrides_;
   Fleet* const fleet_;
-  QueryHandler* const queries_;
+  Router* const router_;
   const Clock* const clock_;
   const ServeConfig initial_;  // what the parts that need a restart run with
 

@@ -23,9 +23,9 @@ std::string Worker(const std::string& id, int port, const std::string& more = ""
 class LiveConfigTest : public testing::Test {
  protected:
   void Start(const std::string& text) {
-    auto config = LoadConfig(text, "k.yaml", {});
+    auto config = ParseConfig(text, "k.yaml", {});
     ASSERT_TRUE(config.ok()) << config.status();
-    live_ = std::make_unique<LiveConfig>(*config, "k.yaml", ConfigOverrides(), &fleet_, &queries_,
+    live_ = std::make_unique<LiveConfig>(*config, "k.yaml", ConfigOverrides(), &fleet_, &router_,
                                          &clock_);
     ASSERT_TRUE(live_->ApplyInitial().ok());
   }
@@ -45,7 +45,7 @@ class LiveConfigTest : public testing::Test {
   LoadTracker loads_{{}, &clock_};
   Fleet fleet_{{}, &source_, &loads_};
   RoutingStats stats_;
-  QueryHandler queries_{{}, &index_, &fleet_, &loads_, &stats_, &clock_};
+  Router router_{{}, &index_, &fleet_, &loads_, &stats_, &clock_};
   std::unique_ptr<LiveConfig> live_;
 };
 

@@ -57,12 +57,12 @@ absl::Status ServeProcess::StartIngest() {
   engines_ = *std::move(engines);
   fleet_ = std::make_unique<Fleet>(FleetOptions{.max_streams = config_.ingest.max_streams},
                                    engines_.get(), &loads_);
-  queries_ =
-      std::make_unique<QueryHandler>(QueryOptions{.default_policy = config_.routing.policy,
-                                                  .tie_break_seed = config_.routing.tie_break_seed},
+  router_ =
+      std::make_unique<Router>(RouterOptions{.default_policy = config_.routing.policy,
+                                             .tie_break_seed = config_.routing.tie_break_seed},
                                      &index_, fleet_.get(), &loads_, &routing_stats_, clock_);
   live_ = std::make_unique<LiveConfig>(config_, file_.name, file_.overrides, fleet_.get(),
-                                       queries_.get(), clock_);
+                                       router_.get(), clock_);
   if (absl::Status status = live_->ApplyInitial(); !status.ok()) return At("workers", status);
   for (size_t i = 0; i < config_.listeners.size(); ++i) {
     absl::Status status = engines_->AddListener(
@@ -83,7 +83,7 @@ absl::Status ServeProcess::StartGrpc() {
                                  .max_memory_bytes = config_.grpc.max_memory_bytes,
                                  .max_message_bytes = config_.grpc.max_message_bytes,
                                  .max_streams = config_.grpc.max_streams},
-                                queries_.get(), fleet_.get(), &routing_stats_);
+                                router_.get(), fleet_.get(), &routing_stats_);
   if (!grpc.ok()) return At("grpc.listen", grpc.status());
   grpc_ = *std::move(grpc);
   return absl::OkStatus();

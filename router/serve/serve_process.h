@@ -67,7 +67,7 @@ class ServeProcess {
   LoadTracker loads_;
   std::unique_ptr<ZmqSource> engines_;
   std::unique_ptr<Fleet> fleet_;
-  std::unique_ptr<QueryHandler> queries_;
+  std::unique_ptr<Router> router_;
   std::unique_ptr<LiveConfig> live_;
   Readiness readiness_;
   std::unique_ptr<GrpcServer> grpc_;

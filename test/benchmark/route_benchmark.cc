@@ -1,9 +1,10 @@
-// RoutingDecision: what a decision costs in process, without gRPC, and whether it is right.
+// RoutingDecision: what the walk of a query costs, without any edge, and whether it is right.
 // route_grpc_benchmark.cc has the same decision behind kvroute's server.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "test/benchmark/support/route_fleet.h"
@@ -29,7 +30,6 @@ class Conversation {
       for (size_t at = shared_blocks * RouteFleet::kBlockSizeTokens; at < prompt.size(); ++at) {
         prompt[at] += static_cast<TokenId>(1'000'000 * (i + 1));
       }
-      requests_.push_back(RouteRequestFor(prompt));
       std::vector<PrefixHash> prefixes;
       HashPrompt(prompt, RouteFleet::kBlockSizeTokens, MakeNamespaceSeed("", ""), &prefixes);
       MatchResult matches;
@@ -38,18 +38,19 @@ class Conversation {
       for (const StreamMatch& match : matches.matches) {
         held_blocks_.back()[match.stream.value()] = match.blocks;
       }
+      prompts_.push_back(std::move(prompt));
     }
   }
 
-  const v1::RouteRequest& request(size_t i) const { return requests_[i % kPrompts]; }
+  Query query(size_t i) const { return QueryFor(prompts_[i % kPrompts]); }
 
   // Of a fleet without load, lmetric's choice: none that the model says holds more; and what the
   // answer says of it is what the model says.
-  bool Correct(size_t i, const v1::RouteResponse& response) const {
+  bool Correct(size_t i, const Decision& decision) const {
     const std::vector<uint32_t>& held = held_blocks_[i % kPrompts];
-    const std::string& chosen = response.chosen().target().worker_id();
+    const std::string chosen(decision.chosen.worker_id);
     const uint32_t most = *std::max_element(held.begin(), held.end());
-    return response.chosen().matched_blocks() == most &&
+    return decision.chosen.blocks == most &&
            held[std::stoul(chosen.substr(chosen.find('-') + 1))] == most;
   }
 
@@ -71,7 +72,7 @@ class Conversation {
     if (!locals.empty()) model->Store(stream, {std::nullopt, engine, locals, Tier::kGpu});
   }
 
-  std::vector<v1::RouteRequest> requests_;
+  std::vector<std::vector<TokenId>> prompts_;
   std::vector<std::vector<uint32_t>> held_blocks_;  // by prompt and worker
 };
 
@@ -80,18 +81,18 @@ void RoutingDecision(benchmark::State& state) {
   const auto workers = static_cast<size_t>(state.range(1));
   RouteFleet fleet(static_cast<size_t>(state.range(0)), workers);
   const Conversation conversation(fleet, workers);
-  v1::RouteResponse response;
+  Decision decision;
   Sampler sampler;
   size_t asked = 0, correct = 0;
   uint64_t tokens = 0, matched_tokens = 0;
   for (auto _ : state) {
-    response.Clear();
+    const Query query = conversation.query(asked);
     absl::Status status;
-    sampler.Time([&] { status = fleet.queries_.Route(conversation.request(asked), &response); });
-    KVROUTE_CHECK(status.ok() && fleet.loads_.End(response.request_id()));
-    correct += conversation.Correct(asked++, response) ? 1 : 0;
-    tokens += response.total_tokens();
-    matched_tokens += response.chosen().matched_tokens();
+    sampler.Time([&] { status = fleet.router_.Route(query, &decision); });
+    KVROUTE_CHECK(status.ok() && fleet.loads_.End(decision.request_id));
+    correct += conversation.Correct(asked++, decision) ? 1 : 0;
+    tokens += decision.total_tokens;
+    matched_tokens += decision.chosen.tokens();
   }
   const LatencyHistogram::Snapshot lookup = fleet.stats_.match_latency.Read();
   sampler.Report(&state);
@@ -110,41 +111,45 @@ BENCHMARK(RoutingDecision)
     ->Args({8'192, 64});
 BENCHMARK(MeasureFloor)->Name("RoutingDecisionFloor");
 
-v1::RouteRequest Hashes(v1::BlockHashes::Kind kind, size_t blocks) {
-  v1::RouteRequest request;
-  request.set_model("m");
-  v1::BlockHashes* hashes = request.mutable_prompt()->mutable_block_hashes();
-  hashes->set_kind(kind);
-  hashes->set_block_size_tokens(RouteFleet::kBlockSizeTokens);
-  for (size_t i = 0; i < blocks; ++i) hashes->add_hashes(1'000'000 + i);
-  return request;
-}
-
 enum class Form { kTokens, kImage, kLocalHashes, kPrefixHashes };
 
-// A decision on a prompt that nobody holds, in each form that a prompt can have.
+// A prompt that nobody holds, and a query that views it.
+struct UnheldQuery {
+  UnheldQuery(Form form, size_t blocks) {
+    if (form == Form::kTokens || form == Form::kImage) {
+      tokens = Tokens(blocks * RouteFleet::kBlockSizeTokens, 1'000'000);
+      image = {"an image", 0, static_cast<uint32_t>(tokens.size())};
+      query = QueryFor(tokens);
+      if (form == Form::kImage) query.prompt.multimodal = absl::MakeConstSpan(&image, 1);
+      return;
+    }
+    for (size_t i = 0; i < blocks; ++i) hashes.push_back(1'000'000 + i);
+    query = QueryFor({});
+    query.prompt.block_hashes = {
+        form == Form::kLocalHashes ? BlockHashKind::kLocal : BlockHashKind::kPrefix, hashes,
+        RouteFleet::kBlockSizeTokens, 0};
+  }
+  UnheldQuery(const UnheldQuery&) = delete;
+  UnheldQuery& operator=(const UnheldQuery&) = delete;
+
+  std::vector<TokenId> tokens;
+  std::vector<uint64_t> hashes;
+  MultimodalInput image;
+  Query query;
+};
+
+// A decision on such a prompt, in each form that a prompt can have.
 void UnheldPrompt(benchmark::State& state, Form form) {
-  const auto blocks = static_cast<size_t>(state.range(0));
   RouteFleet fleet(1'024, 64);
-  v1::RouteRequest request = Hashes(v1::BlockHashes::KIND_LOCAL, blocks);
-  if (form == Form::kPrefixHashes) request = Hashes(v1::BlockHashes::KIND_PREFIX, blocks);
-  if (form == Form::kTokens || form == Form::kImage) {
-    request = RouteRequestFor(Tokens(blocks * RouteFleet::kBlockSizeTokens, 1'000'000));
-  }
-  if (form == Form::kImage) {
-    v1::MultimodalInput* image = request.mutable_prompt()->add_multimodal();
-    image->set_identifier("an image");
-    image->set_length_tokens(static_cast<uint32_t>(request.prompt().token_ids_size()));
-  }
-  v1::RouteResponse response;
+  const UnheldQuery unheld(form, static_cast<size_t>(state.range(0)));
+  Decision decision;
   Sampler sampler;
   for (auto _ : state) {
-    response.Clear();
     absl::Status status;
-    sampler.Time([&] { status = fleet.queries_.Route(request, &response); });
-    KVROUTE_CHECK(status.ok() && fleet.loads_.End(response.request_id()));
+    sampler.Time([&] { status = fleet.router_.Route(unheld.query, &decision); });
+    KVROUTE_CHECK(status.ok() && fleet.loads_.End(decision.request_id));
   }
-  KVROUTE_CHECK(response.chosen().matched_blocks() == 0);
+  KVROUTE_CHECK(decision.chosen.blocks == 0);
   sampler.Report(&state);
 }
 void Lengths(benchmark::internal::Benchmark* benchmark) {

@@ -17,6 +17,7 @@
 #include "kvroute/v1/router.grpc.pb.h"
 #include "test/benchmark/support/cached.h"
 #include "test/benchmark/support/route_fleet.h"
+#include "test/benchmark/support/route_messages.h"
 #include "test/benchmark/support/route_server_process.h"
 #include "test/benchmark/support/sampler.h"
 

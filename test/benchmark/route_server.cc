@@ -9,9 +9,11 @@
 #include <string_view>
 
 #include "absl/synchronization/mutex.h"
+#include "router/edge/grpc_v1/answers.h"
 #include "router/edge/grpc_v1/server.h"
 #include "test/benchmark/support/echo_server.h"
 #include "test/benchmark/support/route_fleet.h"
+#include "test/benchmark/support/route_messages.h"
 
 namespace kvroute {
 namespace {
@@ -34,7 +36,7 @@ void SayPort(int port) {
 void ServeKvroute(RouteFleet* fleet) {
   GrpcServerOptions options;
   options.address = "127.0.0.1:0";
-  auto server = GrpcServer::Start(options, &fleet->queries_, &fleet->fleet_, &fleet->stats_);
+  auto server = GrpcServer::Start(options, &fleet->router_, &fleet->fleet_, &fleet->stats_);
   KVROUTE_CHECK(server.ok());
   SayPort((*server)->port());
   UntilInputEnds();
@@ -47,7 +49,7 @@ int Serve(std::string_view style) {
     return 0;
   }
   v1::RouteResponse answer;
-  KVROUTE_CHECK(fleet.queries_.Route(RouteRequestFor(fleet.prompt), &answer).ok());
+  KVROUTE_CHECK(Answer(&fleet.router_, RouteRequestFor(fleet.prompt), &answer).ok());
   std::unique_ptr<EchoServer> echo;
   if (style == "sync_echo") echo = StartSyncEcho(answer);
   if (style == "callback_echo") echo = StartCallbackEcho(answer);

@@ -15,7 +15,7 @@
 #include <string>
 
 #include "indexer/telemetry/metric_names.h"
-#include "router/config/load_config.h"
+#include "router/config/parse_config.h"
 
 namespace kvroute {
 namespace {
@@ -109,7 +109,7 @@ TEST(DeployTest, KubernetesManifestIsYamlAndItsConfigMapIsAConfiguration) {
     kinds.insert(document["kind"].as<std::string>());
     if (document["kind"].as<std::string>() != "ConfigMap") continue;
     const auto text = document["data"]["kvroute.yaml"].as<std::string>();
-    const auto config = LoadConfig(text, "kvroute.yaml", {});
+    const auto config = ParseConfig(text, "kvroute.yaml", {});
     EXPECT_TRUE(config.ok()) << config.status();
   }
   EXPECT_EQ(kinds, std::set<std::string>({"ConfigMap", "Deployment", "Service"}));
@@ -120,7 +120,7 @@ TEST(DeployTest, TheExampleInTheConfigurationPageIsAConfiguration) {
   const std::string page = Read("docs/configuration.md");
   const size_t begin = page.find("```yaml\n") + 8;
   const auto config =
-      LoadConfig(page.substr(begin, page.find("```", begin) - begin), "example", {});
+      ParseConfig(page.substr(begin, page.find("```", begin) - begin), "example", {});
   EXPECT_TRUE(config.ok()) << config.status();
 }
 

@@ -10,7 +10,7 @@
 #include "indexer/index/prefix_index.h"
 #include "router/fleet/fleet.h"
 #include "router/load/load_tracker.h"
-#include "router/route/query_handler.h"
+#include "router/route/router.h"
 #include "test/support/fake_clock.h"
 #include "test/support/fake_source.h"
 
@@ -27,10 +27,10 @@ inline std::vector<TokenId> Tokens(size_t count, TokenId start = 1) {
 // engines and asks. Time is clock_, or the clock given, which must outlive it.
 class RoutingFixture {
  public:
-  explicit RoutingFixture(QueryOptions options = {.tie_break_seed = 1},
+  explicit RoutingFixture(RouterOptions options = {.tie_break_seed = 1},
                           LoadTrackerOptions load_options = {}, const Clock* clock = nullptr)
       : loads_(load_options, clock != nullptr ? clock : &clock_),
-        queries_(options, &index_, &fleet_, &loads_, &stats_, clock != nullptr ? clock : &clock_) {}
+        router_(options, &index_, &fleet_, &loads_, &stats_, clock != nullptr ? clock : &clock_) {}
 
   static WorkerSpec Spec(const std::string& id, uint32_t ranks = 1, uint32_t block_size = 4) {
     static int number = 0;
@@ -93,7 +93,7 @@ class RoutingFixture {
   LoadTracker loads_;
   Fleet fleet_{{}, &source_, &loads_};
   RoutingStats stats_;
-  QueryHandler queries_;
+  Router router_;
 };
 
 }  // namespace kvroute

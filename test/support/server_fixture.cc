@@ -13,7 +13,7 @@ namespace kvroute {
 
 std::unique_ptr<GrpcServer> MustStart(GrpcServerOptions options, RoutingFixture* fixture) {
   options.address = "127.0.0.1:0";
-  auto server = GrpcServer::Start(options, &fixture->queries_, &fixture->fleet_, &fixture->stats_);
+  auto server = GrpcServer::Start(options, &fixture->router_, &fixture->fleet_, &fixture->stats_);
   KVROUTE_CHECK(server.ok());
   return *std::move(server);
 }
@@ -22,7 +22,7 @@ void ServerTest::Start(const GrpcServerOptions& options) {
   server_ = MustStart(options, this);
   channel_ = grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_->port()),
                                  grpc::InsecureChannelCredentials());
-  router_ = v1::Router::NewStub(channel_);
+  router_stub_ = v1::Router::NewStub(channel_);
   fleet_stub_ = v1::Fleet::NewStub(channel_);
 }
 
@@ -41,7 +41,7 @@ void ServerTest::ExpectError(const grpc::Status& status, grpc::StatusCode code,
 
 std::unique_ptr<ServerTest::RouteStream> ServerTest::AnsweredStream(grpc::ClientContext* context) {
   AddWorker(Spec("a"));
-  std::unique_ptr<RouteStream> stream = router_->RouteStream(context);
+  std::unique_ptr<RouteStream> stream = router_stub_->RouteStream(context);
   v1::RouteStreamResponse response;
   EXPECT_TRUE(stream->Write(Ask(5)));
   EXPECT_TRUE(stream->Read(&response));

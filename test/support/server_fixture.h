@@ -42,7 +42,7 @@ class ServerTest : public testing::Test, protected RoutingFixture {
 
   std::unique_ptr<GrpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<v1::Router::Stub> router_;
+  std::unique_ptr<v1::Router::Stub> router_stub_;
   std::unique_ptr<v1::Fleet::Stub> fleet_stub_;
 };
 

@@ -130,7 +130,7 @@ int Serve(const ServeFlags& flags) {
     if (!text.ok()) return Refuse(InvalidArgument("config {}", MessageOf(text.status())));
     file.text = *std::move(text);
   }
-  const absl::StatusOr<ServeConfig> config = LoadConfig(file.text, file.name, file.overrides);
+  const absl::StatusOr<ServeConfig> config = ParseConfig(file.text, file.name, file.overrides);
   if (!config.ok()) return Refuse(config.status());
   if (flags.print_config) std::fputs(PrintConfig(*config).c_str(), stdout);
   if (flags.check_config || flags.print_config) return 0;

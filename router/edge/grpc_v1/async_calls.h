@@ -13,25 +13,23 @@
 
 #include "absl/status/status.h"
 #include "indexer/base/error.h"
+#include "router/edge/grpc_v1/answers.h"
 #include "router/edge/grpc_v1/event_loop.h"
 #include "router/edge/grpc_v1/grpc_status.h"
 #include "router/edge/grpc_v1/stream_exchange.h"
-#include "router/route/query_handler.h"
+#include "router/route/router.h"
 #include "router/route/routing_stats.h"
 
 // How methods are served on an event loop. Thread safety: as EventLoop.
 namespace kvroute {
 
 // One asynchronous method: kAwait is the service's Request<Name>, which asks gRPC for a call of it;
-// kAnswer is what the QueryHandler does with it. A stream's Response has the answer in its
-// `response`.
-template <typename RequestType, typename ResponseType, auto kAwaitMember, auto kAnswerMember,
-          RpcMethod kMethod>
+// Answer of answers.h serves it. A stream's Response has the answer in its `response`.
+template <typename RequestType, typename ResponseType, auto kAwaitMember, RpcMethod kMethod>
 struct AsyncMethod {
   using Request = RequestType;
   using Response = ResponseType;
   static constexpr auto kAwait = kAwaitMember;
-  static constexpr auto kAnswer = kAnswerMember;
   static constexpr RpcMethod kCountedAs = kMethod;
 };
 
@@ -39,14 +37,14 @@ struct AsyncMethod {
 template <typename Service>
 struct PlaceParts {
   Service* service;
-  QueryHandler* queries;
+  Router* router;
   RoutingStats* stats;
   CallPlaces* places;
   EventLoop* loop;
 };
 
-// The messages of one call at a time, in memory that is used again: up to kKeptBytes of messages a
-// call allocate nothing but their longer strings.
+// The messages of one call at a time, in memory that is used again: messages of up to kKeptBytes
+// together allocate nothing but their strings of more than 15 bytes.
 template <typename Request, typename Response>
 class CallMessages {
  public:
@@ -96,7 +94,7 @@ class UnaryPlace final : public CallPlace {
     if (!ok) return parts_.loop->Ended();
     parts_.places->Taken(parts_.loop);
     const grpc::Status status = AnswerInTime(*context_, Method::kCountedAs, parts_.stats, [this] {
-      return (parts_.queries->*Method::kAnswer)(*messages_.request, messages_.response);
+      return Answer(parts_.router, *messages_.request, messages_.response);
     });
     if (status.ok()) {
       responder_->Finish(*messages_.response, status, &on_finish_);
@@ -114,20 +112,20 @@ class UnaryPlace final : public CallPlace {
   std::optional<grpc::ServerAsyncResponseWriter<Response>> responder_;
 };
 
-// One of the streams that may be open at a time.
-class StreamSlot {
+// Leave for one RPC stream to be open, of as many as may be open at a time.
+class StreamPermit {
  public:
-  StreamSlot(RoutingStats* stats, uint32_t limit) : stats_(stats), limit_(limit) {}
+  StreamPermit(RoutingStats* stats, uint32_t limit) : stats_(stats), limit_(limit) {}
 
   bool Take() {
-    taken_ = stats_->open_streams.fetch_add(1, std::memory_order_relaxed) < limit_;
+    taken_ = stats_->open_rpc_streams.fetch_add(1, std::memory_order_relaxed) < limit_;
     if (taken_) return true;
-    stats_->open_streams.fetch_sub(1, std::memory_order_relaxed);
-    stats_->refused_streams.fetch_add(1, std::memory_order_relaxed);
+    stats_->open_rpc_streams.fetch_sub(1, std::memory_order_relaxed);
+    stats_->refused_rpc_streams.fetch_add(1, std::memory_order_relaxed);
     return false;
   }
   void Give() {
-    if (taken_) stats_->open_streams.fetch_sub(1, std::memory_order_relaxed);
+    if (taken_) stats_->open_rpc_streams.fetch_sub(1, std::memory_order_relaxed);
     taken_ = false;
   }
   uint32_t limit() const { return limit_; }
@@ -138,16 +136,16 @@ class StreamSlot {
   bool taken_ = false;
 };
 
-// A bidirectional stream: each request is answered in order, a bad one with `error` set. The next
-// request is asked for while the last answer is on its way, and no further: a client that does not
-// read is not read from.
+// Serves RPC streams: each request is answered in order, a bad one with `error` set. The next
+// request is read when the answer before it is handed to gRPC, never earlier: from a client that
+// does not read its answers, no more requests are read.
 template <typename Service, typename Method>
 class StreamPlace final : public CallPlace {
  public:
   using Request = typename Method::Request;
   using Response = typename Method::Response;
-  StreamPlace(const PlaceParts<Service>& parts, uint32_t max_open_streams)
-      : parts_(parts), slot_(parts.stats, max_open_streams) {}
+  StreamPlace(const PlaceParts<Service>& parts, uint32_t max_rpc_streams)
+      : parts_(parts), permit_(parts.stats, max_rpc_streams) {}
 
   void Await() override {
     parts_.places->Waits();
@@ -163,11 +161,11 @@ class StreamPlace final : public CallPlace {
   void OnCall(bool ok) {
     if (!ok) return parts_.loop->Ended();
     parts_.places->Taken(parts_.loop);
-    if (slot_.Take()) return stream_->SendInitialMetadata(&on_open_);
+    if (permit_.Take()) return stream_->SendInitialMetadata(&on_open_);
     Finish(ToGrpc(Error(absl::StatusCode::kResourceExhausted,
-                        "grpc.max_streams: {} are open already", slot_.limit())));
+                        "grpc.max_streams: {} are open already", permit_.limit())));
   }
-  void OnOpen(bool) {  // when it failed, so will the read
+  void OnOpen(bool) {  // if it failed, the read will fail, too
     exchange_.emplace(&*context_, parts_.loop->queue());
     Read();
   }
@@ -177,8 +175,8 @@ class StreamPlace final : public CallPlace {
   }
   void OnRead(bool ok) {
     if (!ok) return Finish(grpc::Status::OK);  // half-closed, cancelled or past its deadline
-    const absl::Status status = (parts_.queries->*Method::kAnswer)(
-        *messages_.request, messages_.response->mutable_response());
+    const absl::Status status =
+        Answer(parts_.router, *messages_.request, messages_.response->mutable_response());
     if (!status.ok()) {
       v1::StreamError* error = messages_.response->mutable_error();
       error->set_code(static_cast<int>(status.code()));
@@ -189,12 +187,12 @@ class StreamPlace final : public CallPlace {
   }
   void Finish(const grpc::Status& status) { stream_->Finish(status, &on_finish_); }
   void OnFinish(bool) {
-    slot_.Give();
+    permit_.Give();
     Await();
   }
 
   const PlaceParts<Service> parts_;
-  StreamSlot slot_;
+  StreamPermit permit_;
   EventOf<StreamPlace, &StreamPlace::OnCall> on_call_{this};
   EventOf<StreamPlace, &StreamPlace::OnOpen> on_open_{this};
   EventOf<StreamPlace, &StreamPlace::OnRead> on_read_{this};

@@ -35,7 +35,8 @@ class EventOf final : public CallEvent {
   Call* const call_;
 };
 
-// One call after the other of one method: waited for, served, waited for again.
+// Serves the calls of one method, one after the other: waits for a call, answers it, waits for the
+// next.
 class CallPlace {
  public:
   virtual ~CallPlace() = default;
@@ -58,13 +59,13 @@ class EventLoop {
 
   // Makes a place and lets it await its first call; the server must be running.
   void Add(std::unique_ptr<CallPlace> place);
-  // A place will not await another call: the server shuts down.
+  // A place says that it will not await another call, because the server shuts down.
   void Ended();
 
   void Start();
-  // Returns when every call has ended and no place awaits another, once the server shuts down.
+  // To be called once the server shuts down: returns when every place has ended.
   void AwaitLastCall();
-  // The same, and the thread has ended. After the server's shutdown; idempotent.
+  // To be called after the server's shutdown: AwaitLastCall, then ends the thread. Idempotent.
   void End();
 
  private:
@@ -77,8 +78,8 @@ class EventLoop {
   NamedThread thread_;
 };
 
-// The places of one method: one more than calls under way, up to a limit. A call beyond it waits in
-// gRPC until another has ended.
+// The places of one method. There is always one more than there are calls under way, so that one
+// awaits the next call; but at most `limit`: calls beyond it wait in gRPC until another has ended.
 //
 // Thread safety: as EventLoop. Ownership: its places refer to it; it must outlive the loop.
 class CallPlaces {
@@ -90,7 +91,7 @@ class CallPlaces {
     ++places_;
     loop->Add(make_(this, loop));
   }
-  // A place says how it stands.
+  // A place says that it awaits a call, or that it has got one.
   void Waits() { ++waiting_; }
   void Taken(EventLoop* loop) {
     if (--waiting_ == 0 && places_ < limit_) AddTo(loop);

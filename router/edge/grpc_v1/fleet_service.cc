@@ -4,6 +4,7 @@
 
 #include "indexer/base/error.h"
 #include "router/edge/grpc_v1/grpc_status.h"
+#include "router/edge/grpc_v1/query_messages.h"
 
 namespace kvroute {
 namespace {
@@ -18,7 +19,7 @@ uint64_t SumOf(const Array& counters) {
 void FillStream(const FleetTarget& target, v1::StreamState* state) {
   const StreamStatus& stream = *target.stream;
   state->set_rank(target.rank);
-  state->set_trust(static_cast<v1::Trust>(static_cast<int>(stream.trust.load()) + 1));
+  state->set_trust(TrustMessage(stream.trust.load()));
   state->set_trust_reason(std::string(TrustReasonName(stream.reason.load())));
   state->set_trust_changed_unix_ns(stream.trust_changed_unix_ns.load());
   state->set_connected(stream.connected.load());
@@ -30,10 +31,7 @@ void FillStream(const FleetTarget& target, v1::StreamState* state) {
   state->set_skipped_events(SumOf(stream.skipped_events));
   state->set_rejected_batches(SumOf(stream.rejected_batches));
   state->set_last_batch_unix_ns(stream.last_batch_unix_ns.load());
-  v1::Load* load = state->mutable_load();
-  load->set_requests_in_flight(target.load->requests_in_flight.load());
-  load->set_uncached_tokens_outstanding(target.load->uncached_tokens_outstanding.load());
-  load->set_output_tokens_expected(target.load->output_tokens_expected.load());
+  WriteLoad(*target.load, state->mutable_load());
 }
 
 absl::Status Counted(RpcMethod method, RoutingStats* stats, absl::Status status) {
@@ -51,8 +49,8 @@ absl::StatusOr<WorkerSpec> WorkerFromProto(const v1::Worker& worker) {
   if (!worker.engine().empty()) {
     const std::optional<EngineKind> engine = ParseEngineKind(worker.engine());
     if (!engine) {
-      return InvalidArgument("engine: \"{}\" is not one of auto, vllm, sglang, trtllm, mooncake",
-                             worker.engine().substr(0, 64));
+      return InvalidArgument("engine: \"{}\" is not one of {}", worker.engine().substr(0, 64),
+                             kEngineKindNames.Joined());
     }
     spec.engine = *engine;
   }
@@ -65,10 +63,10 @@ absl::StatusOr<WorkerSpec> WorkerFromProto(const v1::Worker& worker) {
     spec.rank_overrides.push_back({rank.rank(), rank.event_endpoint(), rank.replay_endpoint()});
   }
   if (!worker.copies().empty()) {
-    spec.copies = ParseCopyMode(worker.copies());
+    spec.copies = kCopyModeNames.Parse(worker.copies());
     if (!spec.copies) {
-      return InvalidArgument("copies: \"{}\" is not one of counted, set",
-                             worker.copies().substr(0, 64));
+      return InvalidArgument("copies: \"{}\" is not one of {}", worker.copies().substr(0, 64),
+                             kCopyModeNames.Joined());
     }
   }
   spec.bigram = worker.bigram();
@@ -92,7 +90,7 @@ void WorkerToProto(const WorkerSpec& spec, v1::Worker* worker) {
     to->set_event_endpoint(rank.event_endpoint);
     to->set_replay_endpoint(rank.replay_endpoint);
   }
-  if (spec.copies) worker->set_copies(std::string(CopyModeName(*spec.copies)));
+  if (spec.copies) worker->set_copies(std::string(kCopyModeNames[*spec.copies]));
   worker->set_bigram(spec.bigram);
   worker->set_max_requests_in_flight(spec.max_requests_in_flight);
 }

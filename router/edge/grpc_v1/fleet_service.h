@@ -30,10 +30,10 @@ class FleetService final : public v1::Fleet::Service {
   RoutingStats* const stats_;
 };
 
-// INVALID_ARGUMENT names a field whose text is none of its values; the rest is the fleet's to
-// check.
+// INVALID_ARGUMENT names a field whose text is none that is understood. All else is checked by the
+// fleet.
 absl::StatusOr<WorkerSpec> WorkerFromProto(const v1::Worker& worker);
-// Keys are never told.
+// All but the keys, which are never told.
 void WorkerToProto(const WorkerSpec& spec, v1::Worker* worker);
 
 }  // namespace kvroute

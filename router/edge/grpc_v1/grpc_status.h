@@ -35,7 +35,8 @@ class RunningCall {
   RoutingStats* const stats_;
 };
 
-// A call that waited for a thread until nobody wants its answer any more is not executed.
+// Answers a call unless its deadline has passed while it waited for a thread: nobody wants the
+// answer any more.
 template <typename Call>
 grpc::Status AnswerInTime(const grpc::ServerContext& context, RpcMethod method, RoutingStats* stats,
                           Call call) {

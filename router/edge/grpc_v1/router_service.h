@@ -7,7 +7,7 @@
 
 #include "kvroute/v1/router.grpc.pb.h"
 #include "router/edge/grpc_v1/event_loop.h"
-#include "router/route/query_handler.h"
+#include "router/route/router.h"
 #include "router/route/routing_stats.h"
 
 namespace kvroute {
@@ -17,15 +17,16 @@ using RouterMethods = v1::Router::WithAsyncMethod_Route<v1::Router::WithAsyncMet
     v1::Router::WithAsyncMethod_RouteStream<v1::Router::WithAsyncMethod_ScoreStream<
         v1::Router::WithAsyncMethod_Complete<v1::Router::Service>>>>>;
 
-// The Router service over gRPC: hands each call to the QueryHandler, on the thread that received
-// it. Explain, whose answer names the whole fleet, runs on gRPC's own threads.
+// The Router service over gRPC: answers each call on the thread that received it. Explain, whose
+// answer names the whole fleet, runs on gRPC's own threads.
 //
-// Thread safety: Serve before the loop starts; Explain from any thread. Ownership: the handler and
-// the stats must outlive it, and it the loop. Errors: calls under way are bounded; a stream beyond
-// grpc.max_streams is refused with RESOURCE_EXHAUSTED, a call beyond kMaxCallsUnderWay waits.
+// Thread safety: Serve before the loop starts; Explain from any thread. Ownership: the router and
+// the stats must outlive the service, and the service the loop. Errors: an RPC stream beyond
+// grpc.max_streams is refused with RESOURCE_EXHAUSTED; of each unary method kMaxCallsUnderWay calls
+// are served at a time, and further ones wait.
 class RouterService final : public RouterMethods {
  public:
-  RouterService(QueryHandler* queries, RoutingStats* stats, uint32_t max_open_streams);
+  RouterService(Router* router, RoutingStats* stats, uint32_t max_rpc_streams);
   ~RouterService() override;
 
   // Awaits calls on the loop, once the server runs.
@@ -38,9 +39,9 @@ class RouterService final : public RouterMethods {
   template <typename Place, typename... Arguments>
   void Await(EventLoop* loop, size_t limit, Arguments... arguments);
 
-  QueryHandler* const queries_;
+  Router* const router_;
   RoutingStats* const stats_;
-  const uint32_t max_open_streams_;
+  const uint32_t max_rpc_streams_;
   std::vector<std::unique_ptr<CallPlaces>> methods_;
 };
 

@@ -27,8 +27,10 @@ constexpr std::chrono::milliseconds kQuiet(100);
 
 class GrpcServer::Impl {
  public:
-  Impl(const GrpcServerOptions& options, QueryHandler* queries, Fleet* fleet, RoutingStats* stats)
-      : stats_(stats), router_(queries, stats, options.max_streams), fleet_(fleet, stats) {}
+  Impl(const GrpcServerOptions& options, Router* router, Fleet* fleet, RoutingStats* stats)
+      : stats_(stats),
+        router_service_(router, stats, options.max_streams),
+        fleet_service_(fleet, stats) {}
 
   // False when gRPC cannot listen; it does not say why.
   bool Listen(const GrpcServerOptions& options) {
@@ -50,24 +52,24 @@ class GrpcServer::Impl {
     builder.AddChannelArgument(
         GRPC_ARG_MAX_CONCURRENT_STREAMS,
         limits::kMaxCallsPerConnection + static_cast<int>(options.max_streams));
-    builder.RegisterService(&router_);
-    builder.RegisterService(&fleet_);
-    builder.RegisterService(&health_);
+    builder.RegisterService(&router_service_);
+    builder.RegisterService(&fleet_service_);
+    builder.RegisterService(&health_service_);
     loop_ = std::make_unique<EventLoop>(builder.AddCompletionQueue());
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port_ == 0) return false;
-    router_.Serve(loop_.get());
+    router_service_.Serve(loop_.get());
     loop_->Start();
     return true;
   }
 
   int port() const { return port_; }
 
-  void SetServing(bool serving) { health_.SetServing(serving); }
+  void SetServing(bool serving) { health_service_.SetServing(serving); }
 
   void Shutdown(std::chrono::milliseconds grace) {
     if (server_ == nullptr) return;
-    health_.Shutdown();
+    health_service_.Shutdown();
     std::promise<void> ended;
     NamedThread closer("grpc-shutdown", [this, grace, &ended] {
       server_->Shutdown(std::chrono::system_clock::now() + grace);
@@ -93,9 +95,9 @@ class GrpcServer::Impl {
   }
 
   RoutingStats* const stats_;
-  RouterService router_;
-  FleetService fleet_;
-  HealthService health_;
+  RouterService router_service_;
+  FleetService fleet_service_;
+  HealthService health_service_;
   int port_ = 0;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<grpc::Server> server_;
@@ -106,7 +108,7 @@ GrpcServer::GrpcServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 GrpcServer::~GrpcServer() { Shutdown(std::chrono::milliseconds(0)); }
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions& options,
-                                                              QueryHandler* queries, Fleet* fleet,
+                                                              Router* router, Fleet* fleet,
                                                               RoutingStats* stats) {
   if (options.max_threads < kMinPollers) {
     return InvalidArgument("max_threads: {}; must be at least {}", options.max_threads,
@@ -116,7 +118,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOp
     return InvalidArgument("max_message_bytes: {}; must be 1 to {}", options.max_message_bytes,
                            INT32_MAX);
   }
-  auto impl = std::make_unique<Impl>(options, queries, fleet, stats);
+  auto impl = std::make_unique<Impl>(options, router, fleet, stats);
   if (!impl->Listen(options)) {
     return Error(absl::StatusCode::kUnavailable,
                  "address: cannot listen at \"{}\" (in use, not an address of this machine, or not "

@@ -17,13 +17,13 @@ class ServerCredentials;
 
 namespace kvroute {
 
-class QueryHandler;
+class Router;
 
 struct GrpcServerOptions {
   std::string address = "0.0.0.0:50051";                 // port 0: any free one, see port()
   std::shared_ptr<grpc::ServerCredentials> credentials;  // nullptr: plain text
-  // For calls that may take long (Explain, Fleet, health, reflection); one beyond them:
-  // RESOURCE_EXHAUSTED. All others are served by one thread more.
+  // For calls that may take long (Explain, Fleet, health, reflection); a call beyond them gets
+  // RESOURCE_EXHAUSTED. All other calls are served by one further thread.
   int max_threads = limits::kMaxGrpcThreads;
   size_t max_memory_bytes = limits::kMaxGrpcMemoryBytes;    // of gRPC's own buffers
   size_t max_message_bytes = limits::kMaxGrpcMessageBytes;  // a longer request: RESOURCE_EXHAUSTED
@@ -39,7 +39,7 @@ class GrpcServer {
   // UNAVAILABLE when the address cannot be bound (in use, not local); INVALID_ARGUMENT names an
   // option out of range.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const GrpcServerOptions& options,
-                                                           QueryHandler* queries, Fleet* fleet,
+                                                           Router* router, Fleet* fleet,
                                                            RoutingStats* stats);
   ~GrpcServer();
 

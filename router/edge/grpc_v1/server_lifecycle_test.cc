@@ -129,12 +129,12 @@ TEST_F(ServerTest, ShutdownEndsOpenStreams) {
 TEST_F(ServerTest, AnAddressInUseOrOptionsOutOfRangeAreErrors) {
   GrpcServerOptions options;
   options.address = absl::StrCat("127.0.0.1:", server_->port());
-  const auto second = GrpcServer::Start(options, &queries_, &fleet_, &stats_);
+  const auto second = GrpcServer::Start(options, &router_, &fleet_, &stats_);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(second.status().message()),
               HasSubstr("address: cannot listen at \"127.0.0.1:"));
   options.max_threads = 1;
-  EXPECT_EQ(GrpcServer::Start(options, &queries_, &fleet_, &stats_).status().code(),
+  EXPECT_EQ(GrpcServer::Start(options, &router_, &fleet_, &stats_).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 

@@ -22,31 +22,31 @@ TEST_F(ServerTest, RoutesScoresExplainsAndCompletes) {
   Store("b", Tokens(8));
   grpc::ClientContext route_context, score_context, explain_context, complete_context;
   v1::RouteResponse route;
-  ASSERT_TRUE(router_->Route(&route_context, Ask(10), &route).ok());
+  ASSERT_TRUE(router_stub_->Route(&route_context, Ask(10), &route).ok());
   EXPECT_EQ(route.chosen().target().worker_id(), "b");
   v1::ScoreRequest score_request;
   *score_request.mutable_prompt() = Ask(10).prompt();
   v1::ScoreResponse score;
-  ASSERT_TRUE(router_->Score(&score_context, score_request, &score).ok());
+  ASSERT_TRUE(router_stub_->Score(&score_context, score_request, &score).ok());
   EXPECT_EQ(score.matches(0).matched_tokens(), 8u);
   v1::ExplainResponse explain;
-  ASSERT_TRUE(router_->Explain(&explain_context, Ask(10), &explain).ok());
+  ASSERT_TRUE(router_stub_->Explain(&explain_context, Ask(10), &explain).ok());
   EXPECT_EQ(explain.candidates_size(), 2);
   v1::CompleteRequest complete_request;
   complete_request.set_request_id(route.request_id());
   complete_request.set_progress(v1::CompleteRequest::PROGRESS_ENDED);
   v1::CompleteResponse complete;
-  ASSERT_TRUE(router_->Complete(&complete_context, complete_request, &complete).ok());
+  ASSERT_TRUE(router_stub_->Complete(&complete_context, complete_request, &complete).ok());
   EXPECT_TRUE(complete.known());
 }
 
 TEST_F(ServerTest, ErrorsKeepTheirCodeAndMessage) {
   grpc::ClientContext none, bad;
   v1::RouteResponse response;
-  ExpectError(router_->Route(&none, Ask(10), &response), StatusCode::UNAVAILABLE,
+  ExpectError(router_stub_->Route(&none, Ask(10), &response), StatusCode::UNAVAILABLE,
               "no worker is known");
   AddWorker(Spec("a"));
-  ExpectError(router_->Route(&bad, Ask(0), &response), StatusCode::INVALID_ARGUMENT,
+  ExpectError(router_stub_->Route(&bad, Ask(0), &response), StatusCode::INVALID_ARGUMENT,
               "prompt: empty");
 }
 
@@ -54,7 +54,7 @@ TEST_F(ServerTest, AMessageBeyondTheLimitIsRefused) {
   AddWorker(Spec("a"));
   grpc::ClientContext context;
   v1::RouteResponse response;
-  ExpectError(router_->Route(&context, Ask(20'000), &response), StatusCode::RESOURCE_EXHAUSTED,
+  ExpectError(router_stub_->Route(&context, Ask(20'000), &response), StatusCode::RESOURCE_EXHAUSTED,
               "65536");
 }
 
@@ -63,7 +63,7 @@ TEST_F(ServerTest, ACallWhoseDeadlinePassedIsNotExecuted) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() - milliseconds(1));
   v1::RouteResponse response;
-  EXPECT_EQ(router_->Route(&context, Ask(10), &response).error_code(),
+  EXPECT_EQ(router_stub_->Route(&context, Ask(10), &response).error_code(),
             StatusCode::DEADLINE_EXCEEDED);
   EXPECT_EQ(loads_.Stats().begun, 0u);
 }
@@ -71,7 +71,7 @@ TEST_F(ServerTest, ACallWhoseDeadlinePassedIsNotExecuted) {
 TEST_F(ServerTest, AStreamAnswersInOrderAndSurvivesBadRequests) {
   AddWorker(Spec("a"));
   grpc::ClientContext context;
-  auto stream = router_->RouteStream(&context);
+  auto stream = router_stub_->RouteStream(&context);
   for (size_t tokens : {5, 0, 7}) ASSERT_TRUE(stream->Write(Ask(tokens)));
   stream->WritesDone();
   v1::RouteStreamResponse response;
@@ -86,7 +86,7 @@ TEST_F(ServerTest, AStreamAnswersInOrderAndSurvivesBadRequests) {
   EXPECT_TRUE(stream->Finish().ok());
 
   grpc::ClientContext score_context;
-  auto scores = router_->ScoreStream(&score_context);
+  auto scores = router_stub_->ScoreStream(&score_context);
   v1::ScoreRequest request;
   *request.mutable_prompt() = Ask(9).prompt();
   ASSERT_TRUE(scores->Write(request));
@@ -100,9 +100,9 @@ TEST_F(ServerTest, AStreamAnswersInOrderAndSurvivesBadRequests) {
 TEST_F(ServerTest, AStreamIsOpenBeforeItsFirstRequestAndMayEndWithoutOne) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(120));
-  auto stream = router_->RouteStream(&context);
+  auto stream = router_stub_->RouteStream(&context);
   stream->WaitForInitialMetadata();
-  EXPECT_EQ(stats_.open_streams, 1u);
+  EXPECT_EQ(stats_.open_rpc_streams, 1u);
   EXPECT_TRUE(stream->WritesDone());
   v1::RouteStreamResponse response;
   EXPECT_FALSE(stream->Read(&response));
@@ -112,7 +112,7 @@ TEST_F(ServerTest, AStreamIsOpenBeforeItsFirstRequestAndMayEndWithoutOne) {
 TEST_F(ServerTest, AMessageBeyondTheLimitEndsItsStream) {
   AddWorker(Spec("a"));
   grpc::ClientContext context;
-  auto stream = router_->RouteStream(&context);
+  auto stream = router_stub_->RouteStream(&context);
   v1::RouteStreamResponse response;
   ASSERT_TRUE(stream->Write(Ask(5)));
   ASSERT_TRUE(stream->Read(&response));
@@ -129,22 +129,22 @@ TEST_F(ServerTest, TheNumberOfOpenStreamsIsBounded) {
   v1::RouteStreamResponse response;
   for (int i = 0; i < 4; ++i) {
     contexts.push_back(std::make_unique<grpc::ClientContext>());
-    streams.push_back(router_->RouteStream(contexts.back().get()));
+    streams.push_back(router_stub_->RouteStream(contexts.back().get()));
     ASSERT_TRUE(streams.back()->Write(Ask(5)));
     ASSERT_TRUE(streams.back()->Read(&response));  // it is open, not only asked for
   }
   grpc::ClientContext context;
-  auto refused = router_->RouteStream(&context);
+  auto refused = router_stub_->RouteStream(&context);
   EXPECT_FALSE(refused->Read(&response));
   ExpectError(refused->Finish(), StatusCode::RESOURCE_EXHAUSTED,
               "grpc.max_streams: 4 are open already");
-  EXPECT_EQ(stats_.refused_streams, 1u);
+  EXPECT_EQ(stats_.refused_rpc_streams, 1u);
 
   contexts[0]->TryCancel();  // a cancelled stream gives its place back
   EXPECT_EQ(streams[0]->Finish().error_code(), StatusCode::CANCELLED);
-  while (stats_.open_streams != 3) std::this_thread::yield();
+  while (stats_.open_rpc_streams != 3) std::this_thread::yield();
   grpc::ClientContext again;
-  auto admitted = router_->RouteStream(&again);
+  auto admitted = router_stub_->RouteStream(&again);
   ASSERT_TRUE(admitted->Write(Ask(5)));
   EXPECT_TRUE(admitted->Read(&response));
   again.TryCancel();
@@ -159,12 +159,12 @@ TEST_F(ServerTest, AStreamEndsAtItsDeadline) {
   AddWorker(Spec("a"));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + milliseconds(50));
-  auto stream = router_->RouteStream(&context);
+  auto stream = router_stub_->RouteStream(&context);
   v1::RouteStreamResponse response;
   while (stream->Read(&response)) {
   }
   EXPECT_EQ(stream->Finish().error_code(), StatusCode::DEADLINE_EXCEEDED);
-  while (stats_.open_streams != 0) std::this_thread::yield();
+  while (stats_.open_rpc_streams != 0) std::this_thread::yield();
 }
 
 TEST_F(ServerTest, WorkersAreRegisteredListedDrainedAndDeregistered) {

@@ -25,13 +25,14 @@ class StreamExchange {
   StreamExchange(const StreamExchange&) = delete;
   StreamExchange& operator=(const StreamExchange&) = delete;
 
-  // To be sent with the next Read; serialized when it returns.
+  // The answer is sent with the next Read; it has been serialized when this returns.
   template <typename Answer>
   void Write(const Answer& answer) {
     KVROUTE_CHECK(batch_.SendMessage(answer).ok());
   }
-  // Sends what was written, and reads `request` on the queue's thread just before `event` happens.
-  // That is not ok when one of the two failed or no further request will come. One at a time.
+  // Sends what was written and reads the next request; `event` happens when both are done, not ok
+  // if one of them failed or no further request will come. gRPC fills `request` on the queue's
+  // thread just before the event. One at a time.
   void Read(Request* request, void* event) {
     batch_.RecvMessage(request);
     batch_.set_output_tag(event);

@@ -9,7 +9,7 @@
 namespace kvroute {
 namespace {
 
-double Load(const std::atomic<uint64_t>& counter) {
+double Value(const std::atomic<uint64_t>& counter) {
   return static_cast<double>(counter.load(std::memory_order_relaxed));
 }
 
@@ -19,13 +19,13 @@ double Seconds(int64_t unix_ns) { return static_cast<double>(unix_ns) / 1e9; }
 template <typename Counters, typename Name>
 void AddByReason(Metric metric, const Counters& counters, Name name, size_t first,
                  Exposition* out) {
-  for (size_t i = first; i < counters.size(); ++i) out->Add(metric, {name(i)}, Load(counters[i]));
+  for (size_t i = first; i < counters.size(); ++i) out->Add(metric, {name(i)}, Value(counters[i]));
 }
 
 template <typename Counters>
 double Sum(const Counters& counters) {
   double sum = 0;
-  for (const auto& counter : counters) sum += Load(counter);
+  for (const auto& counter : counters) sum += Value(counter);
   return sum;
 }
 
@@ -42,12 +42,12 @@ void AddEventsAndBlocks(const IngestCounters& counters, Exposition* out) {
         AddUnlessZero(Metric::kEvents,
                       {name, EventTypeName(static_cast<EventType>(type)),
                        EventOutcomeName(static_cast<EventOutcome>(outcome))},
-                      Load(counters.events[engine][type][outcome]), out);
+                      Value(counters.events[engine][type][outcome]), out);
       }
     }
     for (size_t outcome = 0; outcome < kBlockOutcomeCount; ++outcome) {
       AddUnlessZero(Metric::kBlocks, {name, BlockOutcomeName(static_cast<BlockOutcome>(outcome))},
-                    Load(counters.blocks[engine][outcome]), out);
+                    Value(counters.blocks[engine][outcome]), out);
     }
   }
 }
@@ -76,18 +76,18 @@ void AddStream(const FleetTarget& target, Exposition* out) {
   }
   out->Add(Metric::kStreamConnected, {worker, rank}, stream.connected.load());
   const std::pair<Metric, double> samples[] = {
-      {Metric::kStreamBatches, Load(stream.batches)},
-      {Metric::kStreamGaps, Load(stream.gaps)},
-      {Metric::kStreamMissingBatches, Load(stream.missing_batches)},
-      {Metric::kStreamRestarts, Load(stream.restarts)},
+      {Metric::kStreamBatches, Value(stream.batches)},
+      {Metric::kStreamGaps, Value(stream.gaps)},
+      {Metric::kStreamMissingBatches, Value(stream.missing_batches)},
+      {Metric::kStreamRestarts, Value(stream.restarts)},
       {Metric::kStreamEventsSkipped, Sum(stream.skipped_events)},
       {Metric::kStreamBatchesRejected, Sum(stream.rejected_batches)},
-      {Metric::kStreamPendingEvents, Load(stream.pending_events)},
-      {Metric::kStreamHeldBatches, Load(stream.held_batches)},
+      {Metric::kStreamPendingEvents, Value(stream.pending_events)},
+      {Metric::kStreamHeldBatches, Value(stream.held_batches)},
       {Metric::kStreamLastBatch, Seconds(stream.last_batch_unix_ns.load())},
       {Metric::kStreamRequestsInFlight,
        static_cast<double>(target.load->requests_in_flight.load())},
-      {Metric::kStreamUncachedTokens, Load(target.load->uncached_tokens_outstanding)}};
+      {Metric::kStreamUncachedTokens, Value(target.load->uncached_tokens_outstanding)}};
   for (const auto& [metric, value] : samples) out->Add(metric, {worker, rank}, value);
 }
 
@@ -112,14 +112,14 @@ void AddTrusts(const FleetSnapshot& fleet, Exposition* out) {
 }
 
 void AddWorkers(const FleetSnapshot& fleet, Exposition* out) {
-  double workers[3][2] = {};          // [source][draining]
-  const FleetWorker* last = nullptr;  // targets are in order of workers
+  double workers[kWorkerSourceCount][2] = {};  // [source][draining]
+  const FleetWorker* last = nullptr;           // targets are in order of workers
   for (const FleetTarget& target : fleet.targets) {
     if (target.worker.get() == last) continue;
     last = target.worker.get();
     ++workers[static_cast<size_t>(last->source)][last->draining ? 1 : 0];
   }
-  for (size_t source = 0; source < 3; ++source) {
+  for (size_t source = 0; source < kWorkerSourceCount; ++source) {
     const std::string_view name = WorkerSourceName(static_cast<WorkerSource>(source));
     out->Add(Metric::kWorkers, {name, "serving"}, workers[source][0]);
     out->Add(Metric::kWorkers, {name, "draining"}, workers[source][1]);
@@ -140,17 +140,17 @@ void AddIngestMetrics(const IngestCounters& counters, Exposition* out) {
   AddByReason(
       Metric::kReplays, counters.replays,
       [](size_t i) { return ReplayResultName(static_cast<ReplayResult>(i)); }, 0, out);
-  out->Add(Metric::kBatches, Load(counters.batches));
-  out->Add(Metric::kPayloadBytes, Load(counters.payload_bytes));
-  out->Add(Metric::kMalformedMessages, Load(counters.malformed_messages));
-  out->Add(Metric::kDuplicateBatches, Load(counters.duplicate_batches));
-  out->Add(Metric::kGaps, Load(counters.gaps));
-  out->Add(Metric::kMissingBatches, Load(counters.missing_batches));
-  out->Add(Metric::kRestarts, Load(counters.restarts));
+  out->Add(Metric::kBatches, Value(counters.batches));
+  out->Add(Metric::kPayloadBytes, Value(counters.payload_bytes));
+  out->Add(Metric::kMalformedMessages, Value(counters.malformed_messages));
+  out->Add(Metric::kDuplicateBatches, Value(counters.duplicate_batches));
+  out->Add(Metric::kGaps, Value(counters.gaps));
+  out->Add(Metric::kMissingBatches, Value(counters.missing_batches));
+  out->Add(Metric::kRestarts, Value(counters.restarts));
   AddByReason(
       Metric::kUnknownTopics, counters.unknown_topics,
       [](size_t i) { return UnknownTopicName(static_cast<UnknownTopic>(i)); }, 0, out);
-  out->Add(Metric::kExpiredStreams, Load(counters.expired_streams));
+  out->Add(Metric::kExpiredStreams, Value(counters.expired_streams));
   out->AddHistogram(Metric::kApplyDuration, {}, counters.apply_latency.Read());
   out->AddHistogram(Metric::kPublishLag, {}, counters.publish_lag.Read());
 }
@@ -168,7 +168,7 @@ void AddRoutingMetrics(const RoutingStats& stats, const LoadTrackerStats& loads,
     const std::string_view name = RpcMethodName(static_cast<RpcMethod>(method));
     for (size_t code = 0; code < kStatusCodeCount; ++code) {
       AddUnlessZero(Metric::kRequests, {name, StatusCodeName(static_cast<int>(code))},
-                    Load(stats.requests[method][code]), out);
+                    Value(stats.requests[method][code]), out);
     }
   }
   for (size_t policy = 0; policy < kPolicyKindCount; ++policy) {
@@ -176,7 +176,7 @@ void AddRoutingMetrics(const RoutingStats& stats, const LoadTrackerStats& loads,
       AddUnlessZero(Metric::kDecisions,
                     {PolicyName(static_cast<PolicyKind>(policy)),
                      ChoiceReasonName(static_cast<ChoiceReason>(reason))},
-                    Load(stats.decisions[policy][reason]), out);
+                    Value(stats.decisions[policy][reason]), out);
     }
   }
   AddByReason(
@@ -186,10 +186,10 @@ void AddRoutingMetrics(const RoutingStats& stats, const LoadTrackerStats& loads,
   out->AddHistogram(Metric::kRequestDuration, {"Score"}, stats.score_latency.Read());
   out->AddHistogram(Metric::kMatchDuration, {}, stats.match_latency.Read());
   AddMatchedFraction(stats, out);
-  out->Add(Metric::kOpenStreams, Load(stats.open_streams));
-  out->Add(Metric::kRefusedStreams, Load(stats.refused_streams));
-  out->Add(Metric::kPromptTokens, Load(stats.prompt_tokens));
-  out->Add(Metric::kMatchedTokens, Load(stats.matched_tokens));
+  out->Add(Metric::kOpenStreams, Value(stats.open_rpc_streams));
+  out->Add(Metric::kRefusedStreams, Value(stats.refused_rpc_streams));
+  out->Add(Metric::kPromptTokens, Value(stats.prompt_tokens));
+  out->Add(Metric::kMatchedTokens, Value(stats.matched_tokens));
   out->Add(Metric::kLeases, static_cast<double>(loads.leases));
   out->Add(Metric::kLeasesBegun, static_cast<double>(loads.begun));
   out->Add(Metric::kLeasesEnded, {"completed"}, static_cast<double>(loads.ended));

@@ -21,11 +21,11 @@ std::vector<TokenId> RouteFleet::Held(size_t i) const {
   return {prompt.begin(), prompt.begin() + static_cast<ptrdiff_t>(tokens)};
 }
 
-v1::RouteRequest RouteRequestFor(const std::vector<TokenId>& prompt) {
-  v1::RouteRequest request;
-  request.set_model("m");
-  request.mutable_prompt()->mutable_token_ids()->Add(prompt.begin(), prompt.end());
-  return request;
+Query QueryFor(absl::Span<const TokenId> prompt) {
+  Query query;
+  query.model = "m";
+  query.prompt.token_ids = prompt;
+  return query;
 }
 
 }  // namespace kvroute

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "indexer/base/clock.h"
-#include "kvroute/v1/router.pb.h"
 #include "test/support/routing_fixture.h"
 
 namespace kvroute {
@@ -28,8 +27,8 @@ class RouteFleet : public RoutingFixture {
   const std::vector<TokenId> prompt;  // full blocks, and one token more
 };
 
-// Asks for `prompt`.
-v1::RouteRequest RouteRequestFor(const std::vector<TokenId>& prompt);
+// Asks where `prompt` should go; views it.
+Query QueryFor(absl::Span<const TokenId> prompt);
 
 }  // namespace kvroute
 

@@ -1,5 +1,5 @@
-#ifndef KVROUTE_ROUTER_CONFIG_LOAD_CONFIG_H_
-#define KVROUTE_ROUTER_CONFIG_LOAD_CONFIG_H_
+#ifndef KVROUTE_ROUTER_CONFIG_PARSE_CONFIG_H_
+#define KVROUTE_ROUTER_CONFIG_PARSE_CONFIG_H_
 
 #include <string>
 #include <string_view>
@@ -30,12 +30,12 @@ class ConfigOverrides {
 
 // Defaults, then `text` (YAML; `name` for messages), then the overrides; checked, key files read.
 // One line of error: "config FILE:LINE: field.path: what, value, limit".
-absl::StatusOr<ServeConfig> LoadConfig(const std::string& text, const std::string& name,
-                                       const ConfigOverrides& overrides);
+absl::StatusOr<ServeConfig> ParseConfig(const std::string& text, const std::string& name,
+                                        const ConfigOverrides& overrides);
 
 // A whole file; errors name it. `limit_bytes` bounds what is read.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t limit_bytes);
 
 }  // namespace kvroute
 
-#endif  // KVROUTE_ROUTER_CONFIG_LOAD_CONFIG_H_
+#endif  // KVROUTE_ROUTER_CONFIG_PARSE_CONFIG_H_

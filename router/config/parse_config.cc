@@ -1,4 +1,4 @@
-#include "router/config/load_config.h"
+#include "router/config/parse_config.h"
 
 #include <fmt/core.h>
 #include <sys/stat.h>
@@ -99,8 +99,8 @@ void ConfigOverrides::ApplyTo(ConfigNode* root) const {
   for (const ConfigNode& worker : workers_) list->items.push_back(worker);
 }
 
-absl::StatusOr<ServeConfig> LoadConfig(const std::string& text, const std::string& name,
-                                       const ConfigOverrides& overrides) {
+absl::StatusOr<ServeConfig> ParseConfig(const std::string& text, const std::string& name,
+                                        const ConfigOverrides& overrides) {
   absl::StatusOr<ConfigNode> root = ParseYaml(text, name);
   if (!root.ok()) return root.status();
   overrides.ApplyTo(&*root);

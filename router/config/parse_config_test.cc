@@ -1,4 +1,4 @@
-#include "router/config/load_config.h"
+#include "router/config/parse_config.h"
 
 #include <fmt/core.h>
 #include <gmock/gmock.h>
@@ -26,7 +26,7 @@ struct BadConfig {
 class BadConfigTest : public testing::TestWithParam<BadConfig> {};
 
 TEST_P(BadConfigTest, IsRefusedInOneLineWithPlaceFieldValueAndLimit) {
-  const auto config = LoadConfig(GetParam().text, "k.yaml", {});
+  const auto config = ParseConfig(GetParam().text, "k.yaml", {});
   ASSERT_FALSE(config.ok());
   EXPECT_EQ(MessageOf(config.status()), GetParam().error);
   EXPECT_EQ(MessageOf(config.status()).find('\n'), std::string_view::npos);
@@ -110,16 +110,16 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"listeners:\n- topic: kv@\n",
                   "config k.yaml:2: listeners[0].endpoint: is missing"}));
 
-TEST(LoadConfigTest, NothingMeansDefaults) {
+TEST(ParseConfigTest, NothingMeansDefaults) {
   for (const char* text : {"", "# only a comment\n", "workers:\n", "grpc:\nlog: {}\n"}) {
-    const auto config = LoadConfig(text, "k.yaml", {});
+    const auto config = ParseConfig(text, "k.yaml", {});
     ASSERT_TRUE(config.ok()) << config.status();
     EXPECT_EQ(PrintConfig(*config), PrintConfig(ServeConfig{}));
   }
 }
 
-TEST(LoadConfigTest, ReadsEveryKindOfValue) {
-  const auto config = LoadConfig(R"(
+TEST(ParseConfigTest, ReadsEveryKindOfValue) {
+  const auto config = ParseConfig(R"(
 grpc: {listen: "127.0.0.1:0", max_message: 8MiB}
 http: {per_stream_metrics: false}
 routing: {policy: prefix, lease_timeout: 1m30s}
@@ -139,7 +139,7 @@ workers:
   copies: set
   draining: true
 )",
-                                 "k.yaml", {});
+                                  "k.yaml", {});
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->grpc.max_message_bytes, size_t{8} << 20);
   EXPECT_FALSE(config->http.per_stream_metrics);
@@ -157,10 +157,10 @@ workers:
   EXPECT_TRUE(worker.draining);
 }
 
-TEST(LoadConfigTest, CurveKeysComeFromFilesThatMustHoldOneKeyEach) {
+TEST(ParseConfigTest, CurveKeysComeFromFilesThatMustHoldOneKeyEach) {
   const std::string path = testing::TempDir() + "curve_" + std::to_string(getpid());
   const auto load = [&path] {
-    return LoadConfig(
+    return ParseConfig(
         "workers:\n- worker_id: a\n  address: x\n  model: m\n  event_endpoint: tcp://h:1\n"
         "  curve:\n    server_public_key_file: " +
             path + "\n    client_public_key_file: " + path +
@@ -175,23 +175,23 @@ TEST(LoadConfigTest, CurveKeysComeFromFilesThatMustHoldOneKeyEach) {
   EXPECT_THAT(PrintConfig(*good), testing::Not(HasSubstr(key)));
   const std::string listener =
       "listeners:\n- endpoint: tcp://*:1\n  curve: {server_secret_key_file: " + path + "}\n";
-  const auto listening = LoadConfig(listener, "k.yaml", {});
+  const auto listening = ParseConfig(listener, "k.yaml", {});
   ASSERT_TRUE(listening.ok()) << listening.status();
   EXPECT_EQ(listening->listeners[0].config.curve_server_secret, key);
   EXPECT_THAT(PrintConfig(*listening), testing::Not(HasSubstr(key)));
   std::ofstream(path) << "short";
-  EXPECT_THAT(std::string(MessageOf(LoadConfig(listener, "k.yaml", {}).status())),
+  EXPECT_THAT(std::string(MessageOf(ParseConfig(listener, "k.yaml", {}).status())),
               HasSubstr("k.yaml:2: listeners[0].curve.server_secret_key_file: "));
   EXPECT_THAT(std::string(MessageOf(load().status())), HasSubstr("5 characters, a Z85 key has 40"));
   std::remove(path.c_str());
 }
 
-TEST(LoadConfigTest, TheCommandLineOutranksTheFileAndNamesItsFlag) {
+TEST(ParseConfigTest, TheCommandLineOutranksTheFileAndNamesItsFlag) {
   ConfigOverrides flags;
   flags.SetField("--policy", "routing.policy", "random");
   ASSERT_TRUE(
       flags.AddWorker("id=w1,address=x,model=m,events=tcp://h:5557,ranks=2,block_size=16").ok());
-  const auto config = LoadConfig(
+  const auto config = ParseConfig(
       "routing: {policy: prefix}\nworkers:\n- {worker_id: w0, address: x, model: m, "
       "event_endpoint: "
       "'tcp://h:1'}\n",
@@ -205,30 +205,30 @@ TEST(LoadConfigTest, TheCommandLineOutranksTheFileAndNamesItsFlag) {
 
   ConfigOverrides wrong;
   wrong.SetField("--policy", "routing.policy", "best");
-  EXPECT_THAT(std::string(MessageOf(LoadConfig("", "", wrong).status())),
+  EXPECT_THAT(std::string(MessageOf(ParseConfig("", "", wrong).status())),
               StartsWith("--policy: routing.policy: \"best\" is not one of lmetric"));
   ConfigOverrides typo;
   ASSERT_TRUE(typo.AddWorker("id=w1,address=x,adress=x,model=m,events=tcp://h:1").ok());
-  EXPECT_EQ(MessageOf(LoadConfig("", "", typo).status()),
+  EXPECT_EQ(MessageOf(ParseConfig("", "", typo).status()),
             "--worker: workers[0].adress: there is no such field");
   EXPECT_EQ(MessageOf(ConfigOverrides().AddWorker("w0")), "--worker: \"w0\" is not key=value");
   EXPECT_EQ(MessageOf(ConfigOverrides().AddWorker("id=a,id=b")),
             "--worker: worker_id is given twice");
 }
 
-TEST(LoadConfigTest, SizeDepthAndAliasesAreBounded) {
+TEST(ParseConfigTest, SizeDepthAndAliasesAreBounded) {
   EXPECT_THAT(
       std::string(MessageOf(
-          LoadConfig(std::string(limits::kMaxConfigBytes + 1, ' '), "k.yaml", {}).status())),
+          ParseConfig(std::string(limits::kMaxConfigBytes + 1, ' '), "k.yaml", {}).status())),
       HasSubstr("the limit is 16777216"));
   std::string laughs = "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n";
   for (int i = 1; i < 9; ++i) {
     laughs += fmt::format("a{0}: &a{0} [*a{1} ,*a{1} ,*a{1} ,*a{1} ,*a{1} ,*a{1} ,*a{1} ,*a{1} ]\n",
                           i, i - 1);
   }
-  EXPECT_THAT(std::string(MessageOf(LoadConfig(laughs, "k.yaml", {}).status())),
+  EXPECT_THAT(std::string(MessageOf(ParseConfig(laughs, "k.yaml", {}).status())),
               HasSubstr("more than 1000000 values"));
-  EXPECT_FALSE(LoadConfig(std::string(100'000, '['), "k.yaml", {}).ok());
+  EXPECT_FALSE(ParseConfig(std::string(100'000, '['), "k.yaml", {}).ok());
 }
 
 }  // namespace

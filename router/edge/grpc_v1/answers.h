@@ -1,0 +1,22 @@
+#ifndef KVROUTE_ROUTER_EDGE_GRPC_V1_ANSWERS_H_
+#define KVROUTE_ROUTER_EDGE_GRPC_V1_ANSWERS_H_
+
+#include "absl/status/status.h"
+#include "kvroute/v1/router.pb.h"
+#include "router/route/router.h"
+
+// The calls of the Router service without gRPC: reads the message as a query, asks the Router,
+// writes what it answers. `response` must be empty, and stays so on an error.
+//
+// Thread safety: every function from any thread; each thread keeps what it reads and writes with.
+namespace kvroute {
+
+absl::Status Answer(Router* router, const v1::RouteRequest& request, v1::RouteResponse* response);
+absl::Status Answer(Router* router, const v1::RouteRequest& request, v1::ExplainResponse* response);
+absl::Status Answer(Router* router, const v1::ScoreRequest& request, v1::ScoreResponse* response);
+absl::Status Answer(Router* router, const v1::CompleteRequest& request,
+                    v1::CompleteResponse* response);
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_ROUTER_EDGE_GRPC_V1_ANSWERS_H_

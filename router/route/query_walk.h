@@ -1,0 +1,64 @@
+#ifndef KVROUTE_ROUTER_ROUTE_QUERY_WALK_H_
+#define KVROUTE_ROUTER_ROUTE_QUERY_WALK_H_
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "router/fleet/fleet_snapshot.h"
+#include "router/policy/policy.h"
+#include "router/prompt/prompt_parser.h"
+#include "router/route/decision.h"
+#include "router/route/query.h"
+#include "router/route/target_matches.h"
+
+namespace kvroute {
+
+// What a query says beside prompt and candidates, checked.
+struct Terms {
+  PolicyKind policy = PolicyKind::kLmetric;
+  uint64_t tie_break = 0;  // orders equal scores
+  size_t runner_ups = 0;
+};
+
+// What one query works on, between its steps: the Router walks, this is what it carries. Kept by
+// the thread, so that its buffers are used again.
+//
+// The targets of the model are numbered from 0 on; the i-th match and the i-th candidate are the
+// i-th target's.
+//
+// Ownership: `fleet` is held by the answer that is being made; pointers into it, and into the
+// query, are stale once the query is answered.
+struct QueryWalk {
+  const FleetSnapshot* fleet = nullptr;
+  const ModelTargets* model = nullptr;  // of `fleet`
+  ParsedPrompt prompt;
+  TargetMatches matches;
+  std::vector<uint8_t> named;  // by target: whether the query names it; empty: it names none
+  size_t unknown_named = 0;    // named candidates that are no target of the model
+  std::vector<Candidate> candidates;
+  std::array<uint32_t, kLeftOutCount> left_out{};  // candidates by reason, kNo not counted
+  std::vector<uint32_t> order;                     // of targets, best first
+
+  const FleetTarget& target(size_t i) const { return fleet->targets[model->begin + i]; }
+  const TargetFacts& facts(size_t i) const { return fleet->facts[model->begin + i]; }
+
+  absl::Status FindModel(std::string_view name);
+  absl::Status TakeNamed(absl::Span<const TargetName> targets);
+  bool IsNamed(size_t i) const { return named.empty() || named[i] != 0; }
+  // Puts match, load and health of each target side by side.
+  void GatherCandidates();
+  // UNAVAILABLE, with how many targets were left out for which reason.
+  absl::Status WhyNone() const;
+
+  Match MatchOf(size_t i) const;
+  // All but the lease.
+  void FillDecision(const Choice& choice, const Terms& terms, Decision* decision);
+};
+
+}  // namespace kvroute
+
+#endif  // KVROUTE_ROUTER_ROUTE_QUERY_WALK_H_
