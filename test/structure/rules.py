@@ -23,7 +23,8 @@ BELOW = {
     "router/edge/health": ("router/fleet", "indexer/telemetry"),
     "router/edge/page": ("router/route", "router/edge/health"),
     "router/edge/grpc_v1": ("router/route", "router/edge/health"),
-    "router/config": ("router/fleet", "router/policy", "indexer/source/zmq"),
+    # Options belong to whom they are for; config fills them in.
+    "router/config": ("router/fleet", "router/policy", "indexer/source/zmq", "router/edge/grpc_v1"),
     "router/serve": ("router/config", "router/edge/grpc_v1", "router/edge/page"),
 
     "tools/command_line": ("indexer/base",),
@@ -104,9 +105,4 @@ EXCEPTIONS = {
     ("tools/replay/replay_command.cc", "CLI/CLI.hpp"),
     ("tools/serve/serve_command.cc", "CLI/CLI.hpp"),
     ("tools/top/top_command.cc", "CLI/CLI.hpp"),
-    # Until the edge reads its own certificates.
-    ("router/serve/credentials.cc", "grpcpp/security/server_credentials.h"),
-    ("router/serve/credentials.cc", "openssl/pem.h"),
-    ("router/serve/credentials.cc", "openssl/x509.h"),
-    ("kvroute_serve", "OpenSSL::Crypto"),
 }
