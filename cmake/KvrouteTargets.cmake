@@ -43,6 +43,9 @@ function(kvroute_test)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 600)  # against hangs only: under the thread sanitizer some take 100 s on an idle machine
   endif()
+  if(CMAKE_CROSSCOMPILING)
+    set(ARG_TIMEOUT 7200)  # an emulated processor is slow
+  endif()
   kvroute_sources(sources ${ARG_NAME} ${ARG_SOURCES})
   add_executable(${ARG_NAME} ${sources})
   target_compile_options(${ARG_NAME} PRIVATE ${KVROUTE_TEST_OPTIONS})
