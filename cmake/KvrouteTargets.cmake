@@ -48,6 +48,9 @@ function(kvroute_test)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 1200)  # against hangs only: a busy machine may be twenty times slower
   endif()
+  if(CMAKE_CROSSCOMPILING)
+    set(ARG_TIMEOUT 7200)  # an emulated processor is slow
+  endif()
   kvroute_sources(sources ${ARG_NAME} ${ARG_SOURCES})
   add_executable(${ARG_NAME} ${sources})
   target_compile_options(${ARG_NAME} PRIVATE ${KVROUTE_TEST_OPTIONS})

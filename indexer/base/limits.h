@@ -40,7 +40,7 @@ inline constexpr int kMaxGrpcThreads = 512;
 inline constexpr size_t kMaxGrpcMemoryBytes = size_t{1} << 30;
 // kMaxPromptTokens x 4 bytes, twice
 inline constexpr size_t kMaxGrpcMessageBytes = size_t{32} << 20;
-inline constexpr uint32_t kMaxGrpcStreams = 256;  // RouteStream and ScoreStream calls
+inline constexpr uint32_t kMaxGrpcStreams = 256;    // RouteStream and ScoreStream calls
 inline constexpr size_t kMaxCallsUnderWay = 1'024;  // of each unary method; further ones wait
 // beside its open streams; the client holds further ones back
 inline constexpr int kMaxCallsPerConnection = 1'024;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "indexer/base/limits.h"
+#include "indexer/base/read_file.h"
 #include "router/config/parse_config.h"
 
 namespace kvroute {

@@ -33,9 +33,6 @@ class ConfigOverrides {
 absl::StatusOr<ServeConfig> ParseConfig(const std::string& text, const std::string& name,
                                         const ConfigOverrides& overrides);
 
-// A whole file; errors name it. `limit_bytes` bounds what is read.
-absl::StatusOr<std::string> ReadFile(const std::string& path, size_t limit_bytes);
-
 }  // namespace kvroute
 
 #endif  // KVROUTE_ROUTER_CONFIG_PARSE_CONFIG_H_

@@ -10,18 +10,11 @@
 #include "indexer/base/log.h"
 #include "indexer/source/zmq/zmq_options.h"
 #include "router/config/field_visitor.h"
+#include "router/edge/grpc_v1/credentials.h"
 #include "router/fleet/worker_spec.h"
 #include "router/policy/policy.h"
 
 namespace kvroute {
-
-// Files in PEM. All empty: plain text. With client_ca, only clients with a certificate signed by it
-// are served (mTLS).
-struct TlsFiles {
-  std::string certificate_file;
-  std::string key_file;
-  std::string client_ca_file;
-};
 
 struct GrpcConfig {
   std::string listen = "0.0.0.0:50051";

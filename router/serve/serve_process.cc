@@ -7,7 +7,6 @@
 #include "router/edge/health/health.h"
 #include "router/edge/page/metrics_page.h"
 #include "router/edge/page/status_page.h"
-#include "router/serve/credentials.h"
 
 namespace kvroute {
 namespace {

@@ -19,6 +19,7 @@ def files():
     return tuple(found)
 
 
+@functools.lru_cache(maxsize=None)
 def read(path):
     with open(os.path.join(SOURCE, path), encoding="utf-8") as file:
         return file.read()

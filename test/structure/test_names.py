@@ -32,9 +32,9 @@ def named_paths(text):
 
 def exists(path, files):
     """A path from the root, a folder, or the name alone of some file."""
-    if "/" in path or path in FOLDERS:
-        return path in files or any(name.startswith(path + "/") for name in files)
-    return any(os.path.basename(name) == path for name in files)
+    if path in files or any(name.startswith(path + "/") for name in files):
+        return True
+    return "/" not in path and any(os.path.basename(name) == path for name in files)
 
 
 class PagesTest(unittest.TestCase):

@@ -14,6 +14,7 @@
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/log.h"
+#include "indexer/base/read_file.h"
 #include "kvroute_build_info.h"
 #include "router/serve/serve_process.h"
 #include "tools/command_line/command_line.h"

@@ -18,8 +18,8 @@ class Receiver {
     const absl::StatusOr<StreamId> id = index->Open(CopyMode::kCounted);
     KVROUTE_CHECK(id.ok());
     status_.id = *id;
-    applier_ = std::make_unique<StreamApplier>(&status_, limits::kMaxPendingMemoryBytes, index,
-                                               counters);
+    applier_ =
+        std::make_unique<StreamApplier>(&status_, limits::kMaxPendingMemoryBytes, index, counters);
   }
 
   bool Receive(const std::string& payload) {

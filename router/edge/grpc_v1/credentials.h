@@ -1,16 +1,24 @@
-#ifndef KVROUTE_ROUTER_SERVE_CREDENTIALS_H_
-#define KVROUTE_ROUTER_SERVE_CREDENTIALS_H_
+#ifndef KVROUTE_ROUTER_EDGE_GRPC_V1_CREDENTIALS_H_
+#define KVROUTE_ROUTER_EDGE_GRPC_V1_CREDENTIALS_H_
 
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
-#include "router/config/serve_config.h"
 
 namespace grpc {
 class ServerCredentials;
 }
 
 namespace kvroute {
+
+// Files in PEM. All empty: plain text. With client_ca, only clients with a certificate signed by it
+// are served (mTLS).
+struct TlsFiles {
+  std::string certificate_file;
+  std::string key_file;
+  std::string client_ca_file;
+};
 
 // nullptr when no certificate is configured: plain text. Errors: INVALID_ARGUMENT names the field
 // and the file that cannot be read, is no PEM certificate or key, or does not belong to the other.
@@ -19,4 +27,4 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentialsFrom(
 
 }  // namespace kvroute
 
-#endif  // KVROUTE_ROUTER_SERVE_CREDENTIALS_H_
+#endif  // KVROUTE_ROUTER_EDGE_GRPC_V1_CREDENTIALS_H_

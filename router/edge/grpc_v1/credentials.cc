@@ -1,4 +1,4 @@
-#include "router/serve/credentials.h"
+#include "router/edge/grpc_v1/credentials.h"
 
 #include <grpcpp/security/server_credentials.h>
 #include <openssl/pem.h>
@@ -8,7 +8,7 @@
 
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
-#include "router/config/parse_config.h"
+#include "indexer/base/read_file.h"
 
 namespace kvroute {
 namespace {
