@@ -192,10 +192,9 @@ void StreamMachine::Learn(const AppliedBatch& applied) {
   // Without a replay, numbers that go on confirm a new connection.
   if (IsConnected(state_)) trust_.SetCurrent(true);
   // This life of the publisher was seen from its first batch.
-  if (!replay_ && tracker_.next() == 1) trust_.SetExact(TrustReason::kReplayComplete);
+  if (!replay_ && tracker_.next() == 1) KnowAll(TrustReason::kReplayComplete);
   if (applied.cleared && trust_.known() != Trust::kExact) {
-    trust_.SetExact(TrustReason::kClearedByEngine);
-    fresh_start_at_ = Nanos::max();
+    KnowAll(TrustReason::kClearedByEngine);
   }
   if (applied.fault != TrustReason::kNone && trust_.known() != Trust::kDegraded) {
     trust_.SetDegraded(applied.fault);
@@ -203,6 +202,12 @@ void StreamMachine::Learn(const AppliedBatch& applied) {
   }
   LiftSyncing();
   ScheduleProbe();
+}
+
+// Nothing is left that a fresh start could repair.
+void StreamMachine::KnowAll(TrustReason reason) {
+  trust_.SetExact(reason);
+  fresh_start_at_ = Nanos::max();
 }
 
 // ---- held batches ----

@@ -94,6 +94,7 @@ class StreamMachine {
   void Apply(const Message& message, Origin origin);
   bool AsksForCopy(const Message& message, bool bad, Origin origin);
   void Learn(const AppliedBatch& applied);
+  void KnowAll(TrustReason reason);
   void Publish(size_t bytes, double ts_seconds, Nanos started, Origin origin);
   bool IsOfThisRank(const DecodedBatch& batch);
   bool DecodesBadly(DecodeReason rejected, const DecodedBatch& batch) const;
