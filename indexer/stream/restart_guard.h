@@ -33,13 +33,11 @@ class RestartGuard {
     if (!connection_broke_) believe_after_ = now + kQuiet;
     connection_broke_ = false;
     if (unbroken_ < kMaxOnOneConnection && across_ < kMaxAcrossConnections) return false;
-    conflict_ = true;
     believe_after_ = now + kQuiet;
     last_seq_.reset();
     return true;
   }
 
-  bool conflict() const { return conflict_; }
   // Judges a number that comes during a conflict.
   void Observe(uint64_t seq, Nanos now) {
     if (last_seq_.has_value() && seq != *last_seq_ + 1) believe_after_ = now + kQuiet;
@@ -56,7 +54,6 @@ class RestartGuard {
   int unbroken_ = 0;
   int across_ = 0;
   bool connection_broke_ = false;
-  bool conflict_ = false;
   std::optional<uint64_t> last_seq_;
 };
 

@@ -1,5 +1,7 @@
 #include "indexer/stream/sequence_tracker.h"
 
+#include <utility>
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -15,6 +17,7 @@ std::optional<bool> SequenceTracker::SameAsApplied(uint64_t seq, PayloadDigest d
 }
 
 Admission SequenceTracker::AdmitLive(uint64_t seq, PayloadDigest digest) {
+  if (std::exchange(accepts_any_, false) && seq >= next_) JumpTo(seq);
   const bool rises = (!last_live_ || seq > *last_live_) && seq >= floor_;
   const std::optional<bool> same = SameAsApplied(seq, digest);
   if (same.has_value() && *same) return Admission::kDuplicate;
@@ -35,11 +38,13 @@ Admission SequenceTracker::AdmitReplayed(uint64_t seq, PayloadDigest digest) con
 void SequenceTracker::Advance(PayloadDigest digest) {
   digests_[next_ % kRemembered] = digest;
   ++next_;
+  accepts_any_ = false;
 }
 
 void SequenceTracker::JumpTo(uint64_t next) {
   next_ = next;
   known_from_ = next;
+  accepts_any_ = false;
 }
 
 void SequenceTracker::Reset() { *this = SequenceTracker(); }

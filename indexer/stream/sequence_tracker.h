@@ -50,6 +50,9 @@ class SequenceTracker {
   void Reconnected() { floor_ = next_; }
   // Everything up to `next` is given up or unknown; numbers go on from there.
   void JumpTo(uint64_t next);
+  // What comes before the next live batch is given up: its number, if no lower than `next`, is the
+  // one expected, unless a batch is applied before.
+  void AcceptAny() { accepts_any_ = true; }
   // A new life of the publisher: nothing is known of it.
   void Reset();
 
@@ -61,7 +64,8 @@ class SequenceTracker {
 
   uint64_t next_ = 0;
   uint64_t known_from_ = 0;  // digests are kept of [max(known_from, next - kRemembered), next)
-  uint64_t floor_ = 0;       // live numbers below it were published in an earlier connection
+  bool accepts_any_ = false;
+  uint64_t floor_ = 0;  // live numbers below it were published in an earlier connection
   std::optional<uint64_t> last_live_;
   PayloadDigest last_live_digest_{};
   std::array<PayloadDigest, kRemembered> digests_{};

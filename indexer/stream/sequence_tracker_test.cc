@@ -59,5 +59,20 @@ TEST(SequenceTrackerTest, GapsAreAhead) {
   EXPECT_EQ(tracker.next(), 7u);
 }
 
+TEST(SequenceTrackerTest, AnyNumberIsTheNextUntilOneIs) {
+  SequenceTracker tracker = Applied(5);
+  tracker.AcceptAny();
+  EXPECT_EQ(tracker.AdmitLive(9, Of(9)), Admission::kNext);
+  EXPECT_EQ(tracker.next(), 9u);
+  EXPECT_EQ(tracker.AdmitLive(11, Of(11)), Admission::kAhead);
+}
+
+TEST(SequenceTrackerTest, AnyNumberIsTheNextNoLongerOnceABatchIsApplied) {
+  SequenceTracker tracker = Applied(5);
+  tracker.AcceptAny();
+  tracker.Advance(Of(5));  // replayed
+  EXPECT_EQ(tracker.AdmitLive(9, Of(9)), Admission::kAhead);
+}
+
 }  // namespace
 }  // namespace kvroute

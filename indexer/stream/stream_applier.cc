@@ -19,13 +19,13 @@ void ForEachBit(uint32_t bits, Visit visit) {
 
 }  // namespace
 
-StreamApplier::StreamApplier(StreamStatus* status, size_t max_pending_bytes, PrefixIndex* index,
+StreamApplier::StreamApplier(StreamStatus* status, size_t max_pending_memory_bytes, PrefixIndex* index,
                              IngestCounters* counters)
     : status_(status),
       index_(index),
       counters_(counters),
       mode_(CopyModeOf(status->config)),
-      pending_(mode_, max_pending_bytes),
+      pending_(mode_, max_pending_memory_bytes),
       block_size_(status->config.block_size_tokens) {
   status->block_size_tokens.store(block_size_.size(), std::memory_order_relaxed);
 }

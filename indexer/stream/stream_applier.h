@@ -37,7 +37,7 @@ struct AppliedBatch {
 // it.
 class StreamApplier {
  public:
-  StreamApplier(StreamStatus* status, size_t max_pending_bytes, PrefixIndex* index,
+  StreamApplier(StreamStatus* status, size_t max_pending_memory_bytes, PrefixIndex* index,
                 IngestCounters* counters);
 
   AppliedBatch Apply(const DecodedBatch& batch);

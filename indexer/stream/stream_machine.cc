@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "indexer/base/check.h"
 #include "indexer/base/log.h"
 
 namespace kvroute {
+
 StreamMachine::StreamMachine(StreamStatus* status, const StreamOptions& options, Decoder* decoder,
                              PrefixIndex* index, IngestCounters* counters, const Clock* clock)
     : status_(status),
@@ -15,60 +17,94 @@ StreamMachine::StreamMachine(StreamStatus* status, const StreamOptions& options,
       applier_(status, options.max_pending_memory_bytes, index, counters),
       trust_(status, clock),
       held_(options.max_held_batches, options.max_held_memory_bytes),
-      published_rank_(status->config.published_rank) {}
-
-// The walk of an event, from the message to the index. Which batch may be applied is decided by its
-// number; what is in it is decided by the decoder and the applier; whoever reads the status
-// afterwards sees a number no later than the index.
-void StreamMachine::OnLiveBatch(uint64_t seq, std::string_view payload) {
-  ++heard_;
-  if (guard_.conflict()) return guard_.Observe(seq, clock_->Monotonic());
-  const PayloadDigest digest = DigestPayload(payload);
-  if (adopt_number_ && seq >= tracker_.next()) tracker_.JumpTo(seq);
-  adopt_number_ = false;
-  switch (tracker_.AdmitLive(seq, digest)) {
-    case Admission::kDuplicate:
-      CountDuplicate();
-      break;
-    case Admission::kRestart:
-      if (const auto* held = held_.Find(seq); held != nullptr && held->payload == payload) {
-        CountDuplicate();
-        break;
-      }
-      Restart();
-      if (!guard_.conflict())
-        OnLiveBatch(seq, payload);  // the first of a new life: never a restart
-      break;
-    case Admission::kAhead:
-      highest_live_ = seq;
-      OnAhead(seq, payload, digest);
-      break;
-    case Admission::kNext:
-      highest_live_ = seq;
-      // What comes before the news of a new connection may be of another life of the publisher.
-      if (!has_replay() || (connected_ && verified_)) {
-        Apply(seq, payload, digest, Origin::kLive);
-      } else {
-        Hold(seq, payload, /*suspect=*/false);
-      }
-      break;
-  }
+      state_(has_replay() ? StreamState::kDisconnected : StreamState::kLiveOnlyDisconnected),
+      published_rank_(status->config.published_rank) {
+  if (has_replay()) probe_after_ = options_.probe_after_idle;
 }
 
-void StreamMachine::Apply(uint64_t seq, std::string_view payload, PayloadDigest digest,
-                          Origin origin) {
+// The walk of an event, from the message to the index: its number is judged, the table says what is
+// done about it, and what comes of that is settled. What is in the batch is for the decoder and the
+// applier; whoever reads the status afterwards sees a number no later than the index.
+void StreamMachine::OnLiveBatch(uint64_t seq, std::string_view payload) {
+  ++heard_;
+  const Message message{seq, payload, DigestPayload(payload)};
+  const StreamInput input = JudgeLive(message);
+  React(input, message);
+  if (input == StreamInput::kLiveRestart && !IsConflict(state_)) {
+    React(JudgeLive(message), message);  // the first batch of a new life: never a restart
+  }
+  Settle();
+}
+
+StreamInput StreamMachine::JudgeLive(const Message& message) {
+  switch (tracker_.AdmitLive(message.seq, message.digest)) {
+    case Admission::kNext:
+      return StreamInput::kLiveNext;
+    case Admission::kAhead:
+      return StreamInput::kLiveAhead;
+    case Admission::kDuplicate:
+      return StreamInput::kLiveRepeated;
+    case Admission::kRestart:
+      break;
+  }
+  const auto* held = held_.Find(message.seq);
+  return held != nullptr && held->payload == message.payload ? StreamInput::kLiveRepeated
+                                                             : StreamInput::kLiveRestart;
+}
+
+// Does what the table says.
+void StreamMachine::React(StreamInput input, const Message& message) {
+  const Step outer = std::exchange(step_, {state_, input});
+  if (visited_ != nullptr) {
+    ++visited_->visits[static_cast<size_t>(state_)][static_cast<size_t>(input)];
+  }
+  switch (const StreamReaction reaction = CellOf(state_, input).reaction) {
+    case StreamReaction::kApplyLive:
+      Apply(message, Origin::kLive);
+      break;
+    case StreamReaction::kApplyHeld:
+      ApplyHeld();
+      break;
+    case StreamReaction::kApplyReply:
+      Apply(message, Origin::kReplay);
+      break;
+    case StreamReaction::kHold:
+      Hold(message);
+      break;
+    case StreamReaction::kHoldSuspect:
+      Hold(message, /*suspect=*/true);
+      break;
+    case StreamReaction::kHoldReply:
+      HoldReply(message);
+      break;
+    case StreamReaction::kCountRepeat:
+      CountDuplicate();
+      break;
+    case StreamReaction::kIgnore:
+    case StreamReaction::kUse:
+    case StreamReaction::kWait:
+      break;
+    default:
+      Recover(reaction, message);
+  }
+  step_ = outer;
+}
+
+void StreamMachine::Enter(StreamState next) {
+  if (next == state_) return;
+  KVROUTE_CHECK(CellOf(step_.state, step_.input).leads_to.Contains(next));
+  if (visited_ != nullptr) {
+    visited_->led_to[static_cast<size_t>(step_.state)][static_cast<size_t>(step_.input)].Add(next);
+  }
+  state_ = next;
+}
+
+void StreamMachine::Apply(const Message& message, Origin origin) {
   const Nanos started = clock_->Monotonic();
   DecodedBatch batch;
-  DecodeReason rejected = decoder_->Decode(payload, &batch);
-  const bool bad = DecodesBadly(rejected, batch);
-  // Bytes may have been damaged on their way: ask for them again, once, as long as there is an
-  // exact state to save.
-  if (bad && origin == Origin::kLive && has_replay() && trust_.known() == Trust::kExact &&
-      refetched_ != seq) {
-    refetched_ = seq;
-    Hold(seq, payload, /*suspect=*/true);
-    if (!replay_ || replay_->purpose != ReplayPurpose::kCatchUp) StartReplay(OverlapStart());
-    return;
+  DecodeReason rejected = decoder_->Decode(message.payload, &batch);
+  if (AsksForCopy(message, DecodesBadly(rejected, batch), origin)) {
+    return React(StreamInput::kLiveDamaged, message);
   }
   if (!IsOfThisRank(batch)) {
     rejected = DecodeReason::kOtherRank;
@@ -81,12 +117,21 @@ void StreamMachine::Apply(uint64_t seq, std::string_view payload, PayloadDigest 
     applied.fault = rejected == DecodeReason::kOtherRank ? TrustReason::kRankMismatch
                                                          : TrustReason::kDecodeErrors;
   }
-  tracker_.Advance(digest);
+  if (origin == Origin::kLive) highest_live_ = message.seq;
+  if (replay_ && origin != Origin::kReplay) ++replay_->spliced;
+  tracker_.Advance(message.digest);
   held_.DropBelow(tracker_.next());
-  Publish(payload.size(), batch.ts_seconds, started, origin);
+  Publish(message.payload.size(), batch.ts_seconds, started, origin);
   Learn(applied);
-  if (replay_ && origin != Origin::kReplay) replay_->spliced = true;
-  if (origin == Origin::kLive) Settle();
+}
+
+// Bytes may have been damaged on their way: they are asked for again, once, as long as there is an
+// exact state to save.
+bool StreamMachine::AsksForCopy(const Message& message, bool bad, Origin origin) {
+  if (!bad || origin != Origin::kLive || !has_replay()) return false;
+  if (trust_.known() != Trust::kExact || refetched_ == message.seq) return false;
+  refetched_ = message.seq;
+  return true;
 }
 
 // What another rank holds must not be credited to this one. Mooncake store has no ranks and says 0.
@@ -144,46 +189,34 @@ void StreamMachine::StatusChanged() {
 }
 
 void StreamMachine::Learn(const AppliedBatch& applied) {
-  if (connected_)
-    trust_.SetCurrent(true);  // without a replay, numbers that go on confirm a new connection
-  if (!replay_ && tracker_.next() == 1) {
-    trust_.SetExact(
-        TrustReason::kReplayComplete);  // this life of the publisher was seen from its first batch
-  }
+  // Without a replay, numbers that go on confirm a new connection.
+  if (IsConnected(state_)) trust_.SetCurrent(true);
+  // This life of the publisher was seen from its first batch.
+  if (!replay_ && tracker_.next() == 1) KnowAll(TrustReason::kReplayComplete);
   if (applied.cleared && trust_.known() != Trust::kExact) {
-    trust_.SetExact(TrustReason::kClearedByEngine);
-    fresh_start_at_ = Nanos::max();
+    KnowAll(TrustReason::kClearedByEngine);
   }
   if (applied.fault != TrustReason::kNone && trust_.known() != Trust::kDegraded) {
     trust_.SetDegraded(applied.fault);
     ScheduleFreshStart();
   }
   LiftSyncing();
-  probe_at_ = clock_->Monotonic() + options_.probe_after_idle;
+  ScheduleProbe();
+}
+
+// Nothing is left that a fresh start could repair.
+void StreamMachine::KnowAll(TrustReason reason) {
+  trust_.SetExact(reason);
+  fresh_start_at_ = Nanos::max();
 }
 
 // ---- held batches ----
 
-void StreamMachine::OnAhead(uint64_t seq, std::string_view payload, PayloadDigest digest) {
-  const bool catching_up = replay_ && replay_->purpose == ReplayPurpose::kCatchUp;
-  if (!has_replay() || (held_.empty() && !catching_up && trust_.known() != Trust::kCold)) {
-    Increment(&status_->gaps);
-    Increment(&counters_->gaps);
-    Increment(&status_->missing_batches, seq - tracker_.next());
-    Increment(&counters_->missing_batches, seq - tracker_.next());
-  }
-  if (!has_replay()) {  // what is missing will never come: nothing to wait for
-    SkipTo(seq, TrustReason::kNoReplay);
-    return Apply(seq, payload, digest, Origin::kLive);
-  }
-  Hold(seq, payload, /*suspect=*/false);
-  if (!catching_up) StartReplay(OverlapStart());
-}
-
-void StreamMachine::Hold(uint64_t seq, std::string_view payload, bool suspect) {
-  if (held_.Find(seq) != nullptr) return CountDuplicate();  // a replay has brought it already
-  if (!held_.Hold(seq, payload, suspect)) hold_overflow_ = true;
-  StatusChanged();
+void StreamMachine::CountGap(uint64_t seq) {
+  Increment(&status_->gaps);
+  Increment(&counters_->gaps);
+  Increment(&status_->missing_batches, seq - tracker_.next());
+  Increment(&counters_->missing_batches, seq - tracker_.next());
 }
 
 void StreamMachine::CountDuplicate() {
@@ -191,24 +224,57 @@ void StreamMachine::CountDuplicate() {
   Increment(&counters_->duplicate_batches);
 }
 
+// Of the live stream.
+void StreamMachine::Hold(const Message& message, bool suspect) {
+  highest_live_ = message.seq;
+  // a replay has brought it already
+  if (held_.Find(message.seq) != nullptr) return CountDuplicate();
+  if (!held_.Hold(message.seq, message.payload, suspect)) ++not_held_;
+  StatusChanged();
+}
+
+bool StreamMachine::FrontIsNext() const {
+  return !held_.empty() && held_.front_seq() == tracker_.next();
+}
+
+StreamInput StreamMachine::FrontInput() const {
+  return held_.front().suspect ? StreamInput::kHeldSuspect : StreamInput::kHeldNext;
+}
+
 bool StreamMachine::FrontHasItsTurn() const {
-  return connected_ && verified_ && !held_.empty() && held_.front_seq() == tracker_.next() &&
-         (!held_.front().suspect || accept_suspects_);
+  return FrontIsNext() && CellOf(state_, FrontInput()).reaction == StreamReaction::kApplyHeld;
+}
+
+void StreamMachine::ApplyHeld() {
+  const uint64_t seq = held_.front_seq();
+  const HeldBatches::Batch batch = held_.PopFront();
+  Apply({seq, batch.payload, DigestPayload(batch.payload)}, Origin::kHeld);
 }
 
 bool StreamMachine::Drain(size_t max_batches) {
-  for (; max_batches > 0 && FrontHasItsTurn(); --max_batches) {
-    const uint64_t seq = held_.front_seq();
-    const HeldBatches::Batch batch = held_.PopFront();
-    if (batch.suspect) accept_suspects_ = false;
-    Apply(seq, batch.payload, DigestPayload(batch.payload), Origin::kHeld);
+  for (; max_batches > 0 && FrontIsNext(); --max_batches) {
+    const bool has_its_turn = FrontHasItsTurn();
+    React(FrontInput());
+    if (!has_its_turn) break;
   }
-  if (FrontHasItsTurn()) return true;
   Settle();
-  if (!replay_ && !held_.empty() && !FrontHasItsTurn()) {
-    StartReplay(OverlapStart());  // another hole behind the batches just applied
-  }
   return FrontHasItsTurn();
+}
+
+// Whether the stream has come up to date, or what is to be done when it cannot with what there is.
+void StreamMachine::Settle() {
+  if (FrontHasItsTurn()) return;
+  if (!replay_) {
+    if (!held_.empty()) React(StreamInput::kHoleLeft);
+    return;
+  }
+  const bool missing = !held_.empty() || (highest_live_ && *highest_live_ >= tracker_.next());
+  const bool ended = state_ == StreamState::kSplicing;
+  if (!missing && (ended || replay_->spliced > 0)) {
+    React(StreamInput::kCaughtUp);
+  } else if (ended) {
+    React(StreamInput::kHoleLeft);
+  }
 }
 
 }  // namespace kvroute

@@ -12,15 +12,11 @@
 #include "indexer/stream/sequence_tracker.h"
 #include "indexer/stream/stream_applier.h"
 #include "indexer/stream/stream_options.h"
+#include "indexer/stream/stream_state.h"
 #include "indexer/stream/stream_trust.h"
 
 namespace kvroute {
 
-enum class ReplayPurpose : uint8_t {
-  kCatchUp,     // batches are missing, or the publisher is to be verified
-  kProbe,       // nothing is known to be missing
-  kFreshStart,  // replaces the state if it starts at 0, and only then
-};
 // One request to the engine, while it is answered.
 struct RunningReplay {
   uint64_t from = 0;  // the first number asked for
@@ -28,28 +24,31 @@ struct RunningReplay {
   int attempts = 1;   // for that mark
   Nanos reply_deadline{0};
   Nanos deadline{0};
-  bool any_reply = false;
-  bool ended = false;                   // the end marker came
-  bool spliced = false;                 // a live batch was applied behind it
-  bool trimmed = false;                 // the engine no longer had its start
-  uint64_t first_reply = ~uint64_t{0};  // to the request before, where that began behind `from`
-  ReplayPurpose purpose = ReplayPurpose::kCatchUp;
+  uint64_t replies = 0;
+  uint64_t spliced = 0;                           // live and held batches applied meanwhile
+  uint64_t first_reply = ~uint64_t{0};            // to the request before, if that began too late
+  ReplayResult result = ReplayResult::kComplete;  // if nothing more goes wrong
 };
 
 // One stream from batches to index, without its sockets: decides what is applied when, what is
 // held, when to ask the engine for a replay, and how far the result may be believed.
 // docs/life-of-an-event.md walks through it, docs/consistency.md says what its trust means.
 //
-// Every replay but one from 0 asks again for the last batch that was applied: an engine that no
-// longer knows it, or knows another by that number, has restarted.
+// It is in one of the states of stream_state.h, and what it does about whatever happens is looked
+// up in the table there. What the states do not say is numbers: of batches, attempts and times.
+//
+// Every request for a replay, unless it is from 0, asks again for the last batch that was applied:
+// an engine that no longer knows that batch, or knows another by its number, has restarted.
 //
 // Thread safety: one thread at a time, the stream's lane. Ownership: everything passed in outlives
 // it.
 class StreamMachine {
  public:
+  // The status has its configuration already, which does not change.
   StreamMachine(StreamStatus* status, const StreamOptions& options, Decoder* decoder,
                 PrefixIndex* index, IngestCounters* counters, const Clock* clock);
 
+  // A connection was made. One that was not lost before ends here.
   void OnConnected();
   void OnDisconnected();
   // A message of the live stream or of the replay that was last asked for.
@@ -71,44 +70,82 @@ class StreamMachine {
   // Messages of the engine so far: as long as it does not change, nothing says that it is there.
   uint64_t heard() const { return heard_; }
 
+  StreamState state() const { return state_; }
+  // For tests: counts in `visited`, which outlives the machine, from here on.
+  void CountVisits(VisitedCells* visited) { visited_ = visited; }
+
  private:
   enum class Origin : uint8_t { kLive, kHeld, kReplay };
-  void Apply(uint64_t seq, std::string_view payload, PayloadDigest digest, Origin origin);
+  struct Message {
+    uint64_t seq = 0;
+    std::string_view payload;
+    PayloadDigest digest{};
+  };
+  struct Step {
+    StreamState state;
+    StreamInput input;
+  };
+
+  // stream_machine.cc: the walk of a batch, and what is held.
+  void React(StreamInput input, const Message& message);
+  void React(StreamInput input) { React(input, Message()); }
+  void Enter(StreamState next);
+  StreamInput JudgeLive(const Message& message);
+  void Apply(const Message& message, Origin origin);
+  bool AsksForCopy(const Message& message, bool bad, Origin origin);
   void Learn(const AppliedBatch& applied);
+  void KnowAll(TrustReason reason);
   void Publish(size_t bytes, double ts_seconds, Nanos started, Origin origin);
   bool IsOfThisRank(const DecodedBatch& batch);
   bool DecodesBadly(DecodeReason rejected, const DecodedBatch& batch) const;
   void CountBad(DecodeReason rejected, const DecodedBatch& batch);
-
-  void OnAhead(uint64_t seq, std::string_view payload, PayloadDigest digest);
-  bool OnFirstReply(uint64_t seq);
-  void DropUnproven();
-  bool AskForStartAgain(uint64_t first_reply);
-  void OnLastBatchUnknown();
-  void Hold(uint64_t seq, std::string_view payload, bool suspect);
+  void CountGap(uint64_t seq);
   void CountDuplicate();
+  void Hold(const Message& message, bool suspect = false);
+  void ApplyHeld();
+  bool FrontIsNext() const;
+  StreamInput FrontInput() const;
   bool FrontHasItsTurn() const;
-
-  bool StartReplay(uint64_t from, ReplayPurpose purpose = ReplayPurpose::kCatchUp);
   void Settle();
-  void RetryOrFail(TrustReason reason);
-  void Retry(int attempts);
-  void Fail(TrustReason reason);
-  void GiveUpReplay(TrustReason reason);
-  void Finish();
-  void EndReplay(ReplayResult result);
-  uint64_t OverlapStart() const;
+  void StatusChanged();
 
-  void Restart();
+  // stream_recovery.cc: connections, restarts, conflicts, losses, time.
+  void Recover(StreamReaction reaction, const Message& message);
+  void Verify();
+  void ConnectLiveOnly();
+  void Disconnect();
+  void Forget();
+  void ForgetAndAsk();
   void EnterConflict();
   void LeaveConflict();
   void StartOver();
-  void Forget();
+  void HoldBehindGap(const Message& message);
   void SkipTo(uint64_t next, TrustReason reason);
   void AdoptNextNumber(TrustReason reason);
+  void ScheduleProbe();
   void ScheduleFreshStart();
   void LiftSyncing();
-  void StatusChanged();
+
+  // stream_replay.cc: requests and their replies.
+  void FollowReplay(StreamReaction reaction, const Message& message);
+  uint64_t OverlapStart() const;
+  void StartReplay(uint64_t from, StreamState state);
+  void EndReplay(ReplayResult result);
+  bool AwaitsReplies() const;
+  bool BeginsInTime(uint64_t seq) const;
+  StreamInput JudgeReply(const Message& message) const;
+  void HoldReply(const Message& message);
+  bool AskForStartAgain(uint64_t first_reply);
+  void SkipToReply(uint64_t first_reply);
+  void DropUnproven();
+  void ReplaceState();
+  void KeepState();
+  void Finish();
+  void AskAgainOrGiveUp();
+  void AskAgain(int attempts);
+  void DoWithout();
+  void GiveUp();
+  void GoOnWithLoss(StreamState asked_in, bool overflowed, TrustReason reason);
 
   bool has_replay() const { return !status_->config.replay_endpoint.empty(); }
 
@@ -123,21 +160,21 @@ class StreamMachine {
   HeldBatches held_;
   RestartGuard guard_;
 
+  StreamState state_;
+  Step step_{};  // what is being reacted to
+  VisitedCells* visited_ = nullptr;
+
   std::optional<uint32_t> published_rank_;  // see StreamConfig
   LogLimiter rank_limiter_;
-
   uint64_t heard_ = 0;
-  bool connected_ = false;
-  bool verified_ = true;          // the publisher is known to be the one whose batches were applied
-  bool adopt_number_ = false;     // whichever number comes next is the one to go on from
-  bool accept_suspects_ = false;  // no better copies will come
-  bool probes_help_ = true;       // the engine's replay knows at least the last batch
-  bool hold_overflow_ = false;
   std::optional<uint64_t> highest_live_;  // of this life of the publisher
-  // the number whose replay was last asked because it did not decode
+  // the number of which another copy was last asked for, because it did not decode
   std::optional<uint64_t> refetched_;
-  std::optional<RunningReplay> replay_;
+  uint64_t not_held_ = 0;  // live batches for which there was no room, since the last replay ended
+
+  std::optional<RunningReplay> replay_;  // in the states that wait for one
   std::optional<uint64_t> replay_request_;
+  std::optional<Nanos> probe_after_;  // nullopt: the engine's replay does not know the last batch
   Nanos probe_at_{Nanos::max()};
   Nanos fresh_start_at_{Nanos::max()};
   Nanos fresh_start_delay_{0};

@@ -168,6 +168,62 @@ TEST_F(StreamMachineTest, AFreshStartThatSucceededIsTheLast) {
   EXPECT_EQ(status_.trust.load(), Trust::kExact);
 }
 
+// After a loss any number would have been the next; the engine has told the next one meanwhile.
+TEST_F(StreamMachineTest, ANumberAheadIsALossAgainOnceAReplayHasGoneOn) {
+  StartInSync(5);
+  Reconnect();
+  for (int i = 0; i < options_.replay_attempts; ++i) Wait(options_.replay_timeout);
+  ASSERT_EQ(status_.reason.load(), TrustReason::kReplayTimeout);
+  Reconnect();
+  Machine().OnReplayedBatch(4, Batch(4));
+  Machine().OnReplayedBatch(5, ModelEngine(1).Clear());
+  Live(9);
+  EXPECT_EQ(status_.next_seq.load(), 6u);
+  EXPECT_NE(status_.trust.load(), Trust::kExact);
+  for (uint64_t seq = 6; seq < 9; ++seq) Machine().OnReplayedBatch(seq, Batch(seq));
+  Machine().OnReplayEnd();
+  Machine().Drain(100);
+  EXPECT_EQ(status_.next_seq.load(), 10u);
+  EXPECT_EQ(status_.trust.load(), Trust::kExact);
+}
+
+TEST_F(StreamMachineTest, NothingIsAppliedBeforeTheEngineIsKnown) {
+  StartInSync(5);
+  Reconnect();
+  Machine().OnReplayedBatch(3, Batch(3));  // which was not asked for and says nothing; 4 is lost
+  Machine().OnReplayedBatch(5, Batch(5, /*life=*/1));
+  EXPECT_EQ(status_.next_seq.load(), 5u);
+  Machine().OnReplayEnd();
+  EXPECT_EQ(status_.trust.load(), Trust::kSyncing);
+  EXPECT_EQ(Machine().TakeReplayRequest(), 4u);
+}
+
+TEST_F(StreamMachineTest, AFreshStartThatGetsOnIsNotGivenUp) {
+  options_.replay_attempts = 1;
+  StartInSync(10);
+  Live(12);
+  Wait(options_.replay_timeout);
+  Machine().Drain(100);
+  ASSERT_EQ(status_.reason.load(), TrustReason::kReplayTimeout);
+  Wait(options_.fresh_start_after);
+  Reply(5);  // 5 to 12 are lost in the engine's full pipe
+  Reply(13);
+  EXPECT_EQ(status_.trust.load(), Trust::kExact) << TrustReasonName(status_.reason.load());
+  EXPECT_EQ(status_.next_seq.load(), 13u);
+}
+
+TEST_F(StreamMachineTest, AStreamSeenFromItsFirstBatchNeedsNoFreshStart) {
+  Machine().OnConnected();
+  for (int i = 0; i < options_.replay_attempts; ++i) Wait(options_.replay_timeout);
+  ASSERT_EQ(status_.trust.load(), Trust::kDegraded);
+  Live(0);
+  Live(1);
+  ASSERT_EQ(status_.trust.load(), Trust::kExact);
+  EXPECT_FALSE(Machine().HasReplayRequest());
+  Wait(options_.fresh_start_after);
+  EXPECT_EQ(Machine().TakeReplayRequest(), 1u);  // whether the last was lost, not everything again
+}
+
 TEST_F(StreamMachineTest, ARestartedEngineMayHaveAnotherBlockSize) {
   StartInSync(5);
   EXPECT_EQ(status_.block_size_tokens.load(), ModelEngine::kBlockTokens);

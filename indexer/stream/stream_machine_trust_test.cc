@@ -31,8 +31,6 @@ class NotingClock final : public Clock {
 class StreamMachineTrustTest : public testing::Test {
  protected:
   StreamMachineTrustTest() {
-    status_.config.replay_endpoint = "tcp://engine:1";
-    status_.id = *index_.Open(CopyMode::kCounted);
     for (int i = 0; i < 10; ++i) batches_.push_back(engine_.StepWithoutClear());
     machine_.OnConnected();
     Reply(5);
@@ -40,6 +38,11 @@ class StreamMachineTrustTest : public testing::Test {
     clock_.Said();
   }
 
+  StreamStatus* StatusWithReplay() {
+    status_.config.replay_endpoint = "tcp://engine:1";
+    status_.id = *index_.Open(CopyMode::kCounted);
+    return &status_;
+  }
   void Reply(uint64_t end) {
     const auto from = machine_.TakeReplayRequest();
     ASSERT_TRUE(from.has_value());
@@ -60,7 +63,7 @@ class StreamMachineTrustTest : public testing::Test {
   NotingClock clock_{&status_};
   ModelEngine engine_{3};
   std::vector<std::string> batches_;
-  StreamMachine machine_{&status_, options_, &decoder_, &index_, &counters_, &clock_};
+  StreamMachine machine_{StatusWithReplay(), options_, &decoder_, &index_, &counters_, &clock_};
 };
 
 TEST_F(StreamMachineTrustTest, ANewConnectionIsNotExactBeforeItIsConfirmed) {

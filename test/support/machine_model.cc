@@ -32,18 +32,21 @@ Network RandomNetwork(uint64_t seed) {
   network.max_held_batches = one_of({1, 4, 20, limits::kMaxHeldBatches});
   network.max_held_memory_bytes = one_of({300, 2000, limits::kMaxHeldMemoryBytes});
   network.replay = random() % 4 != 0;
+  network.replay_limit_ms = static_cast<int>(one_of({1'500, 120'000}));
+  network.fresh_start_ms = static_cast<int>(one_of({1'000, 10'000}));
   // Without a replay, a new life whose first batch heard has the next number is not noticed.
   if (!network.replay) network.restart = 0;
   return network;
 }
 
 std::string Describe(const Network& n) {
-  return absl::StrCat("drop ", n.drop, ", repeat ", n.repeat, ", damage ", n.damage,
-                      ", drop_reply ", n.drop_reply, ", drop_end ", n.drop_end, ", damage_reply ",
-                      n.damage_reply, ", cut ", n.cut, ", restart ", n.restart, ", late ", n.late,
-                      ", early ", n.early, ", burst ", n.burst, ", turn_ms ", n.turn_ms,
-                      ", buffer ", n.buffer, ", replay ", n.replay, ", max_held_batches ",
-                      n.max_held_batches, ", max_held_memory_bytes ", n.max_held_memory_bytes);
+  return absl::StrCat(
+      "drop ", n.drop, ", repeat ", n.repeat, ", damage ", n.damage, ", drop_reply ", n.drop_reply,
+      ", drop_end ", n.drop_end, ", damage_reply ", n.damage_reply, ", cut ", n.cut, ", restart ",
+      n.restart, ", late ", n.late, ", early ", n.early, ", burst ", n.burst, ", turn_ms ",
+      n.turn_ms, ", buffer ", n.buffer, ", replay ", n.replay, ", max_held_batches ",
+      n.max_held_batches, ", max_held_memory_bytes ", n.max_held_memory_bytes, ", replay_limit_ms ",
+      n.replay_limit_ms, ", fresh_start_ms ", n.fresh_start_ms);
 }
 
 MachineModel::MachineModel(const Network& network, uint64_t seed)
@@ -55,6 +58,8 @@ MachineModel::MachineModel(const Network& network, uint64_t seed)
   if (network.replay) status_.config.replay_endpoint = "tcp://model:1";
   status_.id = *index_.Open(CopyMode::kCounted);
   options_.replay_timeout = milliseconds(500);
+  options_.replay_limit = milliseconds(network.replay_limit_ms);
+  options_.fresh_start_after = milliseconds(network.fresh_start_ms);
   options_.max_held_batches = network.max_held_batches;
   options_.max_held_memory_bytes = network.max_held_memory_bytes;
   machine_.emplace(&status_, options_, &decoder_, &index_, &counters_, &clock_);
@@ -76,7 +81,9 @@ void MachineModel::Calm() {
                      .buffer = network_.buffer,
                      .replay = network_.replay,
                      .max_held_batches = network_.max_held_batches,
-                     .max_held_memory_bytes = network_.max_held_memory_bytes};
+                     .max_held_memory_bytes = network_.max_held_memory_bytes,
+                     .replay_limit_ms = network_.replay_limit_ms,
+                     .fresh_start_ms = network_.fresh_start_ms};
   Connect();
   for (int i = 0; i < 6000 && !testing::Test::HasFailure(); ++i) Turn();
 }

@@ -32,6 +32,8 @@ struct Network {
   bool replay = true;
   size_t max_held_batches = limits::kMaxHeldBatches;
   size_t max_held_memory_bytes = limits::kMaxHeldMemoryBytes;
+  int replay_limit_ms = 120'000;
+  int fresh_start_ms = 10'000;
 };
 // Everything at once, each in a measure of its own.
 Network RandomNetwork(uint64_t seed);

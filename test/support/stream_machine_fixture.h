@@ -16,10 +16,10 @@
 namespace kvroute {
 
 // A stream without sockets, to which a test hands batch by batch what an engine publishes and
-// replays. What holds whatever happens is the model test's.
-class StreamMachineFixture : public testing::Test {
- protected:
-  StreamMachineFixture() {
+// replays.
+class StreamScript {
+ public:
+  StreamScript() {
     status_.config.worker_id = "worker";
     status_.config.replay_endpoint = "tcp://engine:1";
     status_.id = *index_.Open(CopyMode::kCounted);
@@ -81,6 +81,9 @@ class StreamMachineFixture : public testing::Test {
   std::vector<std::vector<std::string>> lives_;
   std::optional<StreamMachine> machine_;
 };
+
+// A test of one stream. What holds whatever happens is the model test's.
+class StreamMachineFixture : public testing::Test, protected StreamScript {};
 
 }  // namespace kvroute
 
