@@ -100,7 +100,8 @@ struct RandomPrompt {
       for (size_t k = 0; k < inputs.size(); ++k) {
         const auto from = static_cast<int64_t>(inputs[k].begin_tokens);
         const auto to = static_cast<int64_t>(inputs[k].end_tokens);
-        if (from < begin + block_size && to > begin) MixMultimodal(identifiers[k], from - begin, &mix);
+        if (from < begin + block_size && to > begin)
+          MixMultimodal(identifiers[k], from - begin, &mix);
       }
       locals.push_back(HashBlock(TokensOfBlock(tokens, block_size, i, bigram), seed, mix));
     }

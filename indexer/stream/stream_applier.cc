@@ -19,8 +19,8 @@ void ForEachBit(uint32_t bits, Visit visit) {
 
 }  // namespace
 
-StreamApplier::StreamApplier(StreamStatus* status, size_t max_pending_memory_bytes, PrefixIndex* index,
-                             IngestCounters* counters)
+StreamApplier::StreamApplier(StreamStatus* status, size_t max_pending_memory_bytes,
+                             PrefixIndex* index, IngestCounters* counters)
     : status_(status),
       index_(index),
       counters_(counters),

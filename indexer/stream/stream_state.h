@@ -125,8 +125,8 @@ class StateSet {
   uint32_t bits_ = 0;
 };
 
-// One cell of the table: the reaction, and the other states it may lead to. Where it names none, the
-// state stays.
+// One cell of the table: the reaction, and the other states it may lead to. Where it names none,
+// the state stays.
 struct StateCell {
   StreamReaction reaction = StreamReaction::kNever;
   StateSet leads_to;

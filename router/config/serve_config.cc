@@ -71,7 +71,8 @@ void VisitHttp(FieldVisitor* v, HttpConfig* http) {
       {"listen", "Address of /metrics, /healthz, /readyz and /status; port 0 takes a free one."},
       {}, &http->listen);
   v->Check([http] { return CheckListen(http->listen); });
-  v->Number({"threads", "/metrics and /status pages put together at once; probes wait for none."}, "threads", 1, 64, &http->threads);
+  v->Number({"threads", "/metrics and /status pages put together at once; probes wait for none."},
+            "threads", 1, 64, &http->threads);
   v->Bool({"per_stream_metrics", "kvroute_stream_* metrics, 17 series a stream.", kLive},
           &http->per_stream_metrics);
 }

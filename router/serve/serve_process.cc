@@ -59,7 +59,7 @@ absl::Status ServeProcess::StartIngest() {
   router_ =
       std::make_unique<Router>(RouterOptions{.default_policy = config_.routing.policy,
                                              .tie_break_seed = config_.routing.tie_break_seed},
-                                     &index_, fleet_.get(), &loads_, &routing_stats_, clock_);
+                               &index_, fleet_.get(), &loads_, &routing_stats_, clock_);
   live_ = std::make_unique<LiveConfig>(config_, file_.name, file_.overrides, fleet_.get(),
                                        router_.get(), clock_);
   if (absl::Status status = live_->ApplyInitial(); !status.ok()) return At("workers", status);

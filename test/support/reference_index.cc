@@ -101,8 +101,7 @@ StoreResult ReferenceIndex::Store(StreamId stream_id, const StoreRequest& reques
 }
 
 AddCopiesResult ReferenceIndex::AddCopies(StreamId stream_id,
-                                                       absl::Span<const EngineHash> engine_hashes,
-                                                       Tier tier) {
+                                          absl::Span<const EngineHash> engine_hashes, Tier tier) {
   Stream& stream = Get(stream_id);
   AddCopiesResult result;
   for (const EngineHash engine_hash : engine_hashes) {

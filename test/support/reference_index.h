@@ -40,8 +40,7 @@ class ReferenceIndex {
   void Close(StreamId stream);
 
   StoreResult Store(StreamId stream, const StoreRequest& request);
-  AddCopiesResult AddCopies(StreamId stream,
-                                         absl::Span<const EngineHash> engine_hashes, Tier tier);
+  AddCopiesResult AddCopies(StreamId stream, absl::Span<const EngineHash> engine_hashes, Tier tier);
   RemoveResult Remove(StreamId stream, absl::Span<const EngineHash> engine_hashes, Tier tier);
   uint64_t Clear(StreamId stream);
   bool Holds(StreamId stream, EngineHash engine_hash) const;
