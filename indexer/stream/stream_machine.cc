@@ -1,6 +1,7 @@
 #include "indexer/stream/stream_machine.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "indexer/base/check.h"
 #include "indexer/base/log.h"

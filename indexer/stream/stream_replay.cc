@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "indexer/base/check.h"
+#include "indexer/base/log.h"
 #include "indexer/stream/stream_machine.h"
 
 namespace kvroute {
@@ -33,7 +34,10 @@ void StreamMachine::FollowReplay(StreamReaction reaction, const Message& message
     case StreamReaction::kGiveUp:
       return GiveUp();
     default:
-      KVROUTE_CHECK(false);  // StreamReaction::kNever
+      LogError("stream {}/{}: \"{}\" while {}: the table of states says that it cannot happen",
+               status_->config.worker_id, status_->config.rank, StreamInputName(step_.input),
+               StreamStateName(state_));
+      KVROUTE_CHECK(reaction != StreamReaction::kNever);
   }
 }
 

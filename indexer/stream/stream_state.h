@@ -66,7 +66,7 @@ inline constexpr size_t kStreamInputCount = static_cast<size_t>(StreamInput::kPr
 std::string_view StreamInputName(StreamInput input);
 
 // What the machine does about it. What each of them means is said beside its name, in
-// stream_state.cc.
+// stream_state_text.cc.
 enum class StreamReaction : uint8_t {
   kNever,  // cannot happen: a CHECK
   kIgnore,
@@ -139,7 +139,7 @@ extern const StateTable kStateTable;
 inline const StateCell& CellOf(StreamState state, StreamInput input) {
   return kStateTable[static_cast<size_t>(state)][static_cast<size_t>(input)];
 }
-// The table and the meaning of its reactions in Markdown, as docs/life-of-an-event.md shows it.
+// The table, and what its words mean, in Markdown, as docs/life-of-an-event.md shows it.
 std::string StateTableMarkdown();
 
 // For tests: which cells were visited, and where each led.
