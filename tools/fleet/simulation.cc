@@ -36,7 +36,7 @@ absl::StatusOr<PolicyReport> Simulation::Run() {
                               ? std::chrono::milliseconds(requests_[next_request].timestamp_ms)
                               : Nanos::max();
     absl::Status status;
-    if (events_.empty() || arrival < events_.top().at) {
+    if (events_.empty() || arrival <= events_.top().at) {
       AdvanceTo(arrival);
       status = Arrive(next_request++);
     } else {
@@ -95,7 +95,7 @@ absl::Status Simulation::Arrive(size_t number) {
   }
   request_states_[number].arrival = now_;
   rank.engine->Submit(std::move(request));
-  StartStep(target);
+  Schedule(now_, EventKind::kWakeUp, target);
   return absl::OkStatus();
 }
 

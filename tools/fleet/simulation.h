@@ -43,7 +43,8 @@ struct SimulationOptions {
 };
 
 // Runs a workload through a fleet, as a discrete-event simulation in virtual time: arrivals, ends
-// of engine steps and misbehaviours in the order of their times. One thread does everything, so
+// of engine steps and misbehaviours in the order of their times; of one moment the arrivals first,
+// so that all its requests are placed before an engine takes one up. One thread does everything, so
 // that when a request is placed nothing can be published between kvroute's answer and the look into
 // the engine that checks it.
 //
