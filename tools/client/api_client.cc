@@ -97,6 +97,35 @@ absl::StatusOr<v1::RouteResponse> ApiClient::Route(const v1::RouteRequest& reque
   return response;
 }
 
+absl::StatusOr<std::vector<v1::RouteResponse>> ApiClient::RouteAll(
+    absl::Span<const v1::RouteRequest> requests) const {
+  constexpr absl::string_view kName = "Router.RouteStream";
+  grpc::ClientContext context;
+  stubs_->Prepare(&context);
+  const auto stream = stubs_->router->RouteStream(&context);
+  // A stream that broke says so when it is read and finished.
+  for (const v1::RouteRequest& request : requests) stream->Write(request);
+  stream->WritesDone();
+  std::vector<v1::RouteResponse> responses;
+  absl::Status first_error;
+  v1::RouteStreamResponse answer;
+  while (stream->Read(&answer)) {
+    if (answer.has_error()) {
+      first_error.Update(absl::Status(static_cast<absl::StatusCode>(answer.error().code()),
+                                      absl::StrCat(kName, ": ", answer.error().message())));
+    } else {
+      responses.push_back(std::move(*answer.mutable_response()));
+    }
+  }
+  first_error.Update(Stubs::StatusOf(kName, stream->Finish()));
+  if (!first_error.ok()) return first_error;
+  if (responses.size() != requests.size()) {
+    return absl::InternalError(
+        absl::StrCat(kName, ": ", responses.size(), " answers to ", requests.size(), " requests"));
+  }
+  return responses;
+}
+
 absl::StatusOr<v1::CompleteResponse> ApiClient::Complete(const v1::CompleteRequest& request) const {
   v1::CompleteResponse response;
   const absl::Status status = stubs_->Call("Router.Complete", stubs_->router.get(),

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,6 +30,9 @@ class ApiClient {
   absl::StatusOr<v1::ListResponse> List() const;
   absl::StatusOr<v1::ScoreResponse> Score(const v1::ScoreRequest& request) const;
   absl::StatusOr<v1::RouteResponse> Route(const v1::RouteRequest& request) const;
+  // All over one RouteStream, decided in this order; the first error ends it.
+  absl::StatusOr<std::vector<v1::RouteResponse>> RouteAll(
+      absl::Span<const v1::RouteRequest> requests) const;
   absl::StatusOr<v1::CompleteResponse> Complete(const v1::CompleteRequest& request) const;
   // All at once, in no order; returns the first error when all are answered.
   absl::Status CompleteAll(absl::Span<const v1::CompleteRequest> requests) const;

@@ -106,7 +106,7 @@ absl::StatusOr<PolicyReport> RunAsking(const SimulatedFleetOptions& options,
                         .policy = std::string(PolicyName(policy.kind)),
                         .block_size_tokens = options.engine.block_size_tokens,
                         .timeout = options.kvroute_timeout,
-                        .tell_at_once = options.paced},
+                        .together = !options.paced},
                        registered);
   const auto await_applied = [&client, &ranks]() -> absl::Status {
     if (absl::Status status = client.TellProgress(); !status.ok()) return status;

@@ -1,5 +1,6 @@
 #include "tools/fleet/kvroute_placer.h"
 
+#include <algorithm>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -46,8 +47,6 @@ class KvroutePlacer::Api {
   Api(const KvroutePlacerOptions& options, const std::vector<RegisteredRank>& ranks)
       : client(options.address, options.timeout) {
     for (size_t i = 0; i < ranks.size(); ++i) target_of_[{ranks[i].worker_id, ranks[i].rank}] = i;
-    route.set_model(options.model);
-    route.set_policy(options.policy);
     probe.set_model(options.model);
     probe.mutable_prompt()->add_token_ids(0);
   }
@@ -59,8 +58,8 @@ class KvroutePlacer::Api {
   }
 
   const ApiClient client;
-  v1::RouteRequest route;  // kept: its token buffer is reused
-  v1::ScoreRequest probe;  // asked for the streams' state, not for a match
+  std::vector<v1::RouteRequest> routes;  // kept: their token buffers are reused
+  v1::ScoreRequest probe;                // asked for the streams' state, not for a match
   std::vector<v1::CompleteRequest> untold;
 
  private:
@@ -139,18 +138,45 @@ absl::StatusOr<std::string> KvroutePlacer::FindUnapplied(
 }
 
 absl::StatusOr<RequestPlacement> KvroutePlacer::Place(const PlacementRequest& request) {
-  auto* tokens = api_->route.mutable_prompt()->mutable_token_ids();
-  tokens->Clear();
-  tokens->Add(request.prompt.begin(), request.prompt.end());
-  api_->route.set_request_id(RequestId(request.number));
-  api_->route.set_expected_output_tokens(request.output_tokens);
-
+  api_->routes.resize(std::max<size_t>(api_->routes.size(), 1));
+  FillRoute(request, &api_->routes[0]);
   const Nanos start = Clock::Real().Monotonic();
-  const absl::StatusOr<v1::RouteResponse> response = api_->client.Route(api_->route);
+  const absl::StatusOr<v1::RouteResponse> response = api_->client.Route(api_->routes[0]);
   route_latency_.Observe(Clock::Real().Monotonic() - start);
   if (!response.ok()) return response.status();
+  return PlacementOf(*response);
+}
 
-  const v1::Match& chosen = response->chosen();
+absl::StatusOr<std::vector<RequestPlacement>> KvroutePlacer::PlaceAll(
+    absl::Span<const PlacementRequest> requests) {
+  if (!options_.together) return Placer::PlaceAll(requests);
+  api_->routes.resize(std::max(api_->routes.size(), requests.size()));
+  for (size_t i = 0; i < requests.size(); ++i) FillRoute(requests[i], &api_->routes[i]);
+  const auto responses =
+      api_->client.RouteAll(absl::MakeConstSpan(api_->routes).first(requests.size()));
+  if (!responses.ok()) return responses.status();
+  std::vector<RequestPlacement> placements;
+  for (const v1::RouteResponse& response : *responses) {
+    absl::StatusOr<RequestPlacement> placement = PlacementOf(response);
+    if (!placement.ok()) return placement.status();
+    placements.push_back(*std::move(placement));
+  }
+  return placements;
+}
+
+void KvroutePlacer::FillRoute(const PlacementRequest& request, v1::RouteRequest* route) const {
+  route->set_model(options_.model);
+  route->set_policy(options_.policy);
+  auto* tokens = route->mutable_prompt()->mutable_token_ids();
+  tokens->Clear();
+  tokens->Add(request.prompt.begin(), request.prompt.end());
+  route->set_request_id(RequestId(request.number));
+  route->set_expected_output_tokens(request.output_tokens);
+}
+
+absl::StatusOr<RequestPlacement> KvroutePlacer::PlacementOf(
+    const v1::RouteResponse& response) const {
+  const v1::Match& chosen = response.chosen();
   const auto target = api_->TargetOf(chosen.target().worker_id(), chosen.target().rank());
   if (!target.has_value()) {
     return absl::InternalError(absl::StrCat("Router.Route: chose ", chosen.target().worker_id(),
@@ -177,7 +203,7 @@ absl::Status KvroutePlacer::Complete(uint64_t number, bool ended) {
   request.set_request_id(RequestId(number));
   request.set_progress(ended ? v1::CompleteRequest::PROGRESS_ENDED
                              : v1::CompleteRequest::PROGRESS_PREFILLED);
-  if (options_.tell_at_once) return api_->client.Complete(request).status();
+  if (!options_.together) return api_->client.Complete(request).status();
   api_->untold.push_back(std::move(request));
   return absl::OkStatus();
 }

@@ -16,6 +16,11 @@
 
 namespace kvroute {
 
+namespace v1 {
+class RouteRequest;
+class RouteResponse;
+}  // namespace v1
+
 // A rank as it is registered at kvroute. The ranks of one worker stand together, rank 0 first.
 struct RegisteredRank {
   std::string worker_id;
@@ -31,8 +36,9 @@ struct KvroutePlacerOptions {
   std::string policy;
   uint32_t block_size_tokens = 16;
   std::chrono::milliseconds timeout{60'000};  // of one call, and of waiting for the streams
-  // Progress is told at once; false: when TellProgress is called, all together.
-  bool tell_at_once = true;
+  // As few waits for answers as can be: the requests of a PlaceAll go over one stream together, and
+  // progress is told when TellProgress is called. False: one call after another, as a gateway does.
+  bool together = false;
 };
 
 // A gateway that asks a running kvroute over gRPC: registers the engines, routes each request,
@@ -57,10 +63,12 @@ class KvroutePlacer : public Placer {
   absl::Status TellProgress();
 
   absl::StatusOr<RequestPlacement> Place(const PlacementRequest& request) override;
+  absl::StatusOr<std::vector<RequestPlacement>> PlaceAll(
+      absl::Span<const PlacementRequest> requests) override;
   absl::Status Prefilled(uint64_t number) override;
   absl::Status Ended(uint64_t number) override;
 
-  // Of the Route calls, as this client saw them.
+  // Of the Route calls, as this client saw them; those that went together are not in it.
   const LatencyHistogram& route_latency() const { return route_latency_; }
 
  private:
@@ -70,6 +78,8 @@ class KvroutePlacer : public Placer {
   // Asks once. "": all are there; else which is not.
   absl::StatusOr<std::string> FindUnapplied(
       const std::function<uint64_t(size_t target)>& published);
+  void FillRoute(const PlacementRequest& request, v1::RouteRequest* route) const;
+  absl::StatusOr<RequestPlacement> PlacementOf(const v1::RouteResponse& response) const;
   std::string RequestId(uint64_t number) const;
 
   const KvroutePlacerOptions options_;

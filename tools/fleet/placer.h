@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -41,6 +43,17 @@ class Placer {
  public:
   virtual ~Placer() = default;
   virtual absl::StatusOr<RequestPlacement> Place(const PlacementRequest& request) = 0;
+  // One after another, in this order.
+  virtual absl::StatusOr<std::vector<RequestPlacement>> PlaceAll(
+      absl::Span<const PlacementRequest> requests) {
+    std::vector<RequestPlacement> placements;
+    for (const PlacementRequest& request : requests) {
+      absl::StatusOr<RequestPlacement> placement = Place(request);
+      if (!placement.ok()) return placement.status();
+      placements.push_back(*std::move(placement));
+    }
+    return placements;
+  }
   // The request's first token is out; it ended. Prefilled may come again after an engine's restart.
   virtual absl::Status Prefilled(uint64_t number) = 0;
   virtual absl::Status Ended(uint64_t number) = 0;

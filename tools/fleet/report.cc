@@ -42,7 +42,7 @@ nlohmann::ordered_json PolicyJson(const PolicyReport& policy) {
     json["seconds"][kPhaseNames[i]] = Seconds(policy.phases[i]);
   }
   json["max_behind_ms"] = policy.max_behind_ms;
-  if (policy.asks_kvroute)
+  if (policy.route_p99_us > 0)
     json["route_us"] = {{"p50", policy.route_p50_us}, {"p99", policy.route_p99_us}};
   return json;
 }

@@ -9,6 +9,8 @@ namespace {
 
 // a replay request waits at most so long
 constexpr Nanos kServeInterval = std::chrono::milliseconds(2);
+// a moment's requests that are placed in one go; the memory of their tokens and hashes
+constexpr size_t kPlacedTogether = 64;
 constexpr Nanos kProgressInterval = std::chrono::seconds(1);
 
 }  // namespace
@@ -36,9 +38,15 @@ absl::StatusOr<PolicyReport> Simulation::Run() {
                               ? std::chrono::milliseconds(requests_[next_request].timestamp_ms)
                               : Nanos::max();
     absl::Status status;
-    if (events_.empty() || arrival < events_.top().at) {
+    if (events_.empty() || arrival <= events_.top().at) {
       AdvanceTo(arrival);
-      status = Arrive(next_request++);
+      size_t end = next_request + 1;
+      while (end < requests_.size() && end - next_request < kPlacedTogether &&
+             requests_[end].timestamp_ms == requests_[next_request].timestamp_ms) {
+        ++end;
+      }
+      status = Arrive(next_request, end);
+      next_request = end;
     } else {
       const Event event = events_.top();
       events_.pop();
@@ -65,38 +73,40 @@ absl::Status Simulation::Handle(const Event& event) {
   return absl::OkStatus();
 }
 
-absl::Status Simulation::Arrive(size_t number) {
+absl::Status Simulation::Arrive(size_t first, size_t end) {
+  std::vector<std::unique_ptr<EngineRequest>> requests;
+  for (size_t number = first; number < end; ++number) requests.push_back(MakeRequest(number));
+  if (absl::Status status = PreparePlacement(); !status.ok()) return status;
+  const auto placements = Place(requests);
+  if (!placements.ok()) return placements.status();
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const RequestPlacement& placement = (*placements)[i];
+    const size_t target = placement.decision.target;
+    SimulatedRank& rank = ranks_[target];
+    EngineRequest& request = *requests[i];
+    if (request.hashes.empty()) rank.hasher->Hash(request.tokens, &request.hashes);
+    if (placement.prediction.has_value()) {
+      Check(rank, absl::MakeConstSpan(request.hashes).first(PromptBlocks(request)), placement);
+    }
+    decisions_.push_back(placement.decision);
+    request_states_[request.number].arrival = now_;
+    rank.engine->Submit(std::move(requests[i]));
+    Schedule(now_, EventKind::kWakeUp, target);
+  }
+  return absl::OkStatus();
+}
+
+// Hashed when all engines are of one scheme; else the chosen one decides which.
+std::unique_ptr<EngineRequest> Simulation::MakeRequest(size_t number) const {
   const TraceRequest& traced = requests_[number];
   auto request = std::make_unique<EngineRequest>();
   request->number = number;
   request->prompt_tokens = traced.input_length;
   ExpandPrompt(traced, &request->tokens);
   ExpandOutput(traced, number, &request->tokens);
-  const size_t prompt_blocks = traced.input_length / options_.block_size_tokens;
   const bool one_scheme = ranks_.front().stream == nullptr;
   if (one_scheme) ranks_.front().hasher->Hash(request->tokens, &request->hashes);
-
-  if (absl::Status status = PreparePlacement(); !status.ok()) return status;
-  PlacementRequest placement_request{
-      .number = number,
-      .prompt = absl::MakeConstSpan(request->tokens).first(traced.input_length),
-      .hashes = {},
-      .output_tokens = traced.output_length};
-  if (one_scheme)
-    placement_request.hashes = absl::MakeConstSpan(request->hashes).first(prompt_blocks);
-  const absl::StatusOr<RequestPlacement> placement = Place(placement_request);
-  if (!placement.ok()) return placement.status();
-
-  const size_t target = placement->decision.target;
-  SimulatedRank& rank = ranks_[target];
-  if (!one_scheme) rank.hasher->Hash(request->tokens, &request->hashes);
-  if (placement->prediction.has_value()) {
-    Check(rank, absl::MakeConstSpan(request->hashes).first(prompt_blocks), *placement);
-  }
-  request_states_[number].arrival = now_;
-  rank.engine->Submit(std::move(request));
-  StartStep(target);
-  return absl::OkStatus();
+  return request;
 }
 
 absl::Status Simulation::PreparePlacement() {
@@ -111,11 +121,22 @@ absl::Status Simulation::PreparePlacement() {
   return options_.before_placement();
 }
 
-absl::StatusOr<RequestPlacement> Simulation::Place(const PlacementRequest& request) {
+absl::StatusOr<std::vector<RequestPlacement>> Simulation::Place(
+    absl::Span<const std::unique_ptr<EngineRequest>> requests) {
+  std::vector<PlacementRequest> asked;
+  for (const auto& request : requests) {
+    const auto hashes = absl::MakeConstSpan(request->hashes);
+    asked.push_back({.number = request->number,
+                     .prompt = absl::MakeConstSpan(request->tokens).first(request->prompt_tokens),
+                     .hashes = hashes.empty() ? hashes : hashes.first(PromptBlocks(*request)),
+                     .output_tokens = requests_[request->number].output_length});
+  }
   const PhaseClock::Scope deciding(&phases_, Phase::kDeciding);
-  absl::StatusOr<RequestPlacement> placement = placer_->Place(request);
-  if (placement.ok()) decisions_.push_back(placement->decision);
-  return placement;
+  return placer_->PlaceAll(asked);
+}
+
+size_t Simulation::PromptBlocks(const EngineRequest& request) const {
+  return request.prompt_tokens / options_.block_size_tokens;
 }
 
 void Simulation::Check(const SimulatedRank& rank, absl::Span<const Digest> prompt_hashes,

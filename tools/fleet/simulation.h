@@ -43,7 +43,8 @@ struct SimulationOptions {
 };
 
 // Runs a workload through a fleet, as a discrete-event simulation in virtual time: arrivals, ends
-// of engine steps and misbehaviours in the order of their times. One thread does everything, so
+// of engine steps and misbehaviours in the order of their times; of one moment the arrivals first,
+// so that all its requests are placed before an engine takes one up. One thread does everything, so
 // that when a request is placed nothing can be published between kvroute's answer and the look into
 // the engine that checks it.
 //
@@ -79,13 +80,17 @@ class Simulation {
   };
 
   absl::Status Handle(const Event& event);
-  absl::Status Arrive(size_t request);
+  // Places requests [first, end), which arrive now, and gives them to their engines.
+  absl::Status Arrive(size_t first, size_t end);
+  std::unique_ptr<EngineRequest> MakeRequest(size_t number) const;
   absl::Status PreparePlacement();
-  absl::StatusOr<RequestPlacement> Place(const PlacementRequest& request);
+  absl::StatusOr<std::vector<RequestPlacement>> Place(
+      absl::Span<const std::unique_ptr<EngineRequest>> requests);
   absl::Status EndStep(size_t rank);
   void StartStep(size_t rank);
   absl::Status Misbehave(const Misbehaviour& misbehaviour);
   void SleepFor(size_t rank, uint64_t seconds);
+  size_t PromptBlocks(const EngineRequest& request) const;
   void Check(const SimulatedRank& rank, absl::Span<const Digest> prompt_hashes,
              const RequestPlacement& placement);
   void Schedule(Nanos at, EventKind kind, size_t index);
