@@ -68,12 +68,12 @@ enum class Judged : uint8_t {
 };
 
 struct FleetReport {
-  std::string trace;
+  std::string trace = "";
   uint32_t workers = 0;
   uint32_t ranks = 1;  // of each worker
   uint64_t seed = 1;   // of ties
   Judged judged = Judged::kEveryDecision;
-  std::vector<std::pair<std::string, PolicyReport>> policies;
+  std::vector<std::pair<std::string, PolicyReport>> policies = {};
 
   // "oracle:lmetric" for "lmetric" and "kvroute:lmetric"; nullptr: it did not run.
   const PolicyReport* OracleOf(const std::string& policy) const;
