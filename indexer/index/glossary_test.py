@@ -20,7 +20,7 @@ REPLACED = {
     r"kPinned": "fixed run",
 }
 # Other things that have a name.
-ALLOWED = re.compile(r"namespace|NamedThread|named_thread|LoRA name|lora_name|under the name|Glossary", re.IGNORECASE)
+ALLOWED = re.compile(r"namespace|enum_names|kCopyModeNames|NamedThread|named_thread|LoRA name|lora_name|under the name|Glossary", re.IGNORECASE)
 
 
 def words_of_glossary(page):

@@ -29,6 +29,7 @@ class HttpServerClientsTest : public testing::Test {
         .handler = [] { return HttpResponse{.body = std::string(kLargePage, 'x')}; }};
     pages["/stuck"] = {.handler = [this] {
       ++stuck_;
+      stuck_.notify_all();
       released_.wait(false);
       return HttpResponse{.body = "at last\n"};
     }};
