@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <chrono>
-#include <iterator>
 
 #include "indexer/base/limits.h"
 
@@ -14,8 +13,7 @@ HttpResponse HealthOf(const std::vector<LaneAge>& lanes) {
   for (const LaneAge& lane : lanes) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(lane.since_last_turn);
     if (seconds < limits::kLaneStallAfter) continue;
-    fmt::format_to(std::back_inserter(stalled), "{}: no progress for {} s\n", lane.name,
-                   seconds.count());
+    stalled += fmt::format("{}: no progress for {} s\n", lane.name, seconds.count());
   }
   if (stalled.empty()) return {.body = "ok\n"};
   return {.status = 503, .body = std::move(stalled)};
