@@ -23,7 +23,7 @@ namespace kvroute {
 //     before will load only what is linked now. Elsewhere a pin ends with a full barrier of its
 //     own: on x86 the exchange that a sequentially consistent store is; on ARM, whose store-release
 //     lets later loads pass, an explicit fence.
-//     Test: ReclaimerTest.NoReaderIsOvertaken.
+//     Test: ReclaimerTest.NoReaderIsOvertaken (needs two cores to fail).
 // E2. Who pins epoch e sees everything that was unlinked before e began.
 //     The epoch is advanced by a read-modify-write and read with acquire, so a pin comes after
 //     whatever its epoch's beginning came after. What was unlinked is tagged with a later epoch
@@ -32,7 +32,7 @@ namespace kvroute {
 //     Test: ReclaimerTest.WaitsForPinsFromBefore, and none for the barrier: on x86 it is the lock.
 // E3. Whoever has seen a pin gone, or replaced by a later one, comes after all that its thread did
 //     under it: Unpin and Pin both store with release and are loaded with acquire or more.
-//     Test: none; on x86 every store is a release. ThreadSanitizer would report it.
+//     Test: none; on x86 every store is a release.
 // E4. A thread has one pin at most: the end of an inner one would end the outer one as well.
 //     Test: EpochTest.NestedPinsAreCaught, in builds with assertions.
 // E5. Participants are never freed, so that the list of them can be walked at any time.

@@ -49,12 +49,14 @@ TEST(EpochTest, AThreadThatEndsLeavesItsLineToTheNext) {
     EpochPin pin;
     return epoch_internal::mine;
   };
+  const epoch_internal::Participant* const own = pin_once();
   const epoch_internal::Participant* first = nullptr;
   const epoch_internal::Participant* second = nullptr;
   NamedThread("first", [&] { first = pin_once(); }).Join();
   NamedThread("second", [&] { second = pin_once(); }).Join();
   EXPECT_EQ(first, second);
-  EXPECT_NE(first, pin_once());
+  EXPECT_NE(first, own);
+  EXPECT_EQ(pin_once(), own);
 }
 
 #ifndef NDEBUG

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 
 #include "indexer/base/named_thread.h"
+#include "indexer/index/memory/cpu_relax.h"
 #include "indexer/index/memory/epoch.h"
+#include "indexer/index/memory/memory_order.h"
 
 namespace kvroute {
 namespace {
@@ -61,31 +64,37 @@ TEST_F(ReclaimerTest, ObjectsGoLikeMemory) {
 }
 
 // A writer replaces a line and reuses the old one as soon as it may; a reader that has found a line
-// sees nothing else in it until it lets go. Few lines, so that they are reused at once.
+// sees nothing else in it until it lets go. The reader stores into lines that the writer stores
+// into as well before it pins, so that its pin becomes visible late.
 TEST_F(ReclaimerTest, NoReaderIsOvertaken) {
+  struct alignas(kGranuleBytes) Shared {
+    Word word{0};
+  };
+  std::array<Shared, 8> contended;
   std::atomic<Granule> current{arena_.Allocate(1)};
   for (uint32_t i = 0; i < kWords; ++i) arena_.At<Word>(current)[i].store(0);
   std::atomic<bool> stop = false;
   std::atomic<uint64_t> rounds = 0;
   std::atomic<uint64_t> faults = 0;
   NamedThread reader("reader", [&] {
-    while (!stop.load(std::memory_order_relaxed)) {
+    while (!stop.load(kRelaxed)) {
+      for (Shared& line : contended) line.word.store(1, kRelaxed);
       {
         EpochPin pin;
-        const Word* words = arena_.At<Word>(current.load(std::memory_order_acquire));
-        const uint64_t first = words[0].load(std::memory_order_acquire);
-        for (uint32_t look = 0; look < 8 * kWords; ++look) {
-          if (words[look % kWords].load(std::memory_order_acquire) != first) ++faults;
+        const Word* words = arena_.At<Word>(current.load(kAcquire));
+        const uint64_t first = words[0].load(kAcquire);
+        for (uint32_t look = 0; look < 4 * kWords; ++look) {
+          if (words[look % kWords].load(kAcquire) != first) ++faults;
+          CpuRelax();
         }
       }
-      rounds.store(rounds.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+      rounds.store(rounds.load(kRelaxed) + 1, kRelaxed);
     }
   });
   for (uint64_t round = 1; round < 100'000 || rounds.load() < 1'000; ++round) {
     const Granule next = arena_.Allocate(1);
-    for (uint32_t i = 0; i < kWords; ++i) {
-      arena_.At<Word>(next)[i].store(round, std::memory_order_release);
-    }
+    for (uint32_t i = 0; i < kWords; ++i) arena_.At<Word>(next)[i].store(round, kRelease);
+    for (Shared& line : contended) line.word.store(2, kRelaxed);
     const Granule old = current.exchange(next);
     reclaimer_.Retire(old, 1);
     reclaimer_.Collect();

@@ -27,7 +27,8 @@ namespace kvroute {
 // G1. Whoever changes the word and then looks at pins misses no writer that has not seen the
 //     change. A writer pins before it loads the word; who changed the word makes all threads pass a
 //     barrier before it looks (E1 in epoch.h). So either the writer sees the change, or its pin is
-//     seen. Test: WriterGateTest.NoWriteIsLostBetweenThreads (not at every run).
+//     seen. Test: NoWriteIsLostWhileTheGateIsClaimedAllTheTime (without barriers it fails in most
+//     runs, and needs two cores for that).
 // G2. A thread writes alone only if no writer from before its claim is left. The epoch of a claim
 //     begins after the claim was made, so whoever entered without seeing the claim has an older
 //     pin. Epoch and claim are one word: a claim that was taken back before it had its epoch gets
@@ -39,7 +40,7 @@ namespace kvroute {
 //     Test: WhoWaitedForAnOldWriterDoesNotOpenTheGateBesideANewOne.
 // G4. Only the thread that has the gate can become alone; everybody else only ends its claim or
 //     asks it to lock. So within a write Alone() becomes false once at most, and never true.
-//     Test: AnotherWriterEndsIt.
+//     Tests: AClaimTakenBackBeforeItHasItsEpochIsNone, AnotherWriterEndsIt.
 // G5. Who asked another to lock enters only when the other has no pin, or has seen the request.
 //     It waits without a pin and without locks, so that nobody waits in a circle.
 //     Tests: AnotherWriterWaitsUntilWhoIsAloneIsOutOfItsWrite, WaitingForEachOtherEnds.

@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <thread>
 #include <vector>
 
 #include "indexer/base/named_thread.h"
+#include "indexer/index/memory/cpu_relax.h"
 #include "indexer/index/memory/spin_lock.h"
 
 namespace kvroute {
@@ -116,8 +118,12 @@ TEST_F(WriterGateTest, AnotherWriterWaitsUntilWhoIsAloneIsOutOfItsWrite) {
       EXPECT_TRUE(out.load());
       entered = true;
     });
-    // The other has asked; it is not let in before this write ends.
+    // The other has asked; it is not let in before this write ends, however often it may look.
     while (gate_.Alone()) {
+    }
+    for (int i = 0; i < 1'000; ++i) {
+      epoch_internal::PassBarrierOnAllThreads();
+      std::this_thread::yield();
     }
     EXPECT_FALSE(entered.load());
     out = true;
@@ -211,23 +217,70 @@ TEST_F(WriterGateTest, WhoWaitedForAnOldWriterDoesNotOpenTheGateBesideANewOne) {
   WriterGatePeer::As(writers.all[0], [&] { epoch_internal::Unpin(); });
 }
 
-// Two gates and threads that are alone behind one each, and go to the other's.
+// Two threads, each alone behind a gate of its own, come to the other's at the same moment.
 TEST_F(WriterGateTest, WaitingForEachOtherEnds) {
   WriterGate gates[2];
+  std::atomic<int> alone = 0;
+  std::atomic<int> pinned = 0;
+  const auto meet = [](std::atomic<int>* arrived) {
+    ++*arrived;
+    while (arrived->load() < 2) std::this_thread::yield();
+  };
   std::vector<NamedThread> threads;
   for (int i = 0; i < 2; ++i) {
-    threads.emplace_back("writer", [&gates, i] {
-      for (int round = 0; round < 20; ++round) {
-        for (uint32_t write = 0; write < 2 * WriterGate::kClaimAfter; ++write) {
-          EpochPin pin;
-          gates[i].Enter();
-        }
+    threads.emplace_back("writer", [&, i] {
+      for (bool is_alone = false; !is_alone;) {
         EpochPin pin;
-        gates[1 - i].Enter();
+        gates[i].Enter();
+        is_alone = gates[i].Alone();
       }
+      meet(&alone);
+      EpochPin pin;
+      meet(&pinned);
+      gates[1 - i].Enter();
+      EXPECT_FALSE(gates[1 - i].Alone());
     });
   }
   for (NamedThread& thread : threads) thread.Join();
+}
+
+// One thread claims whenever it can, so that the gate changes hands all the time. Both store into
+// the same lines before they pin, so that their pins become visible late.
+TEST_F(WriterGateTest, NoWriteIsLostWhileTheGateIsClaimedAllTheTime) {
+  struct alignas(64) Shared {
+    std::atomic<uint64_t> word{0};
+  };
+  std::array<Shared, 8> contended;
+  const auto contend = [&contended] {
+    for (Shared& line : contended) line.word.store(1, std::memory_order_relaxed);
+  };
+  WriterGatePeer peer(&gate_);
+  constexpr uint64_t kWrites = 50'000;
+  std::atomic<uint64_t> alone = 0;
+  std::atomic<uint64_t> shared_writes = 0;
+  std::atomic<bool> stop = false;
+  NamedThread other("other", [&] {
+    while (!stop.load()) {
+      contend();
+      WriteOnce();
+      shared_writes.store(shared_writes.load() + 1);
+      for (int i = 0; i < 20; ++i) CpuRelax();
+    }
+  });
+  uint64_t writes = 0;
+  for (; writes < kWrites || alone.load() == 0 || shared_writes.load() < kWrites / 2; ++writes) {
+    {
+      EpochPin pin;
+      if (peer.Claim()) peer.DateClaim();
+    }
+    contend();
+    alone += WriteOnce() ? 1 : 0;
+  }
+  stop = true;
+  other.Join();
+  EpochPin pin;
+  gate_.Enter();
+  EXPECT_EQ(value_, writes + shared_writes.load());
 }
 
 // Each has a long turn and the others get between now and then, so that who is alone changes often.

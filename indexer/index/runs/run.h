@@ -92,7 +92,7 @@ static_assert(sizeof(DenseHolders) == 16);
 //
 // R1. While anything that a reader goes by changes, the version is odd, and afterwards it is one
 //     that was never there before (RunEdit; 2^31 edits within one look are taken for impossible).
-//     Test: PrefixIndexSchemesTest.AnswersFollowGrowthAndEvictionInOrder.
+//     Test: RunTest.AnEditIsOddWhileItLastsAndNewAfterwards.
 // R2. A reader that has read something new finds another version at the end. The writer makes the
 //     version odd before it stores anything else with release, so whoever reads that with acquire
 //     has the odd version before it, too; and no later load is done before an acquire. That is all
