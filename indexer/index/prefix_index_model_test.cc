@@ -1,10 +1,14 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <map>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "indexer/index/prefix_index.h"
+#include "indexer/index/tables/bucket_array.h"
 #include "test/support/index_script.h"
 
 namespace kvroute {
@@ -111,6 +115,41 @@ TEST(PrefixIndexTwinsTest, OneEngineHashForManyBlocksOfOneEvent) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, PrefixIndexModelTest, ::testing::Range(0, 8));
+
+// Tables keep 31 bits of an engine hash: two that agree in them are told apart by the run.
+TEST(PrefixIndexCollisionTest, EngineHashesThatATableCannotTellApart) {
+  constexpr uint64_t kSecret = 4'711;
+  const TableHasher hasher(kSecret);
+  std::map<std::pair<uint32_t, uint32_t>, uint64_t> seen;
+  EngineHash stored(0);
+  EngineHash other(0);
+  std::mt19937_64 random(1);
+  while (other == EngineHash(0)) {
+    const uint64_t engine = random();
+    const TableHash hash = hasher(engine);
+    const auto [first, fresh] = seen.try_emplace({hash.shard(), hash.fragment()}, engine);
+    if (fresh) continue;
+    stored = EngineHash(first->second);
+    other = EngineHash(engine);
+  }
+  PrefixIndexOptions options;
+  options.secret_seed = kSecret;
+  PrefixIndex index(options);
+  const StreamId stream = *index.Open(CopyMode::kSet);
+  const LocalHash locals[] = {LocalHash(1), LocalHash(2)};
+  StoreRequest request;
+  request.engine_hashes = {&stored, 1};
+  request.local_hashes = {&locals[0], 1};
+  index.Store(stream, request);
+  EXPECT_TRUE(index.Holds(stream, stored));
+  EXPECT_FALSE(index.Holds(stream, other));
+  EXPECT_EQ(index.Remove(stream, {&other, 1}, Tier::kGpu).unknown, 1u);
+  request.engine_hashes = {&other, 1};
+  request.local_hashes = {&locals[1], 1};
+  EXPECT_EQ(index.Store(stream, request).rebound, 0u);
+  EXPECT_EQ(index.Remove(stream, {&stored, 1}, Tier::kGpu).removed, 1u);
+  EXPECT_TRUE(index.Holds(stream, other));
+}
 
 }  // namespace
 }  // namespace kvroute

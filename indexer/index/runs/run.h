@@ -101,12 +101,11 @@ static_assert(sizeof(DenseHolders) == 16);
 // R3. The hashes of blocks below `length` never change. Those from there on may be written without
 //     an edit: a reader that still goes by a longer length has a version from before the edit that
 //     made the run shorter, and finds it changed (R2).
-//     Test: PrefixIndexSchemesTest.RandomWritersEndWhereTheModelEnds.
+//     Test: RunStoreTest.ARunThatBecomesShorterHasANewVersion.
 // R4. A dead run changes no more and is not reused while anybody may look at it. It was taken out
 //     of the tables before it was retired (epoch.h). A reader that finds it dead looks for the head
 //     again, and finds the run that took its place, or none.
-//     Test: PrefixIndexSchemesTest.AnswersFollowGrowthAndEvictionInOrder; under AddressSanitizer
-//     all of them, since the arena poisons what is free.
+//     Test: RunStoreTest.ADeadRunSaysSo.
 struct alignas(kGranuleBytes) Run {
   static constexpr uint32_t kInlineHolders = 2;
   static constexpr uint8_t kDense = 255;  // as holder_count: they are in `dense`

@@ -54,13 +54,13 @@ inline constexpr uint32_t kPrefetchAhead = 16;
 //     Both are made before readers can find the run, and taken back before it is retired, so an
 //     entry never leads to memory that is something else. The tables check that what they erase is
 //     there, in every build.
-//     Test: every test of the index; under AddressSanitizer reads of reused memory fail, too.
+//     Test: PrefixIndexModelTest.SeveralStreamsShareChains.
 // S4. What a table says is only a hint: entries hold a part of the hash. Who looks up compares with
 //     the run, and a writer again under the lock.
-//     Test: EngineHashTableTest.ManyEntriesOfOneFragmentAreSeenOnceEachAndCanAllGo.
+//     Test: PrefixIndexCollisionTest.EngineHashesThatATableCannotTellApart.
 // S5. Nobody waits for a lock in a circle: a thread takes one shard's lock, under it one of an
 //     engine hash table, the arena or the reclaimer, and under those none.
-//     Test: clang's analysis sees who locks; PrefixIndexSchemesTest would hang.
+//     Test: none.
 //
 // Thread safety: FindHead and the readers' parts of a run without a lock. Others lock; one thread
 // at a time per slot. Every call under an EpochPin, those that change something within a Write.
