@@ -1,7 +1,6 @@
 #include "indexer/base/line_writer.h"
 
 #include <fcntl.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -14,7 +13,6 @@ namespace kvroute {
 namespace {
 
 using std::chrono::milliseconds;
-using testing::HasSubstr;
 
 class LineWriterTest : public testing::Test {
  protected:
@@ -65,14 +63,12 @@ TEST_F(LineWriterTest, WhatWasDroppedIsSaidOnceThereIsAReader) {
   EXPECT_TRUE(writer_->Flush(milliseconds(60'000)));
   writer_->Write("after\n");
   reader.join();
-  // Said wherever a line was taken again: when the writer had begun with what waited, and at the
-  // end.
+  // Wherever a line was taken again.
   uint64_t said = 0;
   for (size_t at = 0; (at = tail.find('(', at)) != std::string::npos; ++at) {
     said += std::stoull(tail.substr(at + 1));
   }
   EXPECT_EQ(said, dropped);
-  EXPECT_THAT(tail, HasSubstr(" lines of the log dropped: nobody read them)\nafter\n"));
 }
 
 TEST_F(LineWriterTest, AReaderThatIsGoneEndsNothing) {
