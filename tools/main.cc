@@ -3,8 +3,10 @@
 #include "absl/synchronization/mutex.h"
 #include "kvroute_build_info.h"
 #include "tools/command_line/command_line.h"
+#include "tools/convert/convert_command.h"
 #include "tools/corpus/corpus_command.h"
 #include "tools/decode/decode_command.h"
+#include "tools/engine/engine_command.h"
 #include "tools/fleet/fleet_command.h"
 #include "tools/load/load_command.h"
 #include "tools/replay/replay_command.h"
@@ -19,11 +21,13 @@ int main(int argc, char** argv) {
   command_line.SetVersion(std::string("kvroute ") + kvroute::kVersion + " (" + kvroute::kCommit +
                           ")");
   // One subcommand a line.
+  kvroute::AddConvertCommand(&command_line);
   kvroute::AddCorpusCommand(&command_line);
   kvroute::AddDecodeCommand(&command_line);
   kvroute::AddReplayCommand(&command_line);
   kvroute::AddLoadCommand(&command_line);
   kvroute::AddFleetCommand(&command_line);
+  kvroute::AddEngineCommand(&command_line);
   kvroute::AddServeCommand(&command_line);
   kvroute::AddTopCommand(&command_line);
   return command_line.Run(argc, argv);

@@ -7,14 +7,17 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "indexer/base/text.h"
 
 namespace kvroute {
 
 // A status with a formatted message. For what is wrong with an input, the message begins with the
-// field, then the value and the limit: "candidates: 10,001 are named; the limit is 10,000".
+// field, then the value and the limit: "candidates: 10,001 are named; the limit is 10,000". It
+// quotes what came from outside, perhaps cut in the middle of a character, and goes into answers,
+// logs and pages: it is one line of text whatever it quotes (OneLine).
 template <typename... Args>
 absl::Status Error(absl::StatusCode code, fmt::format_string<Args...> format, Args&&... args) {
-  return absl::Status(code, fmt::format(format, std::forward<Args>(args)...));
+  return absl::Status(code, OneLine(fmt::format(format, std::forward<Args>(args)...)));
 }
 template <typename... Args>
 absl::Status InvalidArgument(fmt::format_string<Args...> format, Args&&... args) {

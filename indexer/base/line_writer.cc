@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <thread>
 #include <utility>
@@ -15,15 +16,17 @@
 namespace kvroute {
 namespace {
 
-// A closed pipe is an error to this thread, not the end of the process.
-void IgnoreBrokenPipes() {
-  sigset_t broken_pipe;
-  sigemptyset(&broken_pipe);
-  sigaddset(&broken_pipe, SIGPIPE);
-  pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
+// A closed pipe, and a file that may grow no more (RLIMIT_FSIZE), are errors to this thread, not
+// the end of the process.
+void IgnoreFailedWrites() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGPIPE, SIGXFSZ}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
-void WriteAll(int fd, std::string_view bytes) {
+// What cannot be written, because nobody will ever read it or the disk is full.
+std::string_view WriteAll(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = write(fd, bytes.data(), bytes.size());
     if (written > 0) {
@@ -32,9 +35,10 @@ void WriteAll(int fd, std::string_view bytes) {
       pollfd writable{.fd = fd, .events = POLLOUT, .revents = 0};
       poll(&writable, 1, -1);
     } else if (errno != EINTR) {
-      return;  // nobody will ever read it
+      break;
     }
   }
+  return bytes;
 }
 
 }  // namespace
@@ -48,14 +52,14 @@ struct LineWriter::Shared {
   std::string waiting ABSL_GUARDED_BY(mutex);
   bool writing ABSL_GUARDED_BY(mutex) = false;
   bool ending ABSL_GUARDED_BY(mutex) = false;
-  uint64_t unsaid ABSL_GUARDED_BY(mutex) = 0;  // lines dropped since the last one that was taken
+  uint64_t unsaid ABSL_GUARDED_BY(mutex) = 0;  // lines dropped that no line has told of yet
   std::atomic<uint64_t> dropped{0};
 };
 
 LineWriter::LineWriter(int fd) : shared_(std::make_shared<Shared>(fd)) {
   std::thread([shared = shared_] {
     pthread_setname_np(pthread_self(), "log");
-    IgnoreBrokenPipes();
+    IgnoreFailedWrites();
     Run(shared);
   }).detach();
 }
@@ -75,7 +79,8 @@ void LineWriter::Write(std::string_view line) {
     return;
   }
   if (const uint64_t unsaid = std::exchange(shared_->unsaid, 0)) {
-    shared_->waiting += fmt::format("({} lines of the log dropped: nobody read them)\n", unsaid);
+    shared_->waiting +=
+        fmt::format("({} lines of the log dropped: they could not be written)\n", unsaid);
   }
   shared_->waiting.append(line);
   shared_->changed.NotifyAll();
@@ -107,7 +112,12 @@ void LineWriter::Run(const std::shared_ptr<Shared>& shared) {
       shared->waiting.clear();
       shared->writing = true;
     }
-    WriteAll(shared->fd, lines);
+    const std::string_view unwritten = WriteAll(shared->fd, lines);
+    if (unwritten.empty()) continue;
+    const auto lost = static_cast<uint64_t>(std::count(unwritten.begin(), unwritten.end(), '\n'));
+    shared->dropped.fetch_add(lost, std::memory_order_relaxed);
+    MutexLock lock(&shared->mutex);
+    shared->unsaid += lost;
   }
 }
 

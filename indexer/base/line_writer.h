@@ -11,8 +11,9 @@
 namespace kvroute {
 
 // Writes lines to a descriptor on a thread of its own, so that nobody who logs waits for whoever
-// reads: a pipe may be full for ever. What waits is bounded; a line beyond it is dropped and
-// counted, and the next line that is taken says how many were.
+// reads: a pipe may be full for ever. What waits is bounded; a line beyond it, or one that cannot
+// be written (the reader is gone, the disk full), is dropped and counted, and the next line that is
+// taken says how many were.
 //
 // Thread safety: every method from any thread. Ownership: the descriptor must stay open; a write
 // that hangs when the writer goes is left to itself.

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
@@ -76,6 +78,27 @@ TEST_F(LineWriterTest, AReaderThatIsGoneEndsNothing) {
   writer_->Write("nobody hears\n");
   EXPECT_TRUE(writer_->Flush(milliseconds(60'000)));
   ends_[0] = -1;
+  EXPECT_EQ(writer_->dropped(), 1u);
+}
+
+// A log's file at the limit of the process: without care the signal for it ends the process.
+void WriteBeyondTheLimitOfAFile() {
+  char path[] = "/tmp/kvroute-line-writer-XXXXXX";
+  const int fd = mkstemp(path);
+  unlink(path);
+  const rlimit limit{.rlim_cur = 8, .rlim_max = 8};
+  if (fd < 0 || setrlimit(RLIMIT_FSIZE, &limit) != 0) std::_Exit(2);
+  LineWriter writer(fd);
+  writer.Write("1234567\n");
+  bool flushed = writer.Flush(milliseconds(60'000));
+  writer.Write("beyond\n");
+  flushed = writer.Flush(milliseconds(60'000)) && flushed;
+  std::_Exit(flushed && writer.dropped() == 1 ? 0 : 3);
+}
+
+TEST(LineWriterDeathTest, AFileAtItsLimitCostsLinesNotTheProcess) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(WriteBeyondTheLimitOfAFile(), testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

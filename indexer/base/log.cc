@@ -5,6 +5,8 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <array>
+#include <csignal>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -32,11 +34,32 @@ class JsonMessageFlag final : public spdlog::custom_flag_formatter {
   }
 };
 
+// Of one thread: what it said last, and before that.
+struct LastWords {
+  std::array<char, 512> text;
+  size_t size = 0;
+};
+thread_local std::array<LastWords, 2> last_words;
+
+void Say(const LastWords& words) {
+  if (words.size != 0) LogError("{}", std::string_view(words.text.data(), words.size));
+}
+
+// What is logged right before an abort is its reason (a CHECK of ours or of a library). Who aborts
+// may hold the log's own lock: then the alarm ends the process.
+void FlushBeforeAbort(int /*signal*/) {
+  alarm(5);
+  Say(last_words[1]);
+  Say(last_words[0]);
+  FlushLog(LineWriter::kPatience);
+}
+
 // Never destroyed: whatever logs while the process ends finds it.
 LineWriter& Writer() {
   static LineWriter* const writer = [] {
     auto* const made = new LineWriter(STDERR_FILENO);
     std::atexit([] { FlushLog(LineWriter::kPatience); });
+    std::signal(SIGABRT, FlushBeforeAbort);
     return made;
   }();
   return *writer;
@@ -92,6 +115,12 @@ void WriteLog(LogLevel level, fmt::string_view format, fmt::format_args args) {
                                                           spdlog::level::warn, spdlog::level::err};
   const spdlog::level::level_enum of = kLevels[static_cast<size_t>(level)];
   if (Logger().should_log(of)) Logger().log(of, OneLine(fmt::vformat(format, args)));
+}
+
+void LogIfAborted(std::string_view words) {
+  Writer();  // whoever aborts is asked for them
+  last_words[1] = last_words[0];
+  last_words[0].size = words.copy(last_words[0].text.data(), last_words[0].text.size());
 }
 
 bool FlushLog(std::chrono::milliseconds patience) { return Writer().Flush(patience); }

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "indexer/base/clock.h"
@@ -49,6 +50,10 @@ template <typename... Args>
 void LogError(fmt::format_string<Args...> format, Args&&... args) {
   WriteLog(LogLevel::kError, format, fmt::make_format_args(args...));
 }
+
+// An error that is logged only if this thread ends the process: what a library says right before it
+// does is the reason, and of no interest otherwise. The last two are kept, each cut at 512 bytes.
+void LogIfAborted(std::string_view words);
 
 // Until everything logged so far is written; false when it is not in time. For tests, and before
 // the process ends by itself.

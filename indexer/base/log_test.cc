@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 namespace kvroute {
 namespace {
 
@@ -41,6 +43,28 @@ TEST(ConfigureLogTest, NoNameFromOutsideForgesALineOrMovesATerminal) {
   ASSERT_TRUE(FlushLog(std::chrono::milliseconds(60'000)));
   const std::string lines = testing::internal::GetCapturedStderr();
   EXPECT_THAT(lines, testing::EndsWith("w\\x0a2026-01-01 error \\x1b[2J\\xff\n"));
+}
+
+TEST(LogDeathTest, WhatIsSaidBeforeAnAbortIsWritten) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // else the log's thread is not in the child
+  EXPECT_DEATH(
+      {
+        LogError("the reason");
+        std::abort();
+      },
+      "the reason");
+}
+
+TEST(LogDeathTest, ALibrarysLastWordsAreWrittenIfItAborts) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(
+      {
+        LogIfAborted("of no interest");
+        LogIfAborted("misused: " + std::string(1'000, 'x'));
+        LogIfAborted("an assertion failed");
+        std::abort();
+      },
+      "error] misused: x{503}\n.*error] an assertion failed");
 }
 
 }  // namespace

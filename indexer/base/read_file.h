@@ -7,8 +7,9 @@
 
 namespace kvroute {
 
-// A whole file. Errors name it: it is not there, may not be read, is no regular file, or is longer
-// than `limit_bytes`, which bounds what is read.
+// A whole file. Errors name it: it is not there, may not be opened, is no regular file, is longer
+// than `limit_bytes`, or cannot be read to its end (UNAVAILABLE): never a part of it. Costs memory
+// and time for what the file holds, not for what it might.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t limit_bytes);
 
 }  // namespace kvroute

@@ -60,6 +60,12 @@ bool IsValidUtf8(std::string_view text) {
   return true;
 }
 
+bool IsOneLine(std::string_view text) {
+  bool printable = true;  // ASCII, as nearly all text
+  for (const char c : text) printable &= c >= 0x20 && c < 0x7f;
+  return printable || OneLine(text) == text;
+}
+
 std::string OneLine(std::string_view text) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string line;

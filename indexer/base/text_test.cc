@@ -4,6 +4,8 @@
 
 #include <random>
 
+#include "indexer/base/error.h"
+
 namespace kvroute {
 namespace {
 
@@ -28,7 +30,16 @@ TEST(OneLineTest, WhateverComesInWhatGoesOutIsUtf8WithoutControlBytes) {
     ASSERT_TRUE(IsValidUtf8(line));
     for (const char byte : line) ASSERT_GE(static_cast<unsigned char>(byte), 0x20);
     ASSERT_EQ(OneLine(line), line);
+    ASSERT_EQ(IsOneLine(text), line == text);
+    ASSERT_TRUE(IsOneLine(line));
   }
+}
+
+// A name that is cut after so many bytes may end in half a character.
+TEST(ErrorTest, IsOneLineOfTextWhateverItQuotes) {
+  const std::string quoted = "a\nb\x1b[31m \xc3";
+  EXPECT_EQ(MessageOf(InvalidArgument("policy: \"{}\"", quoted)),
+            "policy: \"a\\x0ab\\x1b[31m \\xc3\"");
 }
 
 }  // namespace

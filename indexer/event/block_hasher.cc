@@ -41,6 +41,12 @@ void AppendCborText(std::string_view text, std::string* out) {
   out->append(text);
 }
 
+void AppendLittleEndian(TokenId token, std::string* out) {
+  const char bytes[4] = {static_cast<char>(token), static_cast<char>(token >> 8),
+                         static_cast<char>(token >> 16), static_cast<char>(token >> 24)};
+  out->append(bytes, 4);
+}
+
 void AppendBytes(const Digest& digest, std::string* out) {
   out->append(reinterpret_cast<const char*>(digest.data()), digest.size());
 }
@@ -100,18 +106,18 @@ BlockHasher::BlockHasher(BlockHasher&&) noexcept = default;
 BlockHasher& BlockHasher::operator=(BlockHasher&&) noexcept = default;
 
 Digest BlockHasher::Hash(const Digest* parent, absl::Span<const TokenId> tokens,
-                         const HashNamespace& names) {
+                         const HashNamespace& names, absl::Span<const TokenId> ahead) {
   input_.clear();
   if (scheme_ == HashScheme::kVllmSha256Cbor) {
-    AppendVllmInput(parent, tokens, names);
+    AppendVllmInput(parent, tokens, names, ahead);
   } else {
-    AppendSglangInput(parent, tokens, names);
+    AppendSglangInput(parent, tokens, names, ahead);
   }
   return sha256_->Hash(input_);
 }
 
 void BlockHasher::AppendVllmInput(const Digest* parent, absl::Span<const TokenId> tokens,
-                                  const HashNamespace& names) {
+                                  const HashNamespace& names, absl::Span<const TokenId> ahead) {
   AppendCborHead(CborType::kArray, 3, &input_);
   AppendCborHead(CborType::kBytes, sizeof(Digest), &input_);
   AppendBytes(parent != nullptr ? *parent : root_, &input_);
@@ -119,7 +125,15 @@ void BlockHasher::AppendVllmInput(const Digest* parent, absl::Span<const TokenId
   AppendCborHead(CborType::kArray, static_cast<uint32_t>(tokens.size()), &input_);
   for (TokenId token : tokens) AppendCborHead(CborType::kUnsigned, token, &input_);
 
-  const bool salted = parent == nullptr && !names.cache_salt.empty();
+  if (!ahead.empty()) {
+    AppendCborHead(CborType::kArray, static_cast<uint32_t>(1 + ahead.size()), &input_);
+  }
+  AppendVllmKeys(names, parent == nullptr);
+  for (TokenId token : ahead) AppendCborHead(CborType::kUnsigned, token, &input_);
+}
+
+void BlockHasher::AppendVllmKeys(const HashNamespace& names, bool is_first) {
+  const bool salted = is_first && !names.cache_salt.empty();
   const uint32_t keys = (names.lora_name.empty() ? 0 : 1) + (salted ? 1 : 0);
   if (keys == 0) {
     input_.push_back(kCborNull);
@@ -131,7 +145,8 @@ void BlockHasher::AppendVllmInput(const Digest* parent, absl::Span<const TokenId
 }
 
 void BlockHasher::AppendSglangInput(const Digest* parent, absl::Span<const TokenId> tokens,
-                                    const HashNamespace& names) {
+                                    const HashNamespace& names, absl::Span<const TokenId> ahead) {
+  KVROUTE_CHECK(ahead.size() <= 1);
   if (parent != nullptr) {
     AppendBytes(*parent, &input_);
   } else if (!names.cache_salt.empty()) {
@@ -141,10 +156,10 @@ void BlockHasher::AppendSglangInput(const Digest* parent, absl::Span<const Token
     input_.clear();
     AppendBytes(salted_root, &input_);
   }
-  for (TokenId token : tokens) {
-    const char bytes[4] = {static_cast<char>(token), static_cast<char>(token >> 8),
-                           static_cast<char>(token >> 16), static_cast<char>(token >> 24)};
-    input_.append(bytes, 4);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    AppendLittleEndian(tokens[i], &input_);
+    if (ahead.empty()) continue;
+    AppendLittleEndian(i + 1 < tokens.size() ? tokens[i + 1] : ahead[0], &input_);
   }
 }
 

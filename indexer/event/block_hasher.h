@@ -17,6 +17,8 @@ namespace kvroute {
 using Digest = std::array<uint8_t, 32>;
 
 // How an engine chains its block hashes. Facts: docs/wire-format.md, "Block hashes".
+// With EAGLE a block's hash covers tokens behind it, too: vLLM's third element is then
+// [null or [extra keys], each such token], and SGLang hashes pairs of neighbouring tokens.
 enum class HashScheme : uint8_t {
   kVllmSha256Cbor,  // SHA-256 of canonical CBOR [parent, [tokens], null or [extra keys]]
   kSglangSha256,    // SHA-256 of parent || tokens as u32 little-endian
@@ -47,16 +49,18 @@ class BlockHasher {
   BlockHasher& operator=(BlockHasher&&) noexcept;
 
   // The hash of the block with these tokens after `parent`; nullptr: the first block of a prompt.
+  // `ahead` is what it covers of the tokens behind the block; of SGLang one at most.
   Digest Hash(const Digest* parent, absl::Span<const TokenId> tokens,
-              const HashNamespace& names = {});
+              const HashNamespace& names = {}, absl::Span<const TokenId> ahead = {});
 
  private:
   class Sha256;  // keeps OpenSSL out of this header
 
   void AppendVllmInput(const Digest* parent, absl::Span<const TokenId> tokens,
-                       const HashNamespace& names);
+                       const HashNamespace& names, absl::Span<const TokenId> ahead);
+  void AppendVllmKeys(const HashNamespace& names, bool is_first);
   void AppendSglangInput(const Digest* parent, absl::Span<const TokenId> tokens,
-                         const HashNamespace& names);
+                         const HashNamespace& names, absl::Span<const TokenId> ahead);
 
   HashScheme scheme_;
   std::unique_ptr<Sha256> sha256_;

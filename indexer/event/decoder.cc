@@ -1,12 +1,15 @@
 #include "indexer/event/decoder.h"
 
-#include <array>
+#include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "indexer/base/limits.h"
 #include "indexer/event/event_decoder.h"
 #include "indexer/event/msgpack_cursor.h"
+#include "indexer/event/paged_array.h"
+#include "indexer/event/unknown_event.h"
 
 namespace kvroute {
 namespace {
@@ -14,15 +17,6 @@ namespace {
 // An integer time stamp this large is in milliseconds (Mooncake store): as seconds it would be the
 // year 5138.
 constexpr double kFirstMilliseconds = 1e11;
-// A batch with more events than this does not set the memory that the decoder keeps.
-constexpr size_t kRetainedEvents = 16'384;
-
-template <typename T>
-void ClearBounded(std::vector<T>* values) {
-  if (values->capacity() > kRetainedEvents) std::vector<T>().swap(*values);
-  values->clear();
-}
-
 // Member by member: copying a whole empty one waits for its stores, which costs a small batch 10
 // ns.
 void Empty(DecodedBatch* batch) {
@@ -31,6 +25,7 @@ void Empty(DecodedBatch* batch) {
   batch->rank.reset();
   batch->events = {};
   batch->skipped = {};
+  batch->unknown_tag = {};
 }
 
 DecodeReason ReadTimestamp(MsgpackCursor* cursor, DecodedBatch* batch) {
@@ -64,20 +59,25 @@ DecodeReason ReadRank(MsgpackCursor* cursor, DecodedBatch* batch) {
 
 class Decoder::Impl {
  public:
-  explicit Impl(EngineKind kind) : kind_(kind) {}
+  Impl(EngineKind kind, std::vector<MediumTier> media, size_t max_decoded_bytes)
+      : kind_(kind), media_(std::move(media)), max_decoded_bytes_(max_decoded_bytes) {}
 
   DecodeReason Decode(std::string_view payload, DecodedBatch* batch) {
     Empty(batch);
-    arrays_.Reset();
-    ClearBounded(&events_);
-    ClearBounded(&skipped_);
+    arrays_.Reset(std::min(max_decoded_bytes_, limits::kMaxDecodedBytesPerByte * payload.size() +
+                                                   limits::kDecodedSlackBytes));
+    events_.Clear();
+    paid_events_ = 0;
+    skipped_.Clear();
+    unknown_tag_ = {};
     const DecodeReason reason = DecodeBatch(payload, batch);
     if (reason != DecodeReason::kOk) {
       Empty(batch);
       return reason;
     }
-    batch->events = events_;
-    batch->skipped = skipped_;
+    batch->events = events_.values();
+    batch->skipped = skipped_.values();
+    batch->unknown_tag = unknown_tag_;
     return DecodeReason::kOk;
   }
 
@@ -113,26 +113,63 @@ class Decoder::Impl {
   DecodeReason DecodeOne(uint32_t position, MsgpackCursor* cursor) {
     const uint8_t* const start = cursor->position();
     const EventArrays::Mark mark = arrays_.GetMark();
-    Event& event = events_.emplace_back();
-    event.position = position;
-    const DecodeReason reason = DecodeEvent(kind_, cursor, &arrays_, &event);
-    if (reason == DecodeReason::kOk) return reason;
-    events_.pop_back();
+    DecodeReason reason = DecodeReason::kMemory;
+    bool is_store = false;
+    if (Event* event = NextEvent()) {
+      event->position = position;
+      reason = DecodeEvent(kind_, cursor, &arrays_, event);
+      if (reason == DecodeReason::kOk) {
+        if (!media_.empty() && event->medium.data() != nullptr) {
+          event->tier = TierOfMedium(event->medium, media_);
+        }
+        return reason;
+      }
+      is_store = event->type == EventType::kStored;
+      events_.PopBack();
+    }
     if (reason == DecodeReason::kEnvelope) return reason;
     arrays_.Rewind(mark);
     cursor->Seek(start);
+    const MsgpackCursor whole = *cursor;
     if (!cursor->Skip()) return DecodeReason::kEnvelope;
-    skipped_.push_back({position, reason});
+    if (!arrays_.allowance.Take(sizeof(SkippedEvent))) return DecodeReason::kMemory;
+    SkippedEvent* const skipped = skipped_.PushBack();
+    if (skipped == nullptr) return DecodeReason::kMemory;
+    skipped->position = position;
+    skipped->reason = reason;
+    skipped->may_change_holdings = reason != DecodeReason::kUnknownTag && !is_store;
+    if (reason == DecodeReason::kUnknownTag) NoteUnknown(whole, skipped);
     return DecodeReason::kOk;
   }
 
+  // Null: there is no room for one more. Its place is paid for once.
+  Event* NextEvent() {
+    if (events_.size() == paid_events_) {
+      if (!arrays_.allowance.Take(sizeof(Event))) return nullptr;
+      ++paid_events_;
+    }
+    return events_.PushBack();
+  }
+
+  void NoteUnknown(const MsgpackCursor& event, SkippedEvent* skipped) {
+    const UnknownEvent unknown = LookAtUnknownEvent(event, media_);
+    if (!unknown.may_change_holdings) return;
+    skipped->may_change_holdings = true;
+    if (unknown_tag_.data() == nullptr) unknown_tag_ = unknown.tag;
+  }
+
   const EngineKind kind_;
+  const std::vector<MediumTier> media_;
+  const size_t max_decoded_bytes_;
   EventArrays arrays_;
-  std::vector<Event> events_;
-  std::vector<SkippedEvent> skipped_;
+  PagedArray<Event> events_;
+  PagedArray<SkippedEvent> skipped_;
+  size_t paid_events_ = 0;  // places of this batch's events that were taken off the allowance
+  std::string_view unknown_tag_;
 };
 
-Decoder::Decoder(EngineKind kind) : impl_(std::make_unique<Impl>(kind)) {}
+Decoder::Decoder(EngineKind kind, std::vector<MediumTier> media, size_t max_decoded_bytes)
+    : impl_(std::make_unique<Impl>(kind, std::move(media), max_decoded_bytes)) {}
 Decoder::~Decoder() = default;
 
 DecodeReason Decoder::Decode(std::string_view payload, DecodedBatch* batch) {

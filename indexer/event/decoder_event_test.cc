@@ -97,15 +97,92 @@ TEST_F(DecoderEvent, BadRemovals) {
             DecodeReason::kGroup);
 }
 
-TEST_F(DecoderEvent, ClearedCarriesNothing) {
+TEST_F(DecoderEvent, ClearedIsOfEveryTier) {
   const DecodedBatch& batch =
       Decode({Array({Str("AllBlocksCleared")}), Array({Str("AllBlocksCleared"), Uint(1), Map({})}),
+              Array({Str("AllBlocksCleared"), kNil, Str("later")}),
               Map({{"type", Str("AllBlocksCleared")}}),
-              Map({{"block_hashes", Uint(1)}, {"type", Str("AllBlocksCleared")}})});
-  ASSERT_EQ(batch.events.size(), 4u);
+              Map({{"type", Str("AllBlocksCleared")}, {"medium", kNil}}),
+              Map({{"block_hashes", Uint(1)}, {"type", Str("AllBlocksCleared")}}),
+              Map({{"event_type", Str("cleared")}, {"medium", kNil}, {"tenant_id", Str("x")}}),
+              Map({{"tenant_id", Str("x")}, {"event_type", Str("cleared")}}),
+              Map({{"type", Str("KvEvent")}, {"event_type", Str("cleared")}})});
+  ASSERT_EQ(batch.events.size(), 9u);
   for (const Event& event : batch.events) {
     EXPECT_EQ(event.type, EventType::kCleared);
+    EXPECT_TRUE(event.every_tier);
     EXPECT_THAT(event.block_hashes, IsEmpty());
+  }
+}
+
+TEST_F(DecoderEvent, ClearedIsOfTheTierThatItNames) {
+  const DecodedBatch& batch =
+      Decode({Map({{"type", Str("AllBlocksCleared")}, {"medium", Str("CPU")}}),
+              Map({{"medium", Str("cpu")}, {"type", Str("AllBlocksCleared")}}),
+              Array({Str("AllBlocksCleared"), Str("CPU")}),
+              Map({{"type", Str("TierBlocksCleared")}, {"medium", Str("CPU")}}),
+              Map({{"type", Str("TierBlocksCleared")},
+                   {"medium", Str("cpu_pinned")},
+                   {"ownership", Str("kvcr")}}),
+              Array({Str("TierBlocksCleared"), Str("CPU"), kNil, Uint(3)}),
+              Map({{"event_type", Str("cleared")}, {"medium", Str("cpu")}})});
+  ASSERT_EQ(batch.events.size(), 7u);
+  for (const Event& event : batch.events) {
+    EXPECT_EQ(event.type, EventType::kCleared);
+    EXPECT_FALSE(event.every_tier);
+    EXPECT_EQ(event.tier, Tier::kCpu);
+  }
+  EXPECT_TRUE(batch.events[4].owned);
+  EXPECT_FALSE(batch.events[3].owned);
+}
+
+TEST_F(DecoderEvent, AClearedTierHasAMedium) {
+  for (const std::string& event :
+       {Map({{"type", Str("TierBlocksCleared")}, {"medium", kNil}}),
+        Map({{"type", Str("TierBlocksCleared")}, {"tier", Str("CPU")}}),
+        Array({Str("TierBlocksCleared")}), Array({Str("TierBlocksCleared"), kNil}),
+        Array({Str("TierBlocksCleared"), Uint(1)})}) {
+    EXPECT_EQ(ReasonFor(event), DecodeReason::kMissingField);
+  }
+  EXPECT_EQ(ReasonFor(Map({{"type", Str("TierBlocksCleared")}, {"medium", Uint(1)}})),
+            DecodeReason::kMedium);
+  EXPECT_EQ(ReasonFor(Map({{"type", Str("AllBlocksCleared")}, {"medium", Uint(1)}})),
+            DecodeReason::kMedium);
+}
+
+TEST_F(DecoderEvent, AnUnknownEventThatNamesBlocksOrATierMayHaveChangedWhatIsHeld) {
+  for (const std::string& event :
+       {Array({Str("BlockMigrated"), Hashes({1}), Str("peer")}), Array({Str("X"), Hashes({1})}),
+        Array({Str("X"), kNil, Str("CPU")}), Array({Str("X"), Bin("12345678")}),
+        Array({Str("CacheFlushed")}), Array({Str("EVICTED"), Uint(1)}),
+        Map({{"type", Str("X")}, {"block_hashes", Hashes({1})}}),
+        Map({{"seq_hashes", Hashes({1})}, {"event_type", Str("renamed")}}),
+        Map({{"type", Str("X")}, {"from_medium", Str("GPU")}, {"to_medium", Str("CPU")}}),
+        Map({{"type", Str("X")}, {"tier", Uint(2)}}), Map({{"type", Str("TierDropped")}}),
+        Map({{"type", Str("BlocksTransferred")}, {"count", Uint(7)}})}) {
+    const DecodedBatch& batch = Decode({event});
+    ASSERT_EQ(batch.skipped.size(), 1u);
+    EXPECT_EQ(batch.skipped[0].reason, DecodeReason::kUnknownTag);
+    EXPECT_TRUE(batch.skipped[0].may_change_holdings);
+    EXPECT_FALSE(batch.unknown_tag.empty());
+  }
+}
+
+TEST_F(DecoderEvent, AnUnknownEventThatNamesNeitherHasNot) {
+  for (const std::string& event :
+       {Array({Str("Heartbeat")}), Array({Str("Heartbeat"), Uint(1'757'500'000'250)}),
+        Array({Str("Heartbeat"), Array({}), kNil, Str("some text")}),
+        Map({{"type", Str("EngineStats")}, {"running", Uint(3)}, {"waiting", Uint(0)}}),
+        Map({{"type", Str("EngineStats")}, {"block_size", Uint(16)}, {"medium", kNil}}),
+        // What no request uses any more is still there for the next one.
+        Map({{"type", Str("BlockInactive")},
+             {"block_hashes", Hashes({1})},
+             {"medium", Str("GPU")}})}) {
+    const DecodedBatch& batch = Decode({event});
+    ASSERT_EQ(batch.skipped.size(), 1u);
+    EXPECT_EQ(batch.skipped[0].reason, DecodeReason::kUnknownTag);
+    EXPECT_FALSE(batch.skipped[0].may_change_holdings);
+    EXPECT_TRUE(batch.unknown_tag.empty());
   }
 }
 
@@ -156,7 +233,7 @@ TEST_F(DecoderEvent, MooncakeStoreNames) {
                    {"token_ids", kNil},
                    {"block_size", kNil},
                    {"medium", kNil}}),
-              Map({{"event_type", Str("removed")}, {"seq_hashes", Hashes({8})}}),
+              Map({{"event_type", Str("Removed")}, {"seq_hashes", Hashes({8})}}),
               Map({{"event_type", Str("renamed")}, {"seq_hashes", Hashes({8})}})});
   ASSERT_EQ(batch.events.size(), 3u);
   EXPECT_EQ(batch.events[0].type, EventType::kStored);
@@ -171,19 +248,42 @@ TEST_F(DecoderEvent, MooncakeStoreNames) {
 }
 
 TEST_F(DecoderEvent, MediumsInAnyLetterCase) {
-  for (const char* name : {"GPU", "gpu", "Device"}) EXPECT_EQ(TierOfMedium(name), Tier::kGpu);
-  for (const char* name : {"CPU", "cpu_pinned", "CPU_Tier1"}) {
-    EXPECT_EQ(TierOfMedium(name), Tier::kCpu);
+  for (const char* name : {"GPU", "gpu", "Device", "cuda", "cuda:0", "CUDA:12", "NPU", "npu:3",
+                           "xpu", "hpu", "TPU", "HBM", "g1"}) {
+    EXPECT_EQ(TierOfMedium(name), Tier::kGpu) << name;
   }
-  for (const char* name : {"CPU_TIER2", "disk", "Nvme", "STORAGE"}) {
-    EXPECT_EQ(TierOfMedium(name), Tier::kDisk);
+  for (const char* name : {"CPU", "cpu_pinned", "CPU_Tier1", "cpu:0", "HOST", "host-pinned", "DRAM",
+                           "Memory", "LocalCPUBackend", "G2"}) {
+    EXPECT_EQ(TierOfMedium(name), Tier::kCpu) << name;
   }
-  for (const char* name : {"EXTERNAL", "network", "Remote", "SHARED"}) {
-    EXPECT_EQ(TierOfMedium(name), Tier::kExternal);
+  for (const char* name : {"CPU_TIER2", "disk", "Nvme", "STORAGE", "FS", "fs", "Filesystem", "SSD",
+                           "local_disk", "LocalDiskBackend", "G3"}) {
+    EXPECT_EQ(TierOfMedium(name), Tier::kDisk) << name;
   }
-  for (const char* name : {"", "MARS", "GPU ", "CPU_TIER3", "gp"}) {
-    EXPECT_EQ(TierOfMedium(name), Tier::kUnknown);
+  for (const char* name : {"EXTERNAL", "network", "Remote", "SHARED", "SHARED_STORAGE", "OBJ",
+                           "obj", "object-store", "S3", "mooncake", "RemoteBackend", "P2P", "G4"}) {
+    EXPECT_EQ(TierOfMedium(name), Tier::kExternal) << name;
   }
+  for (const char* name : {"", "MARS", "GPU ", "CPU_TIER3", "gp", "L2", "cuda:", "cuda:x", ":0"}) {
+    EXPECT_EQ(TierOfMedium(name), Tier::kUnknown) << name;
+  }
+}
+
+TEST_F(DecoderEvent, ADeploymentNamesFurtherMedia) {
+  Decoder decoder(EngineKind::kAuto, {{"MARS", Tier::kDisk}, {"STORAGE", Tier::kExternal}});
+  const std::string payload = Batch({Array({Str("BlockRemoved"), Hashes({1}), Str("mars")}),
+                                     Array({Str("BlockRemoved"), Hashes({1}), Str("storage")}),
+                                     Array({Str("BlockRemoved"), Hashes({1})}),
+                                     Array({Str("BlockRemoved"), Hashes({1}), Str("VENUS")}),
+                                     Array({Str("X"), Str("MARS")})});
+  DecodedBatch batch;
+  ASSERT_EQ(decoder.Decode(payload, &batch), DecodeReason::kOk);
+  ASSERT_EQ(batch.events.size(), 4u);
+  EXPECT_EQ(batch.events[0].tier, Tier::kDisk);
+  EXPECT_EQ(batch.events[1].tier, Tier::kExternal);
+  EXPECT_EQ(batch.events[2].tier, Tier::kGpu);
+  EXPECT_EQ(batch.events[3].tier, Tier::kUnknown);
+  EXPECT_TRUE(batch.skipped[0].may_change_holdings);
 }
 
 TEST_F(DecoderEvent, ABatchIsForgottenByTheNext) {

@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+
 #include "indexer/base/limits.h"
 #include "indexer/event/decoder.h"
 #include "test/support/wire_builder.h"
@@ -158,7 +161,7 @@ TEST_F(DecoderStored, BigramCellsGiveTheirFirstTokens) {
   const std::string good = Array({Uint(1), Uint(2)});
   for (const std::string& bad :
        {Array({Uint(1), Uint(2), Uint(3)}), Array({Uint(1)}), Array({Uint(1), Int(-2)}),
-        Array({Array({}), Uint(1)}), Uint(1), kNil}) {
+        Array({Array({}), Uint(1)}), Uint(1), kNil, Array({Uint(3), Uint(4)})}) {
     EXPECT_EQ(ReasonWith({{"token_ids", Array({good, bad})}, {"block_size", Uint(2)}}),
               DecodeReason::kTokenIds);
   }
@@ -177,8 +180,14 @@ TEST_F(DecoderStored, WithoutTokensItOnlySaysWhoIsHeld) {
     EXPECT_EQ(event.tokens_per_hash, 0u);
     EXPECT_EQ(event.has_block_size, size != kNil);
   }
-  EXPECT_EQ(ReasonWith({{"token_ids", kNil}, {"block_size", kNil}}), DecodeReason::kOk);
-  EXPECT_EQ(ReasonWith({{"token_ids", kNil}, {"block_size", Uint(16)}}), DecodeReason::kTokenIds);
+  for (const std::string& size : {Uint(0), Uint(16), kNil}) {
+    const Event& event = EventWith({{"token_ids", kNil}, {"block_size", size}});
+    EXPECT_EQ(event.tokens_per_hash, 0u);
+    EXPECT_TRUE(event.token_ids.empty());
+    EXPECT_EQ(
+        ReasonFor(Array({Str("BlockStored"), Hashes({7, 8}), kNil, kNil, size, kNil, Str("CPU")})),
+        DecodeReason::kOk);
+  }
 }
 
 TEST_F(DecoderStored, TokensWithoutABlockSizeAreOnlyOldSimulators) {
@@ -284,6 +293,47 @@ TEST_F(DecoderStored, SlotSevenIsDecidedByItsType) {
   EXPECT_EQ(ReasonFor(StoredArray({Map({{"cache_salt", Str("a")}, {"cache_salt", Str("a")}})})),
             DecodeReason::kDuplicateKey);
   EXPECT_EQ(ReasonFor(StoredArray({Array({})})), DecodeReason::kField);
+}
+
+// Events in vLLM's order of fields are read by a way of their own, as far as they keep to it.
+TEST_F(DecoderStored, TheOrderOfTheFieldsOfAMapMeansNothing) {
+  const Pairs pairs = {{"type", Str("BlockStored")},
+                       {"block_hashes", Array({Uint(7)})},
+                       {"parent_block_hash", Uint(6)},
+                       {"token_ids", Array({Uint(100), Uint(101), Uint(102), Uint(103)})},
+                       {"block_size", Uint(4)},
+                       {"lora_id", Uint(3)},
+                       {"medium", Str("cpu")},
+                       {"lora_name", Str("sql")},
+                       {"extra_keys", Array({Array({Str("sql"), Str("salt")})})},
+                       {"group_idx", Uint(2)},
+                       {"kv_cache_spec_kind", Str("sliding_window")},
+                       {"kv_cache_spec_sliding_window", Uint(128)}};
+  std::mt19937 random(1);
+  for (int turn = 0; turn < 200; ++turn) {
+    Pairs some = pairs;
+    if (turn % 3 == 1) some.insert(some.begin() + 1 + turn % 12, {"future", Array({kNil})});
+    if (turn % 3 == 2) std::swap(some[1 + turn % 11], some[1 + turn % 7]);
+    if (turn % 4 == 3) std::shuffle(some.begin(), some.end(), random);
+    const Event& event = EventOf(Map(some));
+    EXPECT_EQ(event.type, EventType::kStored) << turn;
+    EXPECT_THAT(event.block_hashes, ElementsAre(EngineHash(7))) << turn;
+    EXPECT_EQ(event.parent, EngineHash(6)) << turn;
+    EXPECT_THAT(event.token_ids, ElementsAre(100, 101, 102, 103)) << turn;
+    EXPECT_EQ(event.tokens_per_hash, 4u) << turn;
+    EXPECT_EQ(event.lora_id, 3) << turn;
+    EXPECT_EQ(event.tier, Tier::kCpu) << turn;
+    EXPECT_EQ(event.lora_name, "sql") << turn;
+    ASSERT_EQ(event.extra_keys.size(), 1u) << turn;
+    EXPECT_THAT(event.extra_keys[0].strings, ElementsAre("salt")) << turn;
+    EXPECT_EQ(event.group_idx, 2u) << turn;
+    EXPECT_EQ(event.spec_kind, "sliding_window") << turn;
+    EXPECT_EQ(event.sliding_window, 128u) << turn;
+
+    Pairs twice = some;
+    twice.insert(twice.begin() + 1 + turn % 12, pairs[1 + turn % 11]);
+    EXPECT_EQ(ReasonFor(Map(twice)), DecodeReason::kDuplicateKey) << turn;
+  }
 }
 
 }  // namespace

@@ -64,6 +64,14 @@ struct BlockExtraKeys {
   }
 };
 
+// Kinds of what besides its tokens tells one block from another.
+enum KeyKind : uint8_t {
+  kSaltKeys = 1 << 0,
+  kImageKeys = 1 << 1,  // multimodal inputs of any kind
+  kAdapterKeys = 1 << 2,
+  kAllKeys = kSaltKeys | kImageKeys | kAdapterKeys,
+};
+
 // One decoded event. Plain data; every span and view points into the DecodedBatch it belongs to or
 // into the payload. A view's data() is null where the publisher sent no such field or nil, so that
 // "" can be told from it.
@@ -76,6 +84,10 @@ struct Event {
   Tier tier = Tier::kGpu;   // kGpu when the medium is absent or nil
   std::string_view medium;  // as published; empty when absent or nil
   std::optional<uint32_t> group_idx;
+  bool owned = false;  // the copies are looked after by somebody else than the engine ("ownership")
+
+  // cleared
+  bool every_tier = false;  // else `tier` alone
 
   // stored
   // nullopt: the first block of a prompt. That is also how the ways of saying so without nil are
@@ -85,7 +97,11 @@ struct Event {
   std::optional<EngineHash> published_parent;  // as on the wire, for people
   absl::Span<const TokenId> token_ids;         // of bigram cells (EAGLE) the first element
   bool bigram = false;                         // token_ids were published as pairs
-  TokenId bigram_last = 0;      // the second element of the last pair: the token after token_ids
+  TokenId bigram_last = 0;  // the second element of the last pair: the token after token_ids
+  // How many tokens behind a block its hash covers too, and the tokens: as many for each hash, one
+  // hash after the other (vLLM with EAGLE since 0.33).
+  uint32_t lookahead_tokens = 0;
+  absl::Span<const TokenId> lookahead_token_ids;
   uint32_t block_size = 0;      // tokens a block; 0: unknown (offload placeholders, old simulators)
   bool has_block_size = false;  // whether it was published: false for nil (Mooncake store)
   // How many of token_ids each named block takes, in order, where they cover block_hashes exactly;
@@ -104,6 +120,12 @@ struct Event {
   bool extra_keys_misfit = false;
   std::string_view
       extra_keys_raw;  // the msgpack value as published, for people; empty when absent or nil
+  // Kinds of keys that an event of this form would name if its blocks had them: bits of KeyKind.
+  // Others may be in use without a word on the wire.
+  uint8_t named_keys = 0;
+  // The publisher's cache keeps one copy of a prefix (SGLang): it stores nothing again that it
+  // holds.
+  bool one_copy = false;
 };
 
 // Whether the event is about the group whose blocks are positions of a prompt: its spec kind is

@@ -65,9 +65,10 @@ DecodeReason ReadToken(MsgpackCursor* cursor, TokenId* token) {
   return DecodeReason::kOk;
 }
 
-// EAGLE cells [t, next t].
+// EAGLE cells [t, next t], each beginning with what the one before ended with.
 DecodeReason ReadBigrams(MsgpackCursor* cursor, uint64_t count, TokenId* tokens, TokenId* last) {
   for (uint64_t i = 0; i < count; ++i) {
+    const TokenId before = *last;
     const MsgpackValue cell = cursor->Read();
     if (cell.type == MsgpackType::kBroken) return DecodeReason::kEnvelope;
     if (cell.type != MsgpackType::kArray || cell.number != 2) return DecodeReason::kTokenIds;
@@ -75,6 +76,7 @@ DecodeReason ReadBigrams(MsgpackCursor* cursor, uint64_t count, TokenId* tokens,
       const DecodeReason reason = ReadToken(cursor, token);
       if (reason != DecodeReason::kOk) return reason;
     }
+    if (i > 0 && tokens[i] != before) return DecodeReason::kTokenIds;
   }
   return DecodeReason::kOk;
 }
@@ -115,6 +117,7 @@ DecodeReason ReadBlockHashes(MsgpackCursor* cursor, EventArrays* arrays, Event* 
   if (head.type == MsgpackType::kBroken) return DecodeReason::kEnvelope;
   if (head.type != MsgpackType::kArray) return DecodeReason::kBlockHashes;
   EngineHash* const hashes = arrays->hashes.Allocate(head.number);
+  if (hashes == nullptr) return DecodeReason::kMemory;
   uint64_t read = 0;
   while ((read += ReadPlainHashes(cursor, head.number - read, hashes + read)) < head.number) {
     const MsgpackValue value = cursor->Read();
@@ -133,6 +136,7 @@ DecodeReason ReadTokenIds(MsgpackCursor* cursor, EventArrays* arrays, Event* eve
   if (head.IsNil()) return DecodeReason::kOk;
   if (head.type != MsgpackType::kArray) return DecodeReason::kTokenIds;
   TokenId* const tokens = arrays->tokens.Allocate(head.number);
+  if (tokens == nullptr) return DecodeReason::kMemory;
   event->token_ids = absl::MakeConstSpan(tokens, head.number);
   uint64_t read = ReadPlainTokens(cursor, head.number, tokens);
   if (read == 0 && head.number > 0) {
@@ -150,6 +154,38 @@ DecodeReason ReadTokenIds(MsgpackCursor* cursor, EventArrays* arrays, Event* eve
     ++read;
     read += ReadPlainTokens(cursor, head.number - read, tokens + read);
   }
+  return DecodeReason::kOk;
+}
+
+DecodeReason ReadLookahead(MsgpackCursor* cursor, EventArrays* arrays, Event* event) {
+  const MsgpackValue head = cursor->Read();
+  if (head.type == MsgpackType::kBroken) return DecodeReason::kEnvelope;
+  if (head.IsNil()) return DecodeReason::kOk;
+  if (head.type != MsgpackType::kArray) return DecodeReason::kField;
+  TokenId* tokens = nullptr;
+  uint64_t length = 0;
+  for (uint64_t i = 0; i < head.number; ++i) {
+    const MsgpackValue list = cursor->Read();
+    if (list.type == MsgpackType::kBroken) return DecodeReason::kEnvelope;
+    if (list.type != MsgpackType::kArray || list.number > limits::kMaxLookaheadTokens) {
+      return DecodeReason::kField;
+    }
+    if (i == 0) {
+      length = list.number;
+      // What is claimed must be there before room is made for it.
+      if (head.number * length > cursor->remaining()) return DecodeReason::kField;
+      tokens = arrays->tokens.Allocate(head.number * length);
+      if (tokens == nullptr) return DecodeReason::kMemory;
+    }
+    if (list.number != length) return DecodeReason::kField;
+    for (uint64_t t = 0; t < length; ++t) {
+      const DecodeReason reason = ReadToken(cursor, &tokens[i * length + t]);
+      if (reason == DecodeReason::kTokenIds) return DecodeReason::kField;
+      if (reason != DecodeReason::kOk) return reason;
+    }
+  }
+  event->lookahead_tokens = static_cast<uint32_t>(length);
+  event->lookahead_token_ids = absl::MakeConstSpan(tokens, head.number * length);
   return DecodeReason::kOk;
 }
 

@@ -4,6 +4,7 @@
 #include <bit>
 #include <optional>
 
+#include "absl/strings/match.h"
 #include "absl/types/span.h"
 #include "indexer/base/text.h"
 
@@ -19,11 +20,13 @@ constexpr std::array kStoredFields = {kBlockHashes, kParent,   kTokenIds,       
 constexpr size_t kStoredRequired = 4;
 constexpr std::array kRemovedFields = {kBlockHashes, kMedium, kGroupIdx};
 constexpr size_t kRemovedRequired = 1;
+constexpr std::array kClearedFields = {kMedium};
 
 class FieldSet {
  public:
   bool Has(EventField field) const { return (bits_ >> static_cast<int>(field) & 1) != 0; }
   void Add(EventField field) { bits_ |= uint32_t{1} << static_cast<int>(field); }
+  void AddAll(uint32_t bits) { bits_ |= bits; }
   bool empty() const { return bits_ == 0; }
   // In the order of the enum.
   EventField TakeFirst() {
@@ -43,37 +46,48 @@ bool Belongs(EventField field, EventType type) {
     case EventType::kStored:
       return true;
     case EventType::kRemoved:
-      return field == kBlockHashes || field == kSeqHashes || field == kMedium || field == kGroupIdx;
+      return field == kBlockHashes || field == kSeqHashes || field == kMedium ||
+             field == kGroupIdx || field == kOwnership;
     case EventType::kCleared:
-      return false;
+      return field == kMedium || field == kOwnership;
   }
   return false;
 }
 
-std::optional<EventType> TypeOfTag(std::string_view tag) {
-  if (tag == "BlockStored") return EventType::kStored;
-  if (tag == "BlockRemoved") return EventType::kRemoved;
-  if (tag == "AllBlocksCleared") return EventType::kCleared;
+// What an event's tag says. A clear is of every tier unless its tag or its medium names one.
+struct Tag {
+  EventType type;
+  bool every_tier = false;
+};
+
+std::optional<Tag> TagOf(std::string_view tag) {
+  if (tag == "BlockStored") return Tag{EventType::kStored};
+  if (tag == "BlockRemoved") return Tag{EventType::kRemoved};
+  if (tag == "AllBlocksCleared") return Tag{EventType::kCleared, true};
+  if (tag == "TierBlocksCleared") return Tag{EventType::kCleared};
   return std::nullopt;
 }
 
 // Mooncake store's event_type.
-std::optional<EventType> TypeOfEventType(std::string_view name) {
-  if (name == "stored") return EventType::kStored;
-  if (name == "removed") return EventType::kRemoved;
-  return TypeOfTag(name);
+std::optional<Tag> TagOfEventType(std::string_view name) {
+  const absl::string_view text(name.data(), name.size());
+  if (absl::EqualsIgnoreCase(text, "stored")) return Tag{EventType::kStored};
+  if (absl::EqualsIgnoreCase(text, "removed")) return Tag{EventType::kRemoved};
+  if (absl::EqualsIgnoreCase(text, "cleared")) return Tag{EventType::kCleared, true};
+  return TagOf(name);
 }
 
-DecodeReason ReadTag(MsgpackCursor* cursor, std::optional<EventType> (*type_of)(std::string_view),
-                     EventType* type) {
+DecodeReason ReadTag(MsgpackCursor* cursor, std::optional<Tag> (*tag_of)(std::string_view),
+                     Event* event) {
   const MsgpackValue tag = cursor->Read();
   if (tag.type == MsgpackType::kBroken) return DecodeReason::kEnvelope;
   if (tag.type != MsgpackType::kStr) return DecodeReason::kNotAnEvent;
-  const std::optional<EventType> known = type_of(tag.bytes);
+  const std::optional<Tag> known = tag_of(tag.bytes);
   if (!known) {
     return IsValidUtf8(tag.bytes) ? DecodeReason::kUnknownTag : DecodeReason::kNotAnEvent;
   }
-  *type = *known;
+  event->type = known->type;
+  event->every_tier = known->every_tier;
   return DecodeReason::kOk;
 }
 
@@ -84,7 +98,7 @@ class PositionalDecoder {
 
   DecodeReason Decode(uint64_t elements, StoredForm* form) {
     if (elements == 0) return DecodeReason::kNotAnEvent;
-    const DecodeReason reason = ReadTag(cursor_, TypeOfTag, &event_->type);
+    const DecodeReason reason = ReadTag(cursor_, TagOf, event_);
     if (reason != DecodeReason::kOk) return reason;
     form->positional = true;
     switch (event_->type) {
@@ -93,7 +107,7 @@ class PositionalDecoder {
       case EventType::kRemoved:
         return ReadFields(kRemovedFields, kRemovedRequired, elements - 1, form);
       case EventType::kCleared:
-        return ReadFields({}, 0, elements - 1, form);
+        return ReadFields(kClearedFields, 0, elements - 1, form);
     }
     return DecodeReason::kNotAnEvent;
   }
@@ -103,19 +117,26 @@ class PositionalDecoder {
                           StoredForm* form) {
     if (elements < required) return DecodeReason::kMissingField;
     for (uint64_t i = 0; i < elements; ++i) {
-      const EventField field = i < fields.size() ? fields[i] : kUnknown;
+      EventField field = i < fields.size() ? fields[i] : kUnknown;
+      // A clear had no fields at first: what else than a medium may come here is not known.
+      if (event_->type == EventType::kCleared && Next() != MsgpackType::kStr) field = kUnknown;
       // SGLang's map in this place: whatever it sends after that is not what vLLM has there.
-      if (field == kLoraNameOrMetadata && NextIsMap()) fields = fields.first(i + 1);
+      if (field == kLoraNameOrMetadata && Next() == MsgpackType::kMap) {
+        fields = fields.first(i + 1);
+        form->has_salt = true;
+      }
       const DecodeReason reason = ReadOrSkipNil(field, cursor_, arrays_, event_);
       if (reason != DecodeReason::kOk) return reason;
-      if (field == kTokenIds) form->token_ids_nil = event_->token_ids.data() == nullptr;
+      form->has_lora_id |= field == kLoraId;
+      form->has_lora_name |= field == kLoraNameOrMetadata && !form->has_salt;
+      form->has_extra_keys |= field == kExtraKeys;
     }
     return DecodeReason::kOk;
   }
 
-  bool NextIsMap() const {
+  MsgpackType Next() const {
     MsgpackCursor ahead = *cursor_;
-    return ahead.Read().type == MsgpackType::kMap;
+    return ahead.Read().type;
   }
 
   MsgpackCursor* const cursor_;
@@ -132,14 +153,23 @@ class MapDecoder {
 
   DecodeReason Decode(uint64_t pairs, StoredForm* form) {
     for (uint64_t i = 0; i < pairs; ++i) {
-      const DecodeReason reason = ReadPair();
+      DecodeReason reason = ReadPair();
+      if (i == 0 && type_known_) {
+        const UsualPairs usual = ReadUsualPairs(pairs - 1, cursor_, arrays_, event_);
+        seen_.AddAll(usual.fields);
+        i += usual.pairs;
+        reason = usual.reason;
+      }
       if (reason != DecodeReason::kOk) return reason;
     }
     const uint8_t* const end = cursor_->position();
     const DecodeReason reason = ReadDeferred();
     if (reason != DecodeReason::kOk) return reason;
     cursor_->Seek(end);
-    form->token_ids_nil = event_->token_ids.data() == nullptr;
+    form->has_lora_id = seen_.Has(kLoraId);
+    form->has_lora_name = seen_.Has(kLoraName);
+    form->has_extra_keys = seen_.Has(kExtraKeys);
+    form->has_salt = seen_.Has(kCacheSalt);
     return CheckRequired();
   }
 
@@ -160,8 +190,10 @@ class MapDecoder {
     if (seen_.Has(field)) return DecodeReason::kDuplicateKey;
     seen_.Add(field);
     if (field == kType) {
-      type_known_ = true;
-      return ReadTag(cursor_, TypeOfTag, &event_->type);
+      const DecodeReason reason = ReadTag(cursor_, TagOf, event_);
+      type_known_ = reason == DecodeReason::kOk;
+      other_type_ = reason == DecodeReason::kUnknownTag;
+      return other_type_ ? DecodeReason::kOk : reason;  // an event_type may still say more
     }
     if (type_known_ && !StandsIn(field)) {
       return Belongs(field, event_->type) ? ReadOrSkipNil(field, cursor_, arrays_, event_)
@@ -178,9 +210,11 @@ class MapDecoder {
 
   DecodeReason ReadDeferred() {
     if (!type_known_) {
-      if (!deferred_.Has(kEventType)) return DecodeReason::kNotAnEvent;
+      if (!deferred_.Has(kEventType)) {
+        return other_type_ ? DecodeReason::kUnknownTag : DecodeReason::kNotAnEvent;
+      }
       cursor_->Seek(starts_[static_cast<size_t>(kEventType)]);
-      const DecodeReason reason = ReadTag(cursor_, TypeOfEventType, &event_->type);
+      const DecodeReason reason = ReadTag(cursor_, TagOfEventType, event_);
       if (reason != DecodeReason::kOk) return reason;
     }
     for (FieldSet left = deferred_; !left.empty();) {
@@ -213,6 +247,7 @@ class MapDecoder {
   EventArrays* const arrays_;
   Event* const event_;
   bool type_known_ = false;
+  bool other_type_ = false;  // the type is one that we do not know
   FieldSet seen_;
   FieldSet deferred_;
   std::array<const uint8_t*, kEventFieldCount> starts_;  // of the deferred fields' values
@@ -223,6 +258,7 @@ class MapDecoder {
 DecodeReason DecodeEvent(EngineKind engine, MsgpackCursor* cursor, EventArrays* arrays,
                          Event* event) {
   StoredForm form{.engine = engine};
+  event->type = EventType::kRemoved;
   bool external_pool = engine == EngineKind::kMooncake;
   DecodeReason reason = DecodeReason::kNotAnEvent;
   const MsgpackValue head = cursor->Read();
@@ -235,11 +271,18 @@ DecodeReason DecodeEvent(EngineKind engine, MsgpackCursor* cursor, EventArrays* 
     external_pool |= decoder.IsMooncake();
   }
   if (reason != DecodeReason::kOk) return reason;
-  if (external_pool && event->medium.data() == nullptr) event->tier = Tier::kExternal;
+  if (event->medium.data() != nullptr) {
+    event->every_tier = false;
+  } else if (event->type == EventType::kCleared && !event->every_tier) {
+    return DecodeReason::kMissingField;  // which tier?
+  } else if (external_pool) {
+    event->tier = Tier::kExternal;
+  }
   if (event->type != EventType::kStored) return DecodeReason::kOk;
   reason = ApplyStoredRules(form, event);
-  if (reason == DecodeReason::kOk) SortExtraKeys(arrays, event);
-  return reason;
+  if (reason != DecodeReason::kOk) return reason;
+  JudgeForm(form, event);
+  return SortExtraKeys(arrays, event);
 }
 
 }  // namespace kvroute

@@ -8,7 +8,8 @@ namespace kvroute {
 
 // Reads the event under the cursor, array or map. kOk fills `event` and leaves the cursor behind
 // it. kEnvelope: its bytes are broken. Anything else says why the event cannot be used; the
-// position is then unspecified.
+// position is then unspecified,
+// and the event's type is kRemoved unless its tag was read.
 DecodeReason DecodeEvent(EngineKind engine, MsgpackCursor* cursor, EventArrays* arrays,
                          Event* event);
 

@@ -1,8 +1,10 @@
 #include "indexer/event/event_fields.h"
 
+#include <cstring>
 #include <limits>
 #include <optional>
 
+#include "absl/base/attributes.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/text.h"
 #include "indexer/event/medium.h"
@@ -55,6 +57,13 @@ DecodeReason ReadBlockSize(MsgpackCursor* cursor, Event* event) {
 DecodeReason ReadMedium(MsgpackCursor* cursor, Event* event) {
   const DecodeReason reason = ReadText(cursor, DecodeReason::kMedium, &event->medium);
   if (event->medium.data() != nullptr) event->tier = TierOfMedium(event->medium);
+  return reason;
+}
+
+DecodeReason ReadOwnership(MsgpackCursor* cursor, Event* event) {
+  std::string_view owner;
+  const DecodeReason reason = ReadText(cursor, DecodeReason::kField, &owner);
+  event->owned = !owner.empty();
   return reason;
 }
 
@@ -119,54 +128,8 @@ DecodeReason ReadLoraNameOrMetadata(MsgpackCursor* cursor, Event* event) {
   return ReadText(cursor, DecodeReason::kField, &event->lora_name);
 }
 
-}  // namespace
-
-void EventArrays::Reset() {
-  hashes.Reset();
-  tokens.Reset();
-  blocks.Reset();
-  multimodal.Reset();
-  strings.Reset();
-  digests.Reset();
-  integers.Reset();
-}
-
-EventField FieldOfKey(std::string_view key) {
-  switch (key.size()) {
-    case 4:
-      return key == "type" ? EventField::kType : EventField::kUnknown;
-    case 6:
-      return key == "medium" ? EventField::kMedium : EventField::kUnknown;
-    case 7:
-      return key == "lora_id" ? EventField::kLoraId : EventField::kUnknown;
-    case 9:
-      if (key == "token_ids") return EventField::kTokenIds;
-      if (key == "lora_name") return EventField::kLoraName;
-      return key == "group_idx" ? EventField::kGroupIdx : EventField::kUnknown;
-    case 10:
-      if (key == "block_size") return EventField::kBlockSize;
-      if (key == "extra_keys") return EventField::kExtraKeys;
-      if (key == "cache_salt") return EventField::kCacheSalt;
-      if (key == "event_type") return EventField::kEventType;
-      return key == "seq_hashes" ? EventField::kSeqHashes : EventField::kUnknown;
-    case 11:
-      return key == "parent_hash" ? EventField::kParentHash : EventField::kUnknown;
-    case 12:
-      return key == "block_hashes" ? EventField::kBlockHashes : EventField::kUnknown;
-    case 17:
-      return key == "parent_block_hash" ? EventField::kParent : EventField::kUnknown;
-    case 18:
-      return key == "kv_cache_spec_kind" ? EventField::kSpecKind : EventField::kUnknown;
-    case 28:
-      return key == "kv_cache_spec_sliding_window" ? EventField::kSlidingWindow
-                                                   : EventField::kUnknown;
-    default:
-      return EventField::kUnknown;
-  }
-}
-
-DecodeReason ReadEventField(EventField field, MsgpackCursor* cursor, EventArrays* arrays,
-                            Event* event) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline DecodeReason ReadField(EventField field, MsgpackCursor* cursor,
+                                                           EventArrays* arrays, Event* event) {
   switch (field) {
     case EventField::kBlockHashes:
     case EventField::kSeqHashes:
@@ -198,12 +161,126 @@ DecodeReason ReadEventField(EventField field, MsgpackCursor* cursor, EventArrays
     case EventField::kSlidingWindow:
       return ReadCount(cursor, DecodeReason::kField, std::numeric_limits<uint32_t>::max(),
                        &event->sliding_window);
+    case EventField::kLookahead:
+      return ReadLookahead(cursor, arrays, event);
+    case EventField::kOwnership:
+      return ReadOwnership(cursor, event);
     case EventField::kType:
     case EventField::kEventType:
     case EventField::kUnknown:
       break;
   }
   return cursor->Skip(limits::kMaxSkipDepth - 1) ? DecodeReason::kOk : DecodeReason::kEnvelope;
+}
+
+// The pairs of one map, in the order of the calls of Take.
+class UsualReader {
+ public:
+  UsualReader(uint64_t pairs, MsgpackCursor* cursor, EventArrays* arrays, Event* event)
+      : pairs_(pairs), cursor_(cursor), arrays_(arrays), event_(event) {}
+
+  // Reads the next pair if `key` names it.
+  template <EventField kField, size_t kSize>
+  void Take(const char (&key)[kSize]) {
+    constexpr size_t kLength = kSize - 1;
+    static_assert(kLength <= 31);  // of a short string
+    if (read_.reason != DecodeReason::kOk || read_.pairs == pairs_) return;
+    const uint8_t* const at = cursor_->position();
+    if (cursor_->remaining() <= kLength || *at != (0xa0 | kLength)) return;
+    if (std::memcmp(at + 1, key, kLength) != 0) return;
+    cursor_->Seek(at + 1 + kLength);
+    ++read_.pairs;
+    read_.fields |= uint32_t{1} << static_cast<int>(kField);
+    if (kField != EventField::kBlockHashes && cursor_->TakeNil()) return;
+    read_.reason = ReadField(kField, cursor_, arrays_, event_);
+  }
+
+  const UsualPairs& read() const { return read_; }
+
+ private:
+  const uint64_t pairs_;
+  MsgpackCursor* const cursor_;
+  EventArrays* const arrays_;
+  Event* const event_;
+  UsualPairs read_;
+};
+
+}  // namespace
+
+void EventArrays::ResetExtraKeys() {
+  blocks.Reset();
+  multimodal.Reset();
+  strings.Reset();
+  digests.Reset();
+  integers.Reset();
+  has_extra_keys = false;
+}
+
+EventField FieldOfKey(std::string_view key) {
+  switch (key.size()) {
+    case 4:
+      return key == "type" ? EventField::kType : EventField::kUnknown;
+    case 6:
+      return key == "medium" ? EventField::kMedium : EventField::kUnknown;
+    case 7:
+      return key == "lora_id" ? EventField::kLoraId : EventField::kUnknown;
+    case 9:
+      if (key == "token_ids") return EventField::kTokenIds;
+      if (key == "lora_name") return EventField::kLoraName;
+      if (key == "ownership") return EventField::kOwnership;
+      return key == "group_idx" ? EventField::kGroupIdx : EventField::kUnknown;
+    case 10:
+      if (key == "block_size") return EventField::kBlockSize;
+      if (key == "extra_keys") return EventField::kExtraKeys;
+      if (key == "cache_salt") return EventField::kCacheSalt;
+      if (key == "event_type") return EventField::kEventType;
+      return key == "seq_hashes" ? EventField::kSeqHashes : EventField::kUnknown;
+    case 11:
+      return key == "parent_hash" ? EventField::kParentHash : EventField::kUnknown;
+    case 12:
+      return key == "block_hashes" ? EventField::kBlockHashes : EventField::kUnknown;
+    case 17:
+      return key == "parent_block_hash" ? EventField::kParent : EventField::kUnknown;
+    case 18:
+      return key == "kv_cache_spec_kind" ? EventField::kSpecKind : EventField::kUnknown;
+    case 19:
+      return key == "lookahead_token_ids" ? EventField::kLookahead : EventField::kUnknown;
+    case 28:
+      return key == "kv_cache_spec_sliding_window" ? EventField::kSlidingWindow
+                                                   : EventField::kUnknown;
+    default:
+      return EventField::kUnknown;
+  }
+}
+
+DecodeReason ReadEventField(EventField field, MsgpackCursor* cursor, EventArrays* arrays,
+                            Event* event) {
+  return ReadField(field, cursor, arrays, event);
+}
+
+UsualPairs ReadUsualPairs(uint64_t pairs, MsgpackCursor* cursor, EventArrays* arrays,
+                          Event* event) {
+  using enum EventField;
+  UsualReader reader(pairs, cursor, arrays, event);
+  if (event->type == EventType::kCleared) return reader.read();
+  reader.Take<kBlockHashes>("block_hashes");
+  if (event->type == EventType::kStored) {
+    reader.Take<kParent>("parent_block_hash");
+    reader.Take<kTokenIds>("token_ids");
+    reader.Take<kBlockSize>("block_size");
+    reader.Take<kLoraId>("lora_id");
+  }
+  reader.Take<kMedium>("medium");
+  if (event->type == EventType::kStored) {
+    reader.Take<kLoraName>("lora_name");
+    reader.Take<kExtraKeys>("extra_keys");
+  }
+  reader.Take<kGroupIdx>("group_idx");
+  if (event->type == EventType::kStored) {
+    reader.Take<kSpecKind>("kv_cache_spec_kind");
+    reader.Take<kSlidingWindow>("kv_cache_spec_sliding_window");
+  }
+  return reader.read();
 }
 
 }  // namespace kvroute

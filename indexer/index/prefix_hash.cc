@@ -57,19 +57,18 @@ PrefixHash ChainPrefix(PrefixHash parent, LocalHash local) {
 }
 
 absl::Span<const TokenId> TokensOfBlock(absl::Span<const TokenId> tokens, uint32_t block_size,
-                                        size_t index, bool bigram) {
-  return tokens.subspan(index * block_size, size_t{block_size} + (bigram ? 1 : 0));
+                                        size_t index, uint32_t lookahead_tokens) {
+  return tokens.subspan(index * block_size, size_t{block_size} + lookahead_tokens);
 }
 
-size_t FullBlocks(size_t tokens, uint32_t block_size, bool bigram) {
+size_t FullBlocks(size_t tokens, uint32_t block_size, uint32_t lookahead_tokens) {
   KVROUTE_CHECK(block_size > 0);
-  if (bigram && tokens > 0) --tokens;
-  return tokens / block_size;
+  return tokens > lookahead_tokens ? (tokens - lookahead_tokens) / block_size : 0;
 }
 
 void HashPrompt(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
-                std::vector<PrefixHash>* prefixes, bool bigram) {
-  const PromptBlocks blocks(tokens, block_size, seed, bigram);
+                std::vector<PrefixHash>* prefixes, uint32_t lookahead_tokens) {
+  const PromptBlocks blocks(tokens, block_size, seed, lookahead_tokens);
   const size_t before = prefixes->size();
   prefixes->resize(before + blocks.size());
   blocks.Chain(0, absl::MakeSpan(*prefixes).subspan(before));
@@ -82,13 +81,15 @@ void ChainLocals(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* pr
 }
 
 PromptBlocks::PromptBlocks(absl::Span<const TokenId> tokens, uint32_t block_size,
-                           NamespaceSeed seed, bool bigram, absl::Span<const PromptInput> inputs)
-    : size_(FullBlocks(tokens.size(), block_size, bigram)),
+                           NamespaceSeed seed, uint32_t lookahead_tokens,
+                           absl::Span<const PromptInput> inputs, bool bare_inputs)
+    : size_(FullBlocks(tokens.size(), block_size, lookahead_tokens)),
       tokens_(tokens),
       inputs_(inputs),
       block_size_(block_size),
       seed_(seed),
-      bigram_(bigram) {}
+      lookahead_tokens_(lookahead_tokens),
+      bare_inputs_(bare_inputs) {}
 
 LocalHash PromptBlocks::Local(size_t block) const {
   return block_size_ == 0 ? locals_[block] : OfTokensAndInputs(block);
@@ -96,15 +97,17 @@ LocalHash PromptBlocks::Local(size_t block) const {
 
 LocalHash PromptBlocks::OfTokensAndInputs(size_t block) const {
   const uint64_t begin = uint64_t{block} * block_size_;
+  const uint64_t end = begin + block_size_ + lookahead_tokens_;
   const PromptInput* input =
       std::partition_point(inputs_.begin(), inputs_.end(),
                            [&](const PromptInput& before) { return before.end_tokens <= begin; });
   absl::InlinedVector<uint64_t, 16> mix;
-  for (; input != inputs_.end() && input->begin_tokens < begin + block_size_; ++input) {
+  for (; input != inputs_.end() && input->begin_tokens < end; ++input) {
     mix.push_back(input->identifier_hash);
-    mix.push_back(input->begin_tokens - begin);  // as signed: where it starts
+    // as signed: where it starts
+    mix.push_back(bare_inputs_ ? 0 : input->begin_tokens - begin);
   }
-  return HashBlock(TokensOfBlock(tokens_, block_size_, block, bigram_), seed_, mix);
+  return HashBlock(TokensOfBlock(tokens_, block_size_, block, lookahead_tokens_), seed_, mix);
 }
 
 void PromptBlocks::Chain(size_t from, absl::Span<PrefixHash> prefixes) const {

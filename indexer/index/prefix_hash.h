@@ -42,18 +42,18 @@ uint64_t HashIdentifier(std::string_view identifier);
 PrefixHash RootPrefix(LocalHash local);
 PrefixHash ChainPrefix(PrefixHash parent, LocalHash local);
 
-// The tokens that block `index` of a prompt is hashed over. With `bigram` (SGLang with EAGLE) a
-// block is `block_size` pairs of neighbouring tokens, so that it also covers the token after its
-// last one: block_size + 1 tokens, of which the last is the first of the next block. The same
-// tokens that NVIDIA Dynamo hashes for such models.
+// The tokens that block `index` of a prompt is hashed over: its own, and `lookahead_tokens` behind
+// it. Those are none but with speculative decoding by EAGLE and its like, whose cache of a block
+// depends on what follows: vLLM says which tokens, and of SGLang, whose blocks are pairs of
+// neighbouring tokens, it is one. The same tokens that NVIDIA Dynamo hashes for such models.
 absl::Span<const TokenId> TokensOfBlock(absl::Span<const TokenId> tokens, uint32_t block_size,
-                                        size_t index, bool bigram);
-// How many blocks of a prompt are full.
-size_t FullBlocks(size_t tokens, uint32_t block_size, bool bigram);
+                                        size_t index, uint32_t lookahead_tokens);
+// How many blocks of a prompt are full, with the tokens behind them.
+size_t FullBlocks(size_t tokens, uint32_t block_size, uint32_t lookahead_tokens);
 
 // Appends the prefix hashes of a prompt's full blocks (a partial last block is left out).
 void HashPrompt(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
-                std::vector<PrefixHash>* prefixes, bool bigram = false);
+                std::vector<PrefixHash>* prefixes, uint32_t lookahead_tokens = 0);
 // Appends the prefix hashes that a request's precomputed local hashes chain to.
 void ChainLocals(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* prefixes);
 
@@ -73,9 +73,12 @@ class PromptBlocks {
   PromptBlocks() = default;
   explicit PromptBlocks(absl::Span<const LocalHash> locals)
       : size_(locals.size()), locals_(locals) {}
-  // `inputs` are in order and do not overlap.
+  // `inputs` are in order and do not overlap. One that begins in the tokens behind a block is mixed
+  // into it, too: the engine hashes it there. With `bare_inputs` a block is told from others by
+  // which of them overlap it, and not by where they begin.
   PromptBlocks(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
-               bool bigram = false, absl::Span<const PromptInput> inputs = {});
+               uint32_t lookahead_tokens = 0, absl::Span<const PromptInput> inputs = {},
+               bool bare_inputs = false);
 
   size_t size() const { return size_; }
   LocalHash Local(size_t block) const;
@@ -84,7 +87,7 @@ class PromptBlocks {
 
  private:
   LocalHash OfTokens(size_t block) const {
-    return HashBlock(TokensOfBlock(tokens_, block_size_, block, bigram_), seed_);
+    return HashBlock(TokensOfBlock(tokens_, block_size_, block, lookahead_tokens_), seed_);
   }
   LocalHash OfTokensAndInputs(size_t block) const;
 
@@ -94,7 +97,8 @@ class PromptBlocks {
   absl::Span<const PromptInput> inputs_;
   uint32_t block_size_ = 0;  // 0: of locals
   NamespaceSeed seed_{};
-  bool bigram_ = false;
+  uint32_t lookahead_tokens_ = 0;
+  bool bare_inputs_ = false;
 };
 
 // The prefix hashes of a prompt, first block first, computed as far as they are asked for: nobody

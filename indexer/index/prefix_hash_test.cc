@@ -58,14 +58,19 @@ TEST(PrefixHashTest, MultimodalIdentityAndOffsetSeparateEqualPlaceholders) {
   EXPECT_NE(HashBlock(tokens, seed, cat), HashBlock(tokens, seed, dog));
 }
 
-TEST(HashPromptTest, BigramBlocksCoverTheTokenThatFollows) {
+TEST(HashPromptTest, BlocksCoverTheTokensAhead) {
   const std::vector<TokenId> tokens = {1, 2, 3, 4, 5, 6, 7, 8};
   std::vector<PrefixHash> prefixes;
-  HashPrompt(tokens, 4, MakeNamespaceSeed("", ""), &prefixes, /*bigram=*/true);
+  HashPrompt(tokens, 4, MakeNamespaceSeed("", ""), &prefixes, /*lookahead_tokens=*/1);
   ASSERT_EQ(prefixes.size(), 1u);  // the second block would need a ninth token
   EXPECT_EQ(prefixes[0], RootPrefix(HashBlock({1, 2, 3, 4, 5}, MakeNamespaceSeed("", ""))));
-  EXPECT_EQ(FullBlocks(0, 4, true), 0u);
-  EXPECT_EQ(FullBlocks(9, 4, true), 2u);
+  HashPrompt(tokens, 2, MakeNamespaceSeed("", ""), &prefixes, /*lookahead_tokens=*/3);
+  ASSERT_EQ(prefixes.size(), 3u);
+  EXPECT_EQ(prefixes[1], RootPrefix(HashBlock({1, 2, 3, 4, 5}, MakeNamespaceSeed("", ""))));
+  EXPECT_EQ(FullBlocks(0, 4, 1), 0u);
+  EXPECT_EQ(FullBlocks(9, 4, 1), 2u);
+  EXPECT_EQ(FullBlocks(2, 4, 3), 0u);
+  EXPECT_EQ(FullBlocks(7, 4, 3), 1u);
 }
 
 // What the chain of a prompt must be, computed block by block from the definition.
@@ -82,7 +87,7 @@ struct RandomPrompt {
     tokens.resize(Below(300));
     for (TokenId& token : tokens) token = static_cast<TokenId>(random());
     block_size = 1 + Below(20);
-    bigram = Below(2) == 0;
+    lookahead = Below(2) == 0 ? 0 : Below(4);
     for (uint64_t at = Below(30); Below(6) != 0;) {
       const uint64_t length = 1 + Below(60);
       if (at + length > tokens.size()) break;
@@ -94,16 +99,16 @@ struct RandomPrompt {
   uint32_t Below(uint32_t end) { return static_cast<uint32_t>(random() % end); }
   std::vector<LocalHash> Locals() const {
     std::vector<LocalHash> locals;
-    for (size_t i = 0; i < FullBlocks(tokens.size(), block_size, bigram); ++i) {
+    for (size_t i = 0; i < FullBlocks(tokens.size(), block_size, lookahead); ++i) {
       const auto begin = static_cast<int64_t>(i * block_size);
+      const int64_t end = begin + block_size + lookahead;
       std::vector<uint64_t> mix;
       for (size_t k = 0; k < inputs.size(); ++k) {
         const auto from = static_cast<int64_t>(inputs[k].begin_tokens);
         const auto to = static_cast<int64_t>(inputs[k].end_tokens);
-        if (from < begin + block_size && to > begin)
-          MixMultimodal(identifiers[k], from - begin, &mix);
+        if (from < end && to > begin) MixMultimodal(identifiers[k], from - begin, &mix);
       }
-      locals.push_back(HashBlock(TokensOfBlock(tokens, block_size, i, bigram), seed, mix));
+      locals.push_back(HashBlock(TokensOfBlock(tokens, block_size, i, lookahead), seed, mix));
     }
     return locals;
   }
@@ -111,7 +116,7 @@ struct RandomPrompt {
   std::mt19937 random;
   std::vector<TokenId> tokens;
   uint32_t block_size = 0;
-  bool bigram = false;
+  uint32_t lookahead = 0;
   std::vector<std::string> identifiers;
   std::vector<PromptInput> inputs;
   NamespaceSeed seed = MakeNamespaceSeed("lora", "");
@@ -143,7 +148,7 @@ TEST(PromptChainTest, EveryFormGivesTheSameHashesHoweverFarItIsAsked) {
     ExpectGives(expected, &prompt, &given);
     PromptChain chained(PromptBlocks(locals), &memory);
     ExpectGives(expected, &prompt, &chained);
-    const PromptBlocks blocks(prompt.tokens, prompt.block_size, prompt.seed, prompt.bigram,
+    const PromptBlocks blocks(prompt.tokens, prompt.block_size, prompt.seed, prompt.lookahead,
                               prompt.inputs);
     PromptChain hashed(blocks, &memory);
     ExpectGives(expected, &prompt, &hashed);
@@ -153,7 +158,7 @@ TEST(PromptChainTest, EveryFormGivesTheSameHashesHoweverFarItIsAsked) {
     }
     if (!prompt.inputs.empty()) continue;
     std::vector<PrefixHash> whole;
-    HashPrompt(prompt.tokens, prompt.block_size, prompt.seed, &whole, prompt.bigram);
+    HashPrompt(prompt.tokens, prompt.block_size, prompt.seed, &whole, prompt.lookahead);
     EXPECT_EQ(whole, expected);
   }
 }
@@ -164,7 +169,7 @@ TEST(PromptChainTest, HashesNoFurtherThanItIsAsked) {
   const std::vector<LocalHash> locals(1'000, LocalHash(7));
   const NamespaceSeed seed = MakeNamespaceSeed("", "");
   for (const PromptBlocks& blocks : {PromptBlocks(locals), PromptBlocks(tokens, 4, seed),
-                                     PromptBlocks(tokens, 4, seed, false, inputs)}) {
+                                     PromptBlocks(tokens, 4, seed, 0, inputs)}) {
     std::vector<PrefixHash> memory;
     PromptChain chain(blocks, &memory);
     EXPECT_EQ(memory.size(), 0u);

@@ -116,21 +116,19 @@ TEST_P(PrefixIndexSchemesTest, AnswersFollowGrowthAndEvictionInOrder) {
   }
 }
 
+constexpr int kModelWriters = 4;
+constexpr size_t kModelBlocks = 60;
+using ChainsOf = std::vector<std::vector<Chain>>;  // by writer
+
 // Streams come and go on shared and private chains while readers ask; every answer stays within
 // what a chain allows, and when all is quiet the index equals the model, to which each stream's
 // operations were applied in its own order.
-TEST_P(PrefixIndexSchemesTest, RandomWritersEndWhereTheModelEnds) {
-  constexpr int kWriters = 4;
+void WriteAtRandomAndCompare(const ChainsOf& chains_of) {
+  constexpr int kWriters = kModelWriters;
   constexpr int kOperations = 4'000;
-  constexpr size_t kBlocks = 60;
+  constexpr size_t kBlocks = kModelBlocks;
   const uint32_t seed = std::random_device()();
   SCOPED_TRACE("seed " + std::to_string(seed));
-  std::vector<std::vector<Chain>> chains_of(kWriters);
-  for (int w = 0; w < kWriters; ++w) {
-    for (uint64_t number = 0; number < 12; ++number) {
-      chains_of[w].emplace_back(number, kBlocks, SchemeOf(w, kWriters));
-    }
-  }
   PrefixIndexOptions options;
   options.max_streams = 16;
   PrefixIndex index(options);
@@ -213,6 +211,33 @@ TEST_P(PrefixIndexSchemesTest, RandomWritersEndWhereTheModelEnds) {
     EXPECT_EQ(DescribeMatches(got), DescribeMatches(want));
   }
   EXPECT_EQ(index.Stats().holdings, model.Stats().holdings);
+  EXPECT_EQ(index.Stats().distinct_blocks, model.Stats().distinct_blocks);
+}
+
+TEST_P(PrefixIndexSchemesTest, RandomWritersEndWhereTheModelEnds) {
+  ChainsOf chains_of(kModelWriters);
+  for (int w = 0; w < kModelWriters; ++w) {
+    for (uint64_t number = 0; number < 12; ++number) {
+      chains_of[w].emplace_back(number, kModelBlocks, SchemeOf(w, kModelWriters));
+    }
+  }
+  WriteAtRandomAndCompare(chains_of);
+}
+
+// Two writers have one engine hash for many blocks, and the same ones (0 among them); beside them
+// one with a sound scheme, and one whose hashes are theirs by chance.
+TEST(PrefixIndexConcurrencyTest, WritersWithTwinsEndWhereTheModelEnds) {
+  ChainsOf chains_of(kModelWriters);
+  for (int w = 0; w < kModelWriters; ++w) {
+    for (uint64_t number = 0; number < 12; ++number) {
+      Chain& chain = chains_of[w].emplace_back(number, kModelBlocks);
+      for (size_t i = 0; i < kModelBlocks; ++i) {
+        if (w < 2) chain.engines[i] = EngineHash(chain.prefixes[i].value() % 97);
+        if (w == 2 && i % 5 == 0) chain.engines[i] = EngineHash(number * kModelBlocks + i);
+      }
+    }
+  }
+  WriteAtRandomAndCompare(chains_of);
 }
 
 // From the moment Clear returns, no answer that begins later has what was cleared; meanwhile the

@@ -32,6 +32,9 @@ void RunScript(const IndexScript::Options& options, uint32_t seed, uint32_t step
   }
   script.index().WaitForScrub();
   ASSERT_EQ(script.CompareAnswers(50), "");
+  if (options.offloaded && steps >= 150) {
+    EXPECT_NEAR(script.SlowerShare(), 0.4, 0.3);
+  }
 }
 
 class PrefixIndexModelTest : public ::testing::TestWithParam<int> {
@@ -65,6 +68,13 @@ TEST_P(PrefixIndexModelTest, EveryStreamHasAHashSchemeOfItsOwn) {
             steps_ / 4);
 }
 
+TEST_P(PrefixIndexModelTest, ManyHoldingsInSlowerTiers) {
+  RunScript({.offloaded = true}, Seed(8), steps_ / 2);
+  RunScript({.max_streams = 150, .max_paths = 4, .max_growth_blocks = 8, .offloaded = true},
+            Seed(9), steps_ / 2);
+  RunScript({.own_schemes = true, .offloaded = true}, Seed(10), steps_ / 4);
+}
+
 TEST_P(PrefixIndexModelTest, SoundSchemes) {
   RunScript({.sound_schemes = true}, Seed(7), steps_ / 2);
 }
@@ -90,6 +100,7 @@ TEST(PrefixIndexTwinsTest, OneEngineHashForManyBlocksOfOneEvent) {
     EXPECT_EQ(stored.added, kBefore + same);
     EXPECT_EQ(stored.rebound, same - 1);
     EXPECT_EQ(index.Stats().holdings, kBefore + 1);
+    EXPECT_EQ(index.Stats().twins, same - 1);
     // What lost the hash is stored again under others, and a block behind the one that has it.
     std::vector<EngineHash> others;
     for (uint32_t i = 0; i + 1 < same; ++i) others.emplace_back(2'000 + i);
@@ -149,6 +160,30 @@ TEST(PrefixIndexCollisionTest, EngineHashesThatATableCannotTellApart) {
   EXPECT_EQ(index.Store(stream, request).rebound, 0u);
   EXPECT_EQ(index.Remove(stream, {&stored, 1}, Tier::kGpu).removed, 1u);
   EXPECT_TRUE(index.Holds(stream, other));
+}
+
+// By whichever hashes it held the block until then: its run's, a foreign one, an alias.
+TEST(PrefixIndexRenamedTest, ASecondHashIsReportedWhereATierHasACopyAlready) {
+  PrefixIndex index;
+  const StreamId other = *index.Open(CopyMode::kCounted);
+  const StreamId stream = *index.Open(CopyMode::kCounted);
+  const LocalHash local(77);
+  const auto store = [&](StreamId to, uint64_t hash, Tier tier) {
+    const EngineHash engine(hash);
+    return index.Store(to, {std::nullopt, {&engine, 1}, {&local, 1}, tier}).renamed;
+  };
+  EXPECT_EQ(store(other, 1, Tier::kGpu), 0u);  // carried by the run
+  EXPECT_EQ(store(stream, 2, Tier::kGpu), 0u) << "another stream's hash says nothing";
+  EXPECT_EQ(store(stream, 2, Tier::kGpu), 0u) << "a copy";
+  EXPECT_EQ(store(stream, 3, Tier::kCpu), 0u) << "another tier's";
+  EXPECT_EQ(store(stream, 4, Tier::kGpu), 1u);
+  EXPECT_EQ(store(stream, 5, Tier::kCpu), 1u);
+  EXPECT_EQ(store(stream, 1, Tier::kGpu), 1u);
+  EXPECT_EQ(store(other, 6, Tier::kGpu), 1u);
+  const EngineHash all[] = {EngineHash(1), EngineHash(2), EngineHash(4)};
+  EXPECT_EQ(index.Remove(stream, all, Tier::kGpu).removed, 2u);
+  EXPECT_EQ(index.Remove(stream, all, Tier::kGpu).removed, 1u);
+  EXPECT_EQ(store(stream, 7, Tier::kGpu), 0u);
 }
 
 }  // namespace

@@ -20,7 +20,11 @@ namespace kvroute {
 // Thread safety: all methods from any thread.
 class SlotTable {
  public:
+  // An owner of 0 is nobody: readers ignore the slot until it has one.
   std::optional<Slot> Take(StreamId owner);
+  void SetOwner(Slot slot, StreamId owner) {
+    owners_[slot].store(owner.value(), std::memory_order_release);
+  }
   void Retire(Slot slot);
   // A bit for each slot that is retired and not yet being scrubbed; empty when none is.
   std::vector<uint64_t> BeginScrub();
@@ -32,7 +36,7 @@ class SlotTable {
   }
 
  private:
-  ZeroedArray<std::atomic<uint32_t>> owners_{kMaxSlots};
+  ZeroedArray<std::atomic<uint64_t>> owners_{kMaxSlots};
   Mutex mutex_;
   uint32_t used_ ABSL_GUARDED_BY(mutex_) = 0;  // slots below were given out at some time
   std::vector<Slot> free_ ABSL_GUARDED_BY(mutex_);

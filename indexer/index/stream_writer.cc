@@ -8,20 +8,23 @@ namespace kvroute {
 namespace {
 
 constexpr size_t kPlainLookahead = kMaxRunBlocks;
+constexpr size_t kLeastLookahead = 16;
 constexpr uint32_t kStaggerStep = 97;  // streams opened one after the other grow apart
 
 }  // namespace
 
 EngineHashColumns& StreamWriter::Columns() {
-  if (columns_ == nullptr) columns_ = store_->NewColumns(id_.value() * kStaggerStep % 256);
+  if (columns_ == nullptr) {
+    columns_ = store_->NewColumns(static_cast<uint32_t>(id_.value() * kStaggerStep % 256));
+  }
   return *columns_;
 }
 
 bool StreamWriter::KnowsRunsHash(Place place) const {
   if (HasColumns() && columns_->At(place) != 0) return false;
   if (aliased_.empty()) return true;
-  const auto hashes = aliased_.find(KeyOf(place));
-  return hashes == aliased_.end() || hashes->second.runs;
+  const PlaceHashes* hashes = aliased_.Find(KeyOf(place));
+  return hashes == nullptr || hashes->runs;
 }
 
 BlockRange StreamWriter::KnowsRunsHashAround(Place place, size_t most) const {
@@ -35,8 +38,8 @@ BlockRange StreamWriter::KnowsRunsHashAround(Place place, size_t most) const {
 
 Place StreamWriter::Find(uint64_t engine) const {
   if (!records_.empty()) {
-    const auto record = records_.find(engine);
-    if (record != records_.end() && record->second.alias.run != 0) return record->second.alias;
+    const Record* record = records_.Find(engine);
+    if (record != nullptr && record->alias.run != 0) return record->alias;
   }
   if (cursor_.run != 0 && store_->RunAt(cursor_)->Engine(cursor_.offset) == engine &&
       KnowsRunsHash(cursor_)) {
@@ -49,14 +52,13 @@ Place StreamWriter::Find(uint64_t engine) const {
   return store_->Locate(slot_, engine, [this](Place place) { return KnowsRunsHash(place); });
 }
 
-uint32_t StreamWriter::PlainCount(absl::Span<const EngineHash> engines) const {
-  if (store_->twins_seen()) return Find(engines[0].value()).run == 0 ? 1 : 0;
+uint32_t StreamWriter::PlainCount(absl::Span<const EngineHash> engines, size_t lookahead) const {
   if (records_.empty() && !HasColumns()) return static_cast<uint32_t>(engines.size());
-  absl::Span<const EngineHash> some = engines.first(std::min(engines.size(), kPlainLookahead));
+  absl::Span<const EngineHash> some = engines.first(std::min(engines.size(), lookahead));
   if (HasColumns()) some = some.first(columns_->CountUnknown(some));
   if (records_.empty()) return static_cast<uint32_t>(some.size());
   uint32_t count = 0;
-  while (count < some.size() && !records_.contains(some[count].value())) ++count;
+  while (count < some.size() && !records_.Contains(some[count].value())) ++count;
   return count;
 }
 
@@ -73,6 +75,7 @@ StoreResult StreamWriter::Store(const StoreRequest& request) {
     last_prefix = store_->RunAt(last)->Prefix(last.offset);
   }
   prefixes_.resize(request.local_hashes.size());
+  size_t lookahead = kPlainLookahead;
   for (size_t at = 0; at < prefixes_.size();) {
     const absl::Span<const EngineHash> engines = request.engine_hashes.subspan(at);
     const absl::Span<const LocalHash> locals = request.local_hashes.subspan(at);
@@ -80,9 +83,9 @@ StoreResult StreamWriter::Store(const StoreRequest& request) {
     const bool root = at == 0 && !request.parent.has_value();
     prefixes[0] = root ? RootPrefix(locals[0]) : ChainPrefix(PrefixHash(last_prefix), locals[0]);
     const RunStore::StoreArgs args{slot_,  request.tier, last,    last_prefix,
-                                   locals, prefixes,     engines, PlainCount(engines)};
-    twins_.clear();
-    const RunStore::Stretch stretch = store_->Store(args, &twins_);
+                                   locals, prefixes,     engines, PlainCount(engines, lookahead)};
+    blanks_.clear();
+    const RunStore::Stretch stretch = store_->Store(args, &blanks_);
     uint32_t stored = 0;
     if (stretch.outcome == RunStore::Outcome::kBlocked) {
       Forget(engines[0].value(), Find(engines[0].value()));
@@ -97,6 +100,12 @@ StoreResult StreamWriter::Store(const StoreRequest& request) {
       if (stored == 0) stored = StoreOneByOne(stretch, prefixes, engines, request.tier, &result);
     }
     if (stored == 0) continue;
+    // Where stretches are short, looking much further than they go costs more than they do.
+    lookahead = std::clamp<size_t>(size_t{4} * stored, kLeastLookahead, kPlainLookahead);
+    const bool goes_on = stretch.place.run == last.run && stretch.place.offset == last.offset + 1;
+    if (has_journal_ && !goes_on && stretch.outcome != RunStore::Outcome::kHeld) {
+      Note(engines[0].value());
+    }
     at += stored;
     last = Place{stretch.place.run, static_cast<uint16_t>(stretch.place.offset + stored - 1)};
     last_prefix = prefixes_[at - 1].value();
@@ -109,27 +118,60 @@ StoreResult StreamWriter::Store(const StoreRequest& request) {
 void StreamWriter::Added(const RunStore::Stretch& stretch, absl::Span<const EngineHash> engines,
                          Tier tier, StoreResult* result) {
   result->added += stretch.count;
+  shares_hashes_ |= store_->RunAt(stretch.place)->holder_count.load(std::memory_order_relaxed) > 1;
   AddHoldings(stretch.count);
   if (tier != Tier::kGpu) {
     for (uint32_t i = 0; i < stretch.count; ++i) {
       records_[engines[i].value()].copies[Index(tier)] = 1;
     }
   }
-  // An engine hash that already had a place: if that was this stream's, earlier in this request or
-  // before, the new block takes it over.
-  for (const auto& [engine, place] : twins_) {
-    if (!KnowsRunsHash(place)) continue;
-    const auto hashes = aliased_.find(KeyOf(place));
-    if (hashes != aliased_.end()) {
-      hashes->second.runs = false;
-      RefreshTier(place);
-    } else if (!store_->UncoverIfCovered(slot_, place)) {
-      continue;
-    }
-    if (cursor_ == place) cursor_ = Place{};
+  for (const RunStore::Blank& blank : blanks_) {
+    StoreBlank(stretch, blank, engines[blank.index].value(), tier, result);
+  }
+}
+
+void StreamWriter::StoreBlank(const RunStore::Stretch& stretch, const RunStore::Blank& blank,
+                              uint64_t engine, Tier tier, StoreResult* result) {
+  const Place place{stretch.place.run, static_cast<uint16_t>(stretch.place.offset + blank.index)};
+  const auto lost = [&] {
     AddHoldings(-1);
     ++result->rebound;
+  };
+  // Behind it in its own run is only what came later in the same stretch: that has the hash now.
+  if (blank.twin.run == place.run && blank.twin.offset > place.offset) {
+    store_->Uncover(slot_, place);
+    return lost();
   }
+  if (engine == 0) {  // the blank of a column
+    if (const Place held = Find(engine); held.run != 0) {
+      Forget(engine, held);
+      ++result->rebound;
+    }
+    aliased_[KeyOf(place)].aliases.push_back(engine);
+    Copies copies{};
+    copies[Index(tier)] = 1;
+    return Write(engine, copies, place);
+  }
+  if (DropByRunsHash(blank.twin)) lost();
+  displaced_.clear();
+  Columns().Put(place, {EngineHash(engine)}, &displaced_);
+  for (const Place earlier : displaced_) {  // in the same stretch
+    store_->Uncover(slot_, earlier);
+    lost();
+  }
+}
+
+bool StreamWriter::DropByRunsHash(Place place) {
+  if (!KnowsRunsHash(place)) return false;
+  PlaceHashes* hashes = aliased_.Find(KeyOf(place));
+  if (hashes != nullptr) {
+    hashes->runs = false;
+    RefreshTier(place);
+  } else if (!store_->UncoverIfCovered(slot_, place)) {
+    return false;
+  }
+  if (cursor_ == place) cursor_ = Place{};
+  return true;
 }
 
 uint32_t StreamWriter::StoreForeign(const RunStore::Stretch& stretch,
@@ -195,13 +237,36 @@ uint32_t StreamWriter::StoreOneByOne(const RunStore::Stretch& stretch,
   return stretch.count;
 }
 
-AddCopiesResult StreamWriter::AddCopies(absl::Span<const EngineHash> engine_hashes, Tier tier) {
+// What a small number stands for may be anything: it is no digest.
+uint32_t StreamWriter::Adopt(EngineHash engine_hash, std::vector<EngineHash>* adopted) {
+  constexpr uint64_t kLeastDigest = uint64_t{1} << 32;
+  const uint64_t engine = engine_hash.value();
+  if (!shares_hashes_ || engine < kLeastDigest) return 0;
+  const Place last = store_->LocateAnyones(engine);
+  if (last.run == 0) return 0;
+  const Run* run = store_->RunAt(last);
+  uint32_t count = 0;
+  for (uint16_t offset = 0; offset <= last.offset; ++offset) {
+    const uint64_t own = run->Engine(offset);
+    if (own < kLeastDigest) break;
+    if (Find(own).run != 0) continue;
+    StoreResult result;
+    if (!StoreBlock(Place{last.run, offset}, run->Prefix(offset), own, Tier::kGpu, &result)) break;
+    adopted->push_back(EngineHash(own));
+    ++count;
+  }
+  CountRecords();
+  return count;
+}
+
+AddCopiesResult StreamWriter::AddCopies(absl::Span<const EngineHash> engine_hashes, Tier tier,
+                                        uint32_t copies) {
   AddCopiesResult result;
   for (const EngineHash engine_hash : engine_hashes) {
     const Place place = Find(engine_hash.value());
     if (place.run == 0) {
       ++result.unknown;
-    } else if (AddCopy(place, engine_hash.value(), tier)) {
+    } else if (AddCopy(place, engine_hash.value(), tier, copies)) {
       ++result.added;
     } else {
       ++result.duplicate;
@@ -217,6 +282,8 @@ RemoveResult StreamWriter::Remove(absl::Span<const EngineHash> engine_hashes, Ti
   size_t fetched = 0;  // how far the tables' and the runs' lines are on their way
   size_t run_lines = 0;
   uint32_t last_stretch = 0;
+  // Up to here none has a record. That stays so: a removal makes no records but for its own hash.
+  size_t plain_end = 0;
   for (size_t at = 0; at < size;) {
     if (last_stretch == 1) {  // else they are neighbours, who need no lookup
       for (fetched = std::max(fetched, at); fetched < std::min(size, at + kPrefetchAhead);
@@ -230,16 +297,16 @@ RemoveResult StreamWriter::Remove(absl::Span<const EngineHash> engine_hashes, Ti
       }
     }
     const uint64_t engine = engine_hashes[at].value();
-    size_t plain = 0;
-    if (tier == Tier::kGpu) {
-      plain = size - at;
-      if (!records_.empty()) {
-        for (plain = 0;
-             at + plain < size && !records_.contains(engine_hashes[at + plain].value());) {
-          ++plain;
-        }
-      }
+    if (tier != Tier::kGpu) {
+      plain_end = at;
+    } else if (records_.empty()) {
+      plain_end = size;
+    } else {
+      plain_end = std::max(plain_end, at);
+      const size_t known = std::min(size, at + kPlainLookahead);
+      while (plain_end < known && !records_.Contains(engine_hashes[plain_end].value())) ++plain_end;
     }
+    const size_t plain = plain_end - at;
     const absl::Span<const EngineHash> engines = engine_hashes.subspan(at, plain);
     last_stretch = plain > 0 ? RemoveForeign(engines) : 0;
     if (last_stretch == 0 && (plain == 0 || !aliased_.empty())) {
@@ -293,20 +360,24 @@ uint32_t StreamWriter::RemoveForeign(absl::Span<const EngineHash> engines) {
 void StreamWriter::Restart(Slot slot) {
   slot_ = slot;
   cursor_ = Place{};
-  decltype(records_)().swap(records_);
-  decltype(aliased_)().swap(aliased_);
+  shares_hashes_ = false;
+  records_ = Records();
+  aliased_ = Aliased();
   holdings_.store(0, std::memory_order_relaxed);
   columns_.reset();
+  journal_.Clear();
   CountRecords();
 }
 
 void StreamWriter::CountRecords() {
-  record_bytes_.store(
+  const uint64_t bytes =
       (columns_ == nullptr ? 0 : sizeof(EngineHashColumns) + columns_->HeapBytes()) +
-          records_.capacity() * (sizeof(uint64_t) + sizeof(Record) + 1) +
-          aliased_.capacity() * (sizeof(uint64_t) + sizeof(PlaceHashes) + 1) +
-          prefixes_.capacity() * sizeof(PrefixHash),
-      std::memory_order_relaxed);
+      records_.Bytes() + aliased_.Bytes() + prefixes_.capacity() * sizeof(PrefixHash) +
+      journal_.HeapBytes();
+  const uint64_t before = RecordBytes();
+  if (bytes == before) return;
+  budget_->Charge(static_cast<int64_t>(bytes - before));
+  record_bytes_.store(bytes, std::memory_order_relaxed);
 }
 
 }  // namespace kvroute

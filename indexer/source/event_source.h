@@ -6,16 +6,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "indexer/base/clock.h"
+#include "indexer/base/thread_age.h"
 #include "indexer/stream/stream.h"
 
 namespace kvroute {
-
-// One of the threads that receive and apply events.
-struct LaneAge {
-  std::string name;
-  Nanos since_last_turn{0};  // a lane takes a turn every 100 ms or sooner, also when idle
-};
 
 // Where the batches of streams come from: engines over ZeroMQ, a saved state, a peer. A source
 // feeds each of its streams through a StreamMachine, in order, on one thread.
@@ -36,8 +30,8 @@ class EventSource {
   // destruction; other calls are still allowed and have no effect.
   virtual void Stop() = 0;
 
-  // Of every thread: a large age is one that is stuck, whose streams no longer make progress.
-  virtual std::vector<LaneAge> LaneAges() const = 0;
+  // Of every thread that receives or applies events.
+  virtual std::vector<ThreadAge> ThreadAges() const = 0;
 };
 
 }  // namespace kvroute

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "indexer/base/scratch.h"
 #include "indexer/event/event.h"
 #include "indexer/index/prefix_hash.h"
 
@@ -15,35 +16,49 @@ namespace kvroute {
 // Everything of a stored event that determines the local hashes of its blocks. Plain data; spans
 // point into the event or into the ContentsReader that made it.
 struct BlockContents {
-  // of all blocks, first block first; with bigram also the token that follows
+  // of all blocks, first block first, and the tokens behind the last one that its hash covers
   absl::Span<const TokenId> tokens;
   uint32_t block_size = 0;
-  bool bigram = false;
-  NamespaceSeed seed;   // of the event's own LoRA name and cache salt
-  bool salted = false;  // the event names a cache salt itself
+  uint32_t lookahead_tokens = 0;
+  NamespaceSeed seed;           // of the event's own LoRA name and cache salt
+  NamespaceSeed seed_unsalted;  // of the LoRA name alone
+  bool salted = false;          // the event names a cache salt itself
+  // How multimodal inputs are published, where there are any: with the place where they begin, or
+  // bare, by their identifiers alone.
+  enum class Inputs : uint8_t { kNone, kPlaced, kBare };
+  Inputs inputs = Inputs::kNone;
   // all blocks' words (multimodal inputs, embeddings), see MixMultimodal
   absl::Span<const uint64_t> mix;
   // where each block's words end in `mix`; empty when no block has any
   absl::Span<const uint32_t> mix_ends;
 };
 
+// How many tokens behind a block its engine's hash covers, too.
+inline uint32_t LookaheadOf(const Event& event) {
+  return event.bigram ? 1 : event.lookahead_tokens;
+}
+
 // Turns events into contents with buffers it keeps, so that steady state allocates nothing.
 //
 // vLLM names the salt among the bare strings of a prompt's first block, behind the LoRA name. On
-// that block the last bare string is taken as the salt; any other bare string is the identifier of
-// a multimodal input as old versions publish it, without its offset. SGLang names the salt in its
-// own field.
+// that block the last bare string is taken as the salt, unless the next block has it, too: a salt
+// is on the first alone. Any other bare string is the identifier of a multimodal input as old
+// versions publish it, without its offset; queries of such a stream are hashed without offsets,
+// too. SGLang names the salt in its own field.
 class ContentsReader {
  public:
   // Valid until the next call and while the event lives. The event's tokens cover its blocks
   // exactly.
   BlockContents Read(const Event& event, uint32_t block_size);
+  // Gives back what a large event needed; what was read is no longer valid.
+  void GiveBackScratch();
+  bool MayHaveMuchScratch() const { return AnyMayBeLarge(tokens_, mix_, mix_ends_); }
 
  private:
   std::string_view LoraName(const Event& event);
-  void ReadExtraKeys(const Event& event, bool salt_in_strings);
+  BlockContents::Inputs ReadExtraKeys(const Event& event, bool salt_in_strings);
 
-  std::vector<TokenId> bigram_tokens_;
+  std::vector<TokenId> tokens_;
   std::vector<uint64_t> mix_;
   std::vector<uint32_t> mix_ends_;
   std::string lora_id_;

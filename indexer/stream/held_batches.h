@@ -4,13 +4,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "indexer/base/memory_budget.h"
+
 namespace kvroute {
 
-// Batches that came before their turn, by number. Thread safety: one thread at a time.
+// Batches that came before their turn, by number. Bounded by the stream's own limits and by what
+// all streams together may hold. Thread safety: one thread at a time. Ownership: the budget
+// outlives it.
 class HeldBatches {
  public:
   struct Batch {
@@ -19,16 +24,25 @@ class HeldBatches {
     bool unproven = false;  // of a connection before this one, perhaps of another publisher
   };
 
-  HeldBatches(size_t max_batches, size_t max_bytes)
-      : max_batches_(max_batches), max_bytes_(max_bytes) {}
+  // `budget`: of all streams; may be null.
+  HeldBatches(size_t max_batches, size_t max_bytes, MemoryBudget* budget = nullptr)
+      : max_batches_(max_batches),
+        max_bytes_(max_bytes),
+        share_(budget, MemoryBudget::kUnlimited) {}
 
   // False when a bound is reached; nothing is kept then. A number that is held already keeps its
   // first copy.
   bool Hold(uint64_t seq, std::string_view payload, bool suspect) {
     if (batches_.contains(seq)) return true;
     if (batches_.size() >= max_batches_ || bytes_ + payload.size() > max_bytes_) return false;
+    if (!share_.TryTake(Cost(payload))) return false;
+    try {
+      batches_.emplace(seq, Batch{std::string(payload), suspect, false});
+    } catch (const std::bad_alloc&) {  // the system has less than we may have
+      share_.GiveBack(Cost(payload));
+      return false;
+    }
     bytes_ += payload.size();
-    batches_.emplace(seq, Batch{std::string(payload), suspect, false});
     return true;
   }
   bool empty() const { return batches_.empty(); }
@@ -49,7 +63,7 @@ class HeldBatches {
   }
   Batch PopFront() {
     Batch batch = std::move(batches_.begin()->second);
-    bytes_ -= batch.payload.size();
+    GiveBack(batch.payload);
     batches_.erase(batches_.begin());
     return batch;
   }
@@ -61,19 +75,29 @@ class HeldBatches {
   }
   void DropUnproven() {
     std::erase_if(batches_, [this](const auto& entry) {
-      if (entry.second.unproven) bytes_ -= entry.second.payload.size();
+      if (entry.second.unproven) GiveBack(entry.second.payload);
       return entry.second.unproven;
     });
   }
   void Clear() {
     batches_.clear();
     bytes_ = 0;
+    share_.GiveBackAll();
   }
 
  private:
+  // What a batch takes beside its payload: its place in the map, and what the allocator adds.
+  static constexpr size_t kOverheadBytes = 128;
+  static size_t Cost(std::string_view payload) { return payload.size() + kOverheadBytes; }
+  void GiveBack(std::string_view payload) {
+    bytes_ -= payload.size();
+    share_.GiveBack(Cost(payload));
+  }
+
   const size_t max_batches_;
   const size_t max_bytes_;
-  size_t bytes_ = 0;
+  size_t bytes_ = 0;  // of the payloads
+  MemoryShare share_;
   std::map<uint64_t, Batch> batches_;
 };
 

@@ -53,6 +53,7 @@ class SequenceTracker {
   // What comes before the next live batch is given up: its number, if no lower than `next`, is the
   // one expected, unless a batch is applied before.
   void AcceptAny() { accepts_any_ = true; }
+  bool AcceptsAny(uint64_t seq) const { return accepts_any_ && seq >= next_; }
   // A new life of the publisher: nothing is known of it.
   void Reset();
 

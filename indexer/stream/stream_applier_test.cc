@@ -48,7 +48,7 @@ class StreamApplierTest : public testing::Test {
     return result.matches.empty() ? 0 : result.matches[0].blocks;
   }
   uint64_t Count(EventType type, EventOutcome outcome) {
-    return counters_.events[0][static_cast<size_t>(type)][static_cast<size_t>(outcome)].load();
+    return counters_.Events(EngineKind::kAuto, type, outcome);
   }
 
   std::vector<TokenId> tokens_ = [] {
@@ -101,10 +101,24 @@ TEST_F(StreamApplierTest, PendingIsBoundedAndSaysSo) {
   EXPECT_EQ(Count(EventType::kStored, EventOutcome::kPendingDropped), 1u);
 }
 
+// What has waited longest makes room for what comes, and that is no loss unless its parent comes.
+TEST_F(StreamApplierTest, AnEventThatWaitedInVainIsForgottenAndALateParentSaysSo) {
+  max_pending_bytes_ = 1'000;
+  for (const uint32_t first : {2, 5, 8}) {
+    EXPECT_EQ(Apply(Stored(first, 1)).fault, TrustReason::kNone);
+  }
+  EXPECT_EQ(Count(EventType::kStored, EventOutcome::kPendingDropped), 1u);
+  EXPECT_EQ(status_.pending_events.load(), 2u);
+  EXPECT_EQ(Apply(Stored(0, 1)).fault, TrustReason::kNone);
+  EXPECT_EQ(Apply(Stored(1, 1)).fault, TrustReason::kPendingOverflow);
+  EXPECT_EQ(Held(), 2u);
+}
+
 TEST_F(StreamApplierTest, AClearEmptiesPendingToo) {
   Apply(Stored(2, 2));
   Event clear;
   clear.type = EventType::kCleared;
+  clear.every_tier = true;
   EXPECT_TRUE(Apply(clear).cleared);
   Apply(Stored(0, 2));
   EXPECT_EQ(Held(), 2u);
@@ -284,6 +298,7 @@ TEST_F(StreamApplierTest, ManyShortBlocksAndNeverAFullOneAreNoTails) {
 TEST_F(StreamApplierTest, AFaultBeforeAClearIsForgiven) {
   Event clear;
   clear.type = EventType::kCleared;
+  clear.every_tier = true;
   clear.position = 1;
   const SkippedEvent skipped[] = {{0, DecodeReason::kTokenIds}, {2, DecodeReason::kUnknownTag}};
   DecodedBatch batch;

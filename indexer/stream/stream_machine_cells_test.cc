@@ -3,14 +3,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "test/support/printed_table.h"
 #include "test/support/stream_machine_fixture.h"
 
 namespace kvroute {
@@ -213,28 +211,9 @@ TEST(StreamMachineCellsTest, EveryCellAndEveryChangeOfStateHappens) {
   EXPECT_EQ(Unvisited(visited), "") << "never happened";
 }
 
-constexpr std::string_view kBegin = "<!-- the table of states: printed by StateTableMarkdown -->\n";
-constexpr std::string_view kEnd = "<!-- end of the table of states -->\n";
-constexpr const char* kPage = "docs/life-of-an-event.md";
-
-// KVROUTE_WRITE_DOCS=1 writes the table into the page instead.
 TEST(StreamMachineCellsTest, TheDocsPrintTheTable) {
-  std::ifstream in(kPage);
-  std::string page{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  ASSERT_FALSE(page.empty()) << kPage << " (run from the source directory)";
-  const size_t begin = page.find(kBegin);
-  const size_t end = page.find(kEnd);
-  ASSERT_NE(begin, std::string::npos);
-  ASSERT_NE(end, std::string::npos);
-  const size_t table = begin + kBegin.size();
-  if (std::getenv("KVROUTE_WRITE_DOCS") != nullptr) {
-    page.replace(table, end - table, StateTableMarkdown());
-    std::ofstream(kPage) << page;
-    return;
-  }
-  EXPECT_EQ(page.substr(table, end - table), StateTableMarkdown())
-      << "KVROUTE_WRITE_DOCS=1 kvroute_stream_test --gtest_filter=*TheDocsPrintTheTable, run from "
-         "the source directory, writes it";
+  ExpectPageShows("docs/life-of-an-event.md", "the table of states", "StateTableMarkdown",
+                  StateTableMarkdown());
 }
 
 }  // namespace

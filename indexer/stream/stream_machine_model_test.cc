@@ -35,10 +35,13 @@ class StreamMachineModelTest : public testing::TestWithParam<uint64_t> {
         << TrustReasonName(model.status().reason.load());
     EXPECT_EQ(model.status().next_seq.load(), model.engine().next_seq());
     EXPECT_GT(model.exact_checks(), 1000);
+    doubt_checks_ = model.doubt_checks();
     if (network.replay) return;
     EXPECT_EQ(model.status().batches.load() + model.status().duplicates.load(), model.delivered());
     EXPECT_EQ(model.status().missing_batches.load(), model.lost());
   }
+
+  int doubt_checks_ = 0;
 };
 
 TEST_P(StreamMachineModelTest, HealthyNetwork) {
@@ -86,6 +89,7 @@ TEST_P(StreamMachineModelTest, NoReplay) {
               .burst = 5,
               .replay = false},
              600);
+  EXPECT_GT(doubt_checks_, 5);
 }
 
 TEST_P(StreamMachineModelTest, BurstsThatMayNotBeHeld) {

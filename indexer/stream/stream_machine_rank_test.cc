@@ -1,6 +1,7 @@
 // Batches that name another data-parallel rank than the stream's.
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 
 #include "test/support/stream_machine_fixture.h"
@@ -50,6 +51,47 @@ TEST_F(StreamRankTest, AWorkerOfOneRankMayBeAnyRankButOnlyOne) {
   Reply(0);
   Machine().OnLiveBatch(0, ClearOfRank(3));
   EXPECT_EQ(status_.trust.load(), Trust::kExact);
+}
+
+// The model engine names rank 0, others name what they are told.
+TEST_F(StreamRankTest, TheStreamsOfAWorkerAgreeOnItsFirstRank) {
+  const auto worker = std::make_shared<FirstRank>();
+  status_.config.first_rank.of_worker = worker;
+  ASSERT_TRUE(worker->Learn(1, 9));  // its rank 1 is global rank 9
+  StartInSync(0);
+  Machine().OnLiveBatch(0, ClearOfRank(8));
+  EXPECT_EQ(status_.trust.load(), Trust::kExact);
+  Machine().OnLiveBatch(1, ClearOfRank(9));  // its neighbour's
+  EXPECT_EQ(status_.reason.load(), TrustReason::kRankMismatch);
+}
+
+TEST_F(StreamRankTest, AStreamThatHearsItsNeighboursRankLeavesItOut) {
+  const auto worker = std::make_shared<FirstRank>();
+  status_.config.first_rank.of_worker = worker;
+  ASSERT_TRUE(worker->Learn(1, 9));
+  StartInSync(0);
+  Machine().OnLiveBatch(0, ClearOfRank(9));
+  EXPECT_EQ(status_.reason.load(), TrustReason::kRankMismatch);
+}
+
+TEST_F(StreamRankTest, ARankBelowTheStreamsOwnIsNotIts) {
+  status_.config.rank = 1;
+  StartInSync(0);
+  Machine().OnLiveBatch(0, ClearOfRank(0));
+  EXPECT_EQ(status_.reason.load(), TrustReason::kRankMismatch);
+}
+
+TEST_F(StreamRankTest, AWorkerWhoseStreamsAreAllGoneMayBecomeOtherRanks) {
+  FirstRank worker;
+  ASSERT_TRUE(worker.Learn(0, 8));
+  ASSERT_TRUE(worker.Learn(1, 9));
+  EXPECT_FALSE(worker.Learn(0, 4));
+  EXPECT_EQ(worker.known(), 8u);
+  worker.Forget();
+  EXPECT_FALSE(worker.Learn(0, 4));
+  worker.Forget();
+  EXPECT_EQ(worker.known(), std::nullopt);
+  EXPECT_TRUE(worker.Learn(0, 4));
 }
 
 TEST_F(StreamRankTest, MooncakeStoreHasNoRanks) {

@@ -6,6 +6,9 @@
 namespace kvroute {
 namespace {
 
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
 using StreamMachineTest = StreamMachineFixture;
 
 TEST_F(StreamMachineTest, BatchesHeldOfAnEngineThatRestartedBeforeTheFirstReplayAreForgotten) {
@@ -109,6 +112,68 @@ TEST_F(StreamMachineTest, AClearIsAKnownPointThoughTheFirstReplayBreaksOff) {
   EXPECT_EQ(status_.trust.load(), Trust::kExact) << TrustReasonName(status_.reason.load());
 }
 
+TEST_F(StreamMachineTest, ARequestThatWaitsForItsTurnDoesNotTimeOutAndSaysSo) {
+  Machine().OnConnected();
+  Machine().OnReplayQueued();
+  Wait(options_.replay_limit * 10);
+  EXPECT_EQ(status_.trust.load(), Trust::kSyncing);
+  EXPECT_EQ(status_.reason.load(), TrustReason::kReplayQueued);
+  ASSERT_TRUE(Machine().TakeReplayRequest().has_value());
+  EXPECT_EQ(status_.reason.load(), TrustReason::kReplaying);
+  Wait(options_.replay_timeout - milliseconds(1));
+  EXPECT_EQ(status_.replays.load(), 1u);
+  Wait(milliseconds(1));
+  EXPECT_EQ(status_.replays.load(), 2u);
+}
+
+TEST_F(StreamMachineTest, WhatEndsWhileItWaitsIsNotQueuedAnyMore) {
+  Machine().OnConnected();
+  Machine().OnReplayQueued();
+  Machine().OnDisconnected();
+  Machine().OnConnected();
+  EXPECT_EQ(status_.reason.load(), TrustReason::kReplaying);
+}
+
+TEST_F(StreamMachineTest, RepliesThatLieUnreadAreNoSilence) {
+  Machine().OnConnected();
+  ASSERT_TRUE(Machine().TakeReplayRequest().has_value());
+  clock_.Advance(options_.replay_timeout);
+  ASSERT_TRUE(Machine().ReplyIsDue());
+  Machine().OnReplyUnread();
+  Wait(milliseconds(1));
+  EXPECT_EQ(status_.replays.load(), 1u);
+  Wait(options_.replay_timeout);
+  EXPECT_EQ(status_.replays.load(), 2u);
+}
+
+// A long buffer on a slow machine: as long as it brings something new, nobody gives up.
+TEST_F(StreamMachineTest, AReplayMayTakeAsLongAsItGoesOn) {
+  options_.replay_limit = seconds(10);
+  Machine().OnConnected();
+  ASSERT_TRUE(Machine().TakeReplayRequest().has_value());
+  for (uint64_t seq = 0; seq < 100; ++seq) {
+    Machine().OnReplayedBatch(seq, Batch(seq));
+    Wait(seconds(4));
+    ASSERT_EQ(status_.trust.load(), Trust::kSyncing) << seq;
+  }
+  Machine().OnReplayEnd();
+  EXPECT_EQ(status_.trust.load(), Trust::kExact);
+}
+
+TEST_F(StreamMachineTest, AReplayThatOnlyRepeatsItselfIsGivenUp) {
+  options_.replay_limit = seconds(10);
+  Machine().OnConnected();
+  ASSERT_TRUE(Machine().TakeReplayRequest().has_value());
+  Machine().OnReplayedBatch(0, Batch(0));
+  Machine().OnReplayedBatch(1, Batch(1));
+  for (int i = 0; i < 6; ++i) {
+    Wait(seconds(2));
+    Machine().OnReplayedBatch(1, Batch(1));
+  }
+  EXPECT_EQ(status_.trust.load(), Trust::kDegraded);
+  EXPECT_EQ(status_.reason.load(), TrustReason::kReplayTimeout);
+}
+
 TEST_F(StreamMachineTest, AFirstReplayWhoseFirstRepliesWereLostIsAskedForAgain) {
   Machine().OnConnected();
   ReplyFrom(3, 10);
@@ -163,8 +228,12 @@ TEST_F(StreamMachineTest, AFreshStartThatSucceededIsTheLast) {
   EXPECT_EQ(Machine().TakeReplayRequest(), 9u);  // whether the last was lost, not everything again
   Machine().OnReplayedBatch(9, Batch(9));
   Machine().OnReplayEnd();
-  for (int i = 0; i < 1000; ++i) Wait(options_.replay_timeout);
-  EXPECT_FALSE(Machine().HasReplayRequest());
+  for (int i = 0; i < 1000; ++i) {
+    Wait(options_.probe_idle_max);
+    ASSERT_EQ(Machine().TakeReplayRequest(), 9u);
+    Machine().OnReplayedBatch(9, Batch(9));
+    Machine().OnReplayEnd();
+  }
   EXPECT_EQ(status_.trust.load(), Trust::kExact);
 }
 

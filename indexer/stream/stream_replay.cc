@@ -11,6 +11,7 @@ namespace kvroute {
 void StreamMachine::FollowReplay(StreamReaction reaction, const Message& message) {
   switch (reaction) {
     case StreamReaction::kConfirm:
+      unproven_ = false;
       return Enter(StreamState::kCatchingUp);
     case StreamReaction::kSplice:
       return Enter(StreamState::kSplicing);
@@ -64,13 +65,34 @@ void StreamMachine::StartReplay(uint64_t from, StreamState state) {
 
 // Whoever calls it lifts the trust once what has come of the replay is in it: not exact in between.
 void StreamMachine::EndReplay(ReplayResult result) {
+  live_.Replayed(replay_->applied > 0);
+  trust_.SetDeaf(live_.reason());
   replay_.reset();
+  ProbeLater();
   replay_request_.reset();
+  trust_.SetQueued(false);
   Increment(&counters_->replays[static_cast<size_t>(result)]);
 }
 
 std::optional<uint64_t> StreamMachine::TakeReplayRequest() {
+  if (replay_ && replay_->deadline == Nanos::max()) {  // it was queued
+    const Nanos now = clock_->Monotonic();
+    replay_->reply_deadline = now + options_.replay_timeout;
+    replay_->deadline = now + options_.replay_limit;
+    trust_.SetQueued(false);
+  }
   return std::exchange(replay_request_, std::nullopt);
+}
+
+// An engine that has not been asked owes no answer.
+void StreamMachine::OnReplayQueued() {
+  replay_->reply_deadline = Nanos::max();
+  replay_->deadline = Nanos::max();
+  trust_.SetQueued(true);
+}
+
+void StreamMachine::OnReplyUnread() {
+  replay_->reply_deadline = clock_->Monotonic() + options_.replay_timeout;
 }
 
 // ---- replies ----
@@ -78,13 +100,23 @@ std::optional<uint64_t> StreamMachine::TakeReplayRequest() {
 void StreamMachine::OnReplayedBatch(uint64_t seq, std::string_view payload) {
   ++heard_;
   if (!AwaitsReplies()) return React(StreamInput::kReplyStray);
-  replay_->reply_deadline = clock_->Monotonic() + options_.replay_timeout;
+  if (IsImplausible(seq)) {
+    Increment(&status_->malformed_messages);
+    return Increment(&counters_->malformed_messages);
+  }
+  const Nanos now = clock_->Monotonic();
+  replay_->reply_deadline = now + options_.replay_timeout;
   const Message message{seq, payload, DigestPayload(payload)};
   if (replay_->replies++ == 0) {
     React(BeginsInTime(seq) ? StreamInput::kFirstReply : StreamInput::kFirstReplyLate, message);
     if (!replay_ || replay_->replies == 0) return;  // it is over, or asked for again
   }
-  React(JudgeReply(message), message);
+  const StreamInput input = JudgeReply(message);
+  if (input == StreamInput::kReplyConfirms) unproven_ = false;
+  const uint64_t next = tracker_.next();
+  React(input, message);
+  // A long replay may take long, as long as it goes on.
+  if (replay_ && tracker_.next() > next) replay_->deadline = now + options_.replay_limit;
 }
 
 void StreamMachine::OnReplayEnd() {
@@ -182,7 +214,7 @@ void StreamMachine::Finish() {
   Enter(StreamState::kFollowing);
   not_held_ = 0;
   trust_.SetCurrent(true);
-  if (trust_.known() == Trust::kCold) trust_.SetExact(TrustReason::kReplayComplete);
+  if (trust_.known() == Trust::kCold) KnowAll(TrustReason::kReplayComplete);
   LiftSyncing();
 }
 
@@ -192,20 +224,22 @@ void StreamMachine::AskAgainOrGiveUp() {
   AskAgain(progressed ? 1 : replay_->attempts + 1);
 }
 
-// The same, asked for once more within its time limit.
+// The same, asked for once more; the time limit goes on.
 void StreamMachine::AskAgain(int attempts) {
   const RunningReplay before = *replay_;
   const uint64_t from = state_ == StreamState::kStartingAfresh ? 0 : OverlapStart();
   StartReplay(from, state_ == StreamState::kSplicing ? StreamState::kCatchingUp : state_);
   replay_->attempts = attempts;
+  replay_->applied = before.applied;
   replay_->deadline = before.deadline;
   replay_->result = before.result;
 }
 
 // The engine's replay does not even know the last batch that was applied. On a connection on which
-// it has confirmed that batch once, it has a buffer that keeps less than one.
+// it has confirmed that batch once, it has a buffer that keeps less than one, or its pipe is full:
+// it is asked again as rarely as an engine that has nothing to say.
 void StreamMachine::DoWithout() {
-  probe_after_.reset();
+  probe_delay_ = options_.probe_idle_max;
   EndReplay(ReplayResult::kTrimmed);
   Enter(StreamState::kFollowing);
   if (!held_.empty() && !FrontHasItsTurn()) {
@@ -245,9 +279,11 @@ void StreamMachine::GoOnWithLoss(StreamState asked_in, bool overflowed, TrustRea
     // Nothing is known to be missing, but the engine did not say so: as after a new connection
     // without a replay, the state is as of then until its numbers go on. Asked again meanwhile.
     trust_.SetCurrent(false);
-    ScheduleProbe();
+    ScheduleProbe(clock_->Monotonic());
   }
-  if (trust_.known() == Trust::kDegraded) ScheduleFreshStart();
+  // An engine that does not answer a probe does not put off what is due already.
+  const bool due = asked_in == StreamState::kProbing && fresh_start_at_ != Nanos::max();
+  if (trust_.known() == Trust::kDegraded && !due) ScheduleFreshStart();
 }
 
 }  // namespace kvroute

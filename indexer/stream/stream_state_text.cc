@@ -55,7 +55,7 @@ constexpr std::array<NameAndMeaning, kStreamInputCount> kInputTexts = {{
     {"no reply in time", "`replay_timeout`"},
     {"replay too long", "`replay_limit`"},
     {"fresh start due", "after a loss that may have been passing"},
-    {"probe due", "after a second of silence"},
+    {"probe due", "after a second of silence, then after twice as long each time"},
 }};
 
 constexpr std::array<NameAndMeaning, kStreamReactionCount> kReactionTexts = {{
@@ -72,7 +72,7 @@ constexpr std::array<NameAndMeaning, kStreamReactionCount> kReactionTexts = {{
     {"hold", "keep for later, within the bounds"},
     {"hold behind gap", "count the gap; keep for later"},
     {"ask for gap", "count the gap; keep for later; ask for what is missing"},
-    {"skip gap", "count the gap; forget the state; apply"},
+    {"skip gap", "count the gap; keep the state, in doubt; apply"},
     {"hold suspect", "keep for later, unless the replay brings a better copy"},
     {"ask for copy", "the same, and ask for it"},
     {"count", "count a duplicate"},
@@ -80,8 +80,9 @@ constexpr std::array<NameAndMeaning, kStreamReactionCount> kReactionTexts = {{
     {"observe", "see whether the numbers rise one by one"},
     {"use", "the reply is used"},
     {"skip or ask again",
-     "ask once more for the beginning; where it begins no earlier, forget the state and go on from "
-     "the reply, or from what is held right before it"},
+     "ask once more for the beginning; where it begins no earlier, keep the state, in doubt, and "
+     "go "
+     "on from the reply, or from what is held right before it"},
     {"replace", "the engine has everything: forget the state and take it from 0"},
     {"keep or ask again", "ask once more for the beginning; where it begins no earlier, as *keep*"},
     {"apply reply", "decode and apply"},
@@ -90,7 +91,7 @@ constexpr std::array<NameAndMeaning, kStreamReactionCount> kReactionTexts = {{
     {"forget and ask", "the engine restarted: forget all of it and ask from 0"},
     {"splice", "apply what is held, without waiting for better copies"},
     {"ask again or do without",
-     "ask once more; in the end go on from what is held, and never probe again: the engine's "
+     "ask once more; in the end go on from what is held, the state kept in doubt: the engine's "
      "buffer keeps less than one batch"},
     {"keep", "the engine no longer has its first batch: keep the state, never start afresh again"},
     {"apply held", "decode and apply"},
@@ -100,9 +101,9 @@ constexpr std::array<NameAndMeaning, kStreamReactionCount> kReactionTexts = {{
     {"ask again or give up",
      "ask for what is still missing; after `replay_attempts`, as *give up*"},
     {"give up",
-     "where something is missing, forget the state and go on behind it; where nothing is known to "
-     "be missing but the engine did not say so, `stale` until the numbers go on; a fresh start is "
-     "tried later"},
+     "where something is missing, keep the state, in doubt, and go on behind it; where nothing is "
+     "known to be missing but the engine did not say so, `stale` until the numbers go on; a fresh "
+     "start is tried later"},
     {"lift syncing", "a restart within a connection is believed by now"},
     {"leave conflict", "begin anew: ask from 0, where the engine can be asked"},
     {"ask afresh", "ask from 0, and keep the state until the answer comes"},

@@ -12,9 +12,27 @@ void StreamTrust::SetSyncing(TrustReason reason) {
   Publish();
 }
 
+void StreamTrust::SetDeaf(TrustReason reason) {
+  if (deaf_ == reason) return;
+  deaf_ = reason;
+  Publish();
+}
+
+void StreamTrust::SetQueued(bool queued) {
+  if (queued_ == queued) return;
+  queued_ = queued;
+  Publish();
+}
+
 void StreamTrust::SetKnown(Trust trust, TrustReason reason) {
   known_ = trust;
   known_reason_ = reason;
+  Publish();
+}
+
+void StreamTrust::SetCaveat(TrustReason reason) {
+  if (reason == caveat_) return;
+  caveat_ = reason;
   Publish();
 }
 
@@ -29,6 +47,14 @@ void StreamTrust::Publish() {
   } else if (syncing_ != TrustReason::kNone || known_ == Trust::kCold) {
     trust = Trust::kSyncing;
     reason = syncing_ != TrustReason::kNone ? syncing_ : TrustReason::kReplaying;
+    if (queued_ && reason == TrustReason::kReplaying) reason = TrustReason::kReplayQueued;
+  } else if (deaf_ != TrustReason::kNone && known_ == Trust::kExact) {
+    trust = Trust::kDegraded;
+    reason = deaf_;
+  }
+  if (trust == Trust::kExact && caveat_ != TrustReason::kNone) {
+    trust = Trust::kDegraded;
+    reason = caveat_;
   }
   const Trust before = status_->trust.load(std::memory_order_relaxed);
   if (trust == before && reason == status_->reason.load(std::memory_order_relaxed)) return;

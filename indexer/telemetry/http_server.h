@@ -9,9 +9,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "indexer/base/limits.h"
+#include "indexer/base/memory_budget.h"
+#include "indexer/base/thread_pulse.h"
 
 namespace kvroute {
 
@@ -21,10 +25,28 @@ struct HttpOptions {
   // A connection that says nothing for so long is closed.
   int idle_timeout_s = 10;
   size_t max_request_bytes = 16'384;  // request line and headers
-  // At the limit a new connection takes the place of the one that has been silent for longest.
+  // At the limit a new connection takes the place of another: http_connections.h says of which.
   size_t max_connections = limits::kMaxHttpConnections;
   // Of answers that clients have not read yet; beyond it the oldest is cut off.
   size_t max_unsent_bytes = limits::kMaxHttpUnsentBytes;
+  MemoryBudget* memory = nullptr;  // where those are counted
+  MemoryBudget* bodies = nullptr;  // where those that are POSTed are
+  // Of what is POSTed: one body (413 beyond it), and all that are held at a time (503).
+  size_t max_body_bytes = 0;
+  size_t max_bodies_bytes = 0;
+  // Of an answer 405.
+  std::string wrong_method = "only GET and HEAD\n";
+};
+
+// What a page is asked. Its views are good during the call.
+struct HttpCall {
+  std::string_view path;
+  std::string_view content_type;  // as sent; empty: none
+  std::string_view body;
+  std::vector<std::pair<std::string, std::string>> arguments;  // behind the path's "?"
+
+  // Of the first of that name; empty: there is none.
+  std::string_view Argument(std::string_view name) const;
 };
 
 struct HttpResponse {
@@ -34,14 +56,17 @@ struct HttpResponse {
 };
 
 struct HttpPage {
-  std::function<HttpResponse()> handler;
+  std::function<HttpResponse()> handler = {};  // of GET and HEAD
   // Answered by the thread that has the connections, which no other page is waited for on: it must
   // take less than a few milliseconds and wait for nothing. What probes ask is quick.
   bool quick = false;
+  // Instead of `handler`, where the answer depends on what is asked. Never quick.
+  std::function<HttpResponse(const HttpCall&)> asked = {};
+  std::function<HttpResponse(const HttpCall&)> posted = {};  // of POST
 };
 
-// A small HTTP/1.1 listener for pages that scrapers, probes and people GET: a fixed set of paths,
-// no files, no bodies. Another path is 404, another method than GET and HEAD 405.
+// A small HTTP/1.1 listener: a fixed set of paths that are read with GET or HEAD or called with
+// POST, and no files. Another path is 404, a method that a path does not have 405.
 //
 // One thread has all connections and waits for none of them: clients that are idle, slow, half open
 // or do not read cost a place and the memory of their answer, both bounded, and delay nobody.
@@ -61,18 +86,25 @@ class HttpServer {
   int port() const { return port_; }
 
   // Requests answered, by status; statuses that no page uses are counted under 500.
-  static constexpr std::array<int, 5> kStatuses = {200, 404, 405, 500, 503};
+  static constexpr std::array<int, 13> kStatuses = {200, 201, 400, 403, 404, 405, 409,
+                                                    413, 415, 422, 500, 501, 503};
   uint64_t Answered(int status) const;
   // Connections closed to make room for others, and answers cut off because nobody read them.
   uint64_t Evicted() const { return evicted_.load(std::memory_order_relaxed); }
+  // Of its threads, by name, for as long as it lives.
+  std::vector<std::pair<std::string, const ThreadPulse*>> Pulses() const;
 
  private:
   class Backend;  // everything of the HTTP library
 
-  explicit HttpServer(Pages pages);
-  HttpResponse Answer(std::string_view method, std::string_view path);
+  HttpServer(Pages pages, std::string wrong_method);
+  HttpResponse Answer(std::string_view method, const HttpCall& call);
+  // The same for what has an answer of its own already.
+  HttpResponse Refuse(int status, std::string text);
+  void Count(int status);
 
   const Pages pages_;
+  const std::string wrong_method_;
   int port_ = 0;
   std::array<std::atomic<uint64_t>, kStatuses.size()> answered_{};
   std::atomic<uint64_t> evicted_{0};

@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <stdexcept>
 #include <thread>
@@ -127,6 +129,87 @@ TEST(HttpServerTest, AnAddressThatCannotBeUsedIsAnErrorThatNamesIt) {
   const auto nonsense = HttpServer::Start({.listen = "nonsense"}, TestPages());
   EXPECT_FALSE(nonsense.ok());
   EXPECT_THAT(nonsense.status().message(), HasSubstr("nonsense"));
+}
+
+// A server that takes bodies of 10 bytes, 15 at a time.
+class HttpServerBodyTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    HttpServer::Pages pages;
+    pages["/echo"].posted = [this](const HttpCall& call) {
+      if (call.body == "wait") released_.wait(false);
+      return HttpResponse{.body = absl::StrCat(std::string(call.content_type), "|",
+                                               std::string(call.Argument("x")), "|",
+                                               std::string(call.body))};
+    };
+    pages["/ask"].asked = [](const HttpCall& call) {
+      return HttpResponse{.body = std::string(call.Argument("x"))};
+    };
+    auto server = HttpServer::Start({.listen = "127.0.0.1:0",
+                                     .max_body_bytes = 10,
+                                     .max_bodies_bytes = 15,
+                                     .wrong_method = "no"},
+                                    std::move(pages));
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+  std::string Post(const std::string& body, const char* path = "/echo?x=7") const {
+    return SendRaw(server_->port(), PostOf(body, path));
+  }
+  static std::string PostOf(const std::string& body, const char* path = "/echo") {
+    return absl::StrCat("POST ", path,
+                        " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: a/b\r\n",
+                        "Content-Length: ", body.size(), "\r\n\r\n", body);
+  }
+
+  std::atomic<bool> released_{false};
+  std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(HttpServerBodyTest, HandsOverTheBodyItsTypeAndTheArguments) {
+  EXPECT_THAT(Post("0123456789"), HasSubstr("a/b|7|0123456789"));
+  EXPECT_THAT(Post(""), HasSubstr("a/b|7|"));
+  const std::string chunked =
+      "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+  EXPECT_THAT(SendRaw(server_->port(), chunked), HasSubstr("||abcde"));
+  EXPECT_EQ(HttpGet(server_->port(), "/ask?y=1&x=a%20b&x=2").body, "a b");
+  EXPECT_THAT(SendRaw(server_->port(),
+                      "GET /ask?x=7 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                      "Content-Length: 20\r\n\r\n01234567890123456789"),
+              HasSubstr("\r\n\r\n7"))
+      << "a body where nobody wants one is passed over";
+}
+
+TEST_F(HttpServerBodyTest, ALongerBodyIsRefusedAndItsSenderSeesWhy) {
+  EXPECT_THAT(Post("0123456789a"), HasSubstr("HTTP/1.1 413"));
+  EXPECT_THAT(Post(std::string(4 << 20, 'x')), HasSubstr("more than 10 bytes"));
+  EXPECT_EQ(server_->Answered(413), 2u);
+}
+
+TEST_F(HttpServerBodyTest, AllBodiesTogetherAreBounded) {
+  const int waiting = testing_support::SendAndKeep(server_->port(), PostOf("wait"));
+  const int half = testing_support::SendAndKeep(
+      server_->port(), "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n01234567");
+  // What those two hold leaves room for 3 bytes; that both have come is seen by when it does.
+  while (Post("0123").find("HTTP/1.1 503") == std::string::npos) std::this_thread::yield();
+  EXPECT_THAT(Post("012"), HasSubstr("HTTP/1.1 200"));
+  close(half);
+  while (Post("0123456789").find("HTTP/1.1 200") == std::string::npos) std::this_thread::yield();
+  released_ = true;
+  released_.notify_all();
+  char buffer[16];
+  EXPECT_GT(read(waiting, buffer, sizeof(buffer)), 0);
+  close(waiting);
+}
+
+TEST_F(HttpServerBodyTest, OtherMethodsAndPathsAreRefusedWhateverIsSent) {
+  EXPECT_THAT(Post("0123456789a", "/ask"), HasSubstr("Allow: GET, HEAD\r\n"));
+  const HttpReply reply = HttpGet(server_->port(), "/echo");
+  EXPECT_EQ(reply.status, 405);
+  EXPECT_EQ(reply.body, "no");
+  EXPECT_THAT(reply.headers, HasSubstr("Allow: POST"));
+  EXPECT_THAT(Post("x", "/nothing"), HasSubstr("HTTP/1.1 404"));
 }
 
 }  // namespace

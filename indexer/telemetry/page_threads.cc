@@ -6,7 +6,8 @@ namespace kvroute {
 
 PageThreads::PageThreads(int threads) {
   for (int i = 0; i < threads; ++i) {
-    threads_.emplace_back("http-page", [this] { Work(); });
+    ThreadPulse* const pulse = &pulses_.emplace_back();
+    threads_.emplace_back("http-page", [this, pulse] { Work(pulse); });
   }
 }
 
@@ -15,6 +16,28 @@ bool PageThreads::Run(std::function<void()> page) {
     MutexLock lock(&mutex_);
     if (stopping_) return false;
     pages_.push_back(std::move(page));
+  }
+  changed_.NotifyOne();
+  return true;
+}
+
+bool PageThreads::RunOnce(const std::string& name, std::pair<void*, void*> who,
+                          std::function<void(const Waiting&)> page) {
+  {
+    MutexLock lock(&mutex_);
+    if (stopping_) return false;
+    Waiting& waiting = waiting_[name];
+    waiting.push_back(who);
+    if (waiting.size() > 1) return true;
+    pages_.push_back([this, name, page = std::move(page)] {
+      Waiting all;
+      {
+        MutexLock taking(&mutex_);
+        all = std::move(waiting_[name]);
+        waiting_.erase(name);
+      }
+      page(all);
+    });
   }
   changed_.NotifyOne();
   return true;
@@ -29,7 +52,7 @@ void PageThreads::Stop() {
   for (NamedThread& thread : threads_) thread.Join();
 }
 
-void PageThreads::Work() {
+void PageThreads::Work(ThreadPulse* pulse) {
   while (true) {
     std::function<void()> page;
     {
@@ -39,6 +62,7 @@ void PageThreads::Work() {
       page = std::move(pages_.front());
       pages_.pop_front();
     }
+    const PulseOfWork work(pulse);
     page();
   }
 }

@@ -84,4 +84,12 @@ void AddProcessMetrics(Exposition* out) {
   }
 }
 
+uint64_t ResidentBytes() {
+  const std::vector<std::string> fields =
+      absl::StrSplit(ReadAll("/proc/self/statm"), ' ', absl::SkipWhitespace());
+  uint64_t pages = 0;
+  if (fields.size() < 2 || !absl::SimpleAtoi(fields[1], &pages)) return 0;
+  return pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
 }  // namespace kvroute

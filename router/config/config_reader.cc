@@ -12,6 +12,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/time/time.h"
 #include "indexer/base/error.h"
+#include "indexer/base/text.h"
 
 namespace kvroute {
 namespace {
@@ -133,6 +134,8 @@ void ConfigReader::Text(const Field& field, const TextRule& rule, std::string* v
          fmt::format("{} bytes, the limit is {}", node->scalar.size(), rule.max_bytes));
   } else if (rule.required && node->scalar.empty()) {
     Fail(*node, PathOf(field.name), "is empty");
+  } else if (!IsOneLine(node->scalar)) {
+    Fail(*node, PathOf(field.name), fmt::format("{} has control characters", Quoted(node->scalar)));
   } else {
     *value = node->scalar;
   }

@@ -1,69 +1,31 @@
 #include "router/config/config_tree.h"
 
-#include <fmt/core.h>
-#include <yaml-cpp/yaml.h>
+#include <algorithm>
 
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
+#include "indexer/base/text.h"
+#include "router/config/yaml_tree.h"
 
 namespace kvroute {
 namespace {
 
-// Copies the library's tree into ours. The only code that the library's exceptions pass through;
-// ParseYaml catches them.
-class Copier {
- public:
-  explicit Copier(const std::string& name) : name_(name) {}
-
-  ConfigNode Copy(const YAML::Node& from) {
-    ConfigNode to;
-    to.place = Place(from.Mark());
-    if (!error_.ok()) return to;
-    if (++nodes_ > limits::kMaxConfigNodes) {
-      Fail(to.place, fmt::format("more than {} values", limits::kMaxConfigNodes));
-      return to;
+// Control characters are refused before the library sees them: it takes 0x04 for the end of the
+// text, and what stands behind it would be lost without a word.
+absl::Status CheckText(std::string_view text, const std::string& name) {
+  for (size_t line = 1; !text.empty(); ++line) {
+    const std::string_view here = text.substr(0, text.find('\n'));
+    for (const char c : here) {
+      const auto byte = static_cast<unsigned char>(c);
+      if ((byte < 0x20 && c != '\t' && c != '\r') || byte == 0x7f) {
+        return InvalidArgument("config {}:{}: byte 0x{:02x}, which is no text", name, line, byte);
+      }
     }
-    if (from.IsScalar()) {
-      to.kind = ConfigNode::Kind::kScalar;
-      to.scalar = from.Scalar();
-      to.quoted = from.Tag() == "!";
-    } else if (from.IsSequence()) {
-      to.kind = ConfigNode::Kind::kList;
-      for (const YAML::Node& item : from) to.items.push_back(Copy(item));
-    } else if (from.IsMap()) {
-      to.kind = ConfigNode::Kind::kMap;
-      for (const auto& entry : from) CopyEntry(entry.first, entry.second, &to);
-    }
-    return to;
+    if (!IsValidUtf8(here)) return InvalidArgument("config {}:{}: is not UTF-8", name, line);
+    text.remove_prefix(std::min(here.size() + 1, text.size()));
   }
-
-  const absl::Status& error() const { return error_; }
-
- private:
-  void CopyEntry(const YAML::Node& key, const YAML::Node& value, ConfigNode* to) {
-    const std::string place = Place(key.Mark());
-    if (!key.IsScalar()) return Fail(place, "a key must be a plain word");
-    if (to->Find(key.Scalar()) != nullptr) {
-      return Fail(place, fmt::format("key \"{}\" stands here twice", key.Scalar()));
-    }
-    ConfigNode copy = Copy(value);
-    if (copy.kind != ConfigNode::Kind::kScalar) copy.place = place;  // not the line below the key
-    to->entries.emplace_back(key.Scalar(), std::move(copy));
-  }
-
-  std::string Place(const YAML::Mark& mark) const {
-    return mark.line < 0 ? fmt::format("config {}", name_)
-                         : fmt::format("config {}:{}", name_, mark.line + 1);
-  }
-
-  void Fail(const std::string& place, const std::string& what) {
-    if (error_.ok()) error_ = InvalidArgument("{}: {}", place, what);
-  }
-
-  const std::string& name_;
-  size_t nodes_ = 0;
-  absl::Status error_;
-};
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -88,19 +50,8 @@ absl::StatusOr<ConfigNode> ParseYaml(const std::string& text, const std::string&
     return InvalidArgument("config {}: {} bytes, the limit is {}", name, text.size(),
                            limits::kMaxConfigBytes);
   }
-  try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.empty()) return ConfigNode{.place = fmt::format("config {}", name)};
-    Copier copier(name);
-    ConfigNode root = copier.Copy(documents.front());
-    if (!copier.error().ok()) return copier.error();
-    if (documents.size() > 1) {
-      return InvalidArgument("config {}: {} documents, there must be one", name, documents.size());
-    }
-    return root;
-  } catch (const YAML::Exception& error) {
-    return InvalidArgument("config {}:{}: {}", name, error.mark.line + 1, error.msg);
-  }
+  KVROUTE_RETURN_IF_ERROR(CheckText(text, name));
+  return BuildYamlTree(text, name);
 }
 
 void SetPath(ConfigNode* root, std::string_view path, ConfigNode value) {

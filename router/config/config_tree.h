@@ -30,9 +30,11 @@ struct ConfigNode {
 
 std::string_view ConfigKindName(ConfigNode::Kind kind);  // "nothing", "a value", "a map", "a list"
 
-// `name` goes into the places. Errors, each with its place: not YAML, more than one document, a key
-// twice, a file or tree beyond limits::kMaxConfigBytes or kMaxConfigNodes (an alias counts as often
-// as it is used).
+// `name` goes into the places. Errors, each with its place: not text in UTF-8, not YAML, more than
+// one document, a key twice, an alias inside of what it stands for, or beyond
+// limits::kMaxConfigBytes, kMaxConfigNodes, kMaxConfigAliasNodes, kMaxConfigDepth, kMaxConfigKeys
+// or kMaxConfigGapBytes. What an alias stands for counts as often as it is used, its bytes as well,
+// so that a short text is never a large tree; reading ends where a limit is reached.
 absl::StatusOr<ConfigNode> ParseYaml(const std::string& text, const std::string& name);
 
 // "grpc.listen" and its value become {grpc: {listen: value}} inside `root`, replacing what was

@@ -4,16 +4,14 @@
 
 #include "indexer/base/limits.h"
 #include "indexer/base/read_file.h"
-#include "router/config/parse_config.h"
 
 namespace kvroute {
-
 ConfigWatcher::ConfigWatcher(std::string path, std::string known,
                              std::chrono::milliseconds interval, OnText on_text)
     : path_(std::move(path)),
       interval_(interval),
       on_text_(std::move(on_text)),
-      known_(std::move(known)),
+      text_(path_, std::move(known)),
       thread_("config-watch", [this] { Run(); }) {}
 
 ConfigWatcher::~ConfigWatcher() {
@@ -35,38 +33,19 @@ void ConfigWatcher::Poke() {
 
 void ConfigWatcher::Run() {
   while (true) {
-    bool poked = false;
     {
       MutexLock lock(&mutex_);
       if (!ending_ && !poked_) wake_.WaitFor(&mutex_, interval_);
       if (ending_) return;
-      poked = std::exchange(poked_, false);
+      if (std::exchange(poked_, false)) text_.TellAgain();
     }
-    Look(poked);
+    Look();
   }
 }
 
-void ConfigWatcher::Look(bool poked) {
-  absl::StatusOr<std::string> text = ReadFile(path_, limits::kMaxConfigBytes);
-  if (!text.ok()) {
-    has_candidate_ = false;
-    std::string error(text.status().message());
-    if (error != std::exchange(known_error_, error) || poked) on_text_(text);
-    return;
-  }
-  const bool seen_twice = has_candidate_ && candidate_ == *text;
-  const bool was_unreadable = !known_error_.empty();
-  if (*text == known_ && !poked && !was_unreadable) {
-    has_candidate_ = false;
-  } else if (seen_twice || poked || was_unreadable) {
-    has_candidate_ = false;
-    known_error_.clear();
-    known_ = *text;
-    on_text_(text);
-  } else {
-    candidate_ = *std::move(text);
-    has_candidate_ = true;
-  }
+void ConfigWatcher::Look() {
+  const auto told = text_.Look(ReadFile(path_, limits::kMaxConfigBytes));
+  if (told) on_text_(*told);
 }
 
 }  // namespace kvroute

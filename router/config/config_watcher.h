@@ -8,16 +8,16 @@
 #include "absl/status/statusor.h"
 #include "indexer/base/mutex.h"
 #include "indexer/base/named_thread.h"
+#include "router/config/settled_text.h"
 
 namespace kvroute {
 
 // Notices that a file says something else, however it came to: edited in place, replaced by rename,
 // or a directory of symbolic links swapped by Kubernetes. It compares contents at a fixed interval,
-// which no way of writing escapes, and takes a new text only when it has read it twice alike, so
-// that a half-written file is not taken.
+// which no way of writing escapes; SettledText says what is taken.
 //
 // Thread safety: Poke from any thread. `on_text` runs on the watcher's own thread, one call at a
-// time, and gets the new text or, once per change, why the file cannot be read.
+// time, and gets the new text or, once per change, why there is none.
 class ConfigWatcher {
  public:
   using OnText = std::function<void(const absl::StatusOr<std::string>&)>;
@@ -29,23 +29,19 @@ class ConfigWatcher {
   ConfigWatcher(const ConfigWatcher&) = delete;
   ConfigWatcher& operator=(const ConfigWatcher&) = delete;
 
-  // Hands over the text at the next look even if it is the same: files that it names may have
-  // changed.
+  // Looks at once, and hands over what it finds in this and the next look even if it is the same:
+  // files that it names may have changed.
   void Poke();
 
  private:
   void Run();
-  void Look(bool poked);
+  void Look();
 
   const std::string path_;
   const std::chrono::milliseconds interval_;
   const OnText on_text_;
 
-  // Of the watcher's thread.
-  std::string known_;      // last handed over
-  std::string candidate_;  // read once, different from known_
-  bool has_candidate_ = false;
-  std::string known_error_;
+  SettledText text_;  // of the watcher's thread
 
   Mutex mutex_;
   CondVar wake_;

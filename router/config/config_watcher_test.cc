@@ -95,6 +95,16 @@ TEST_F(ConfigWatcherTest, AMissingFileIsToldOnceAndItsReturnIsToldEvenIfUnchange
   EXPECT_EQ(received_.Wait(2), Texts({"error", "one"}));
 }
 
+TEST_F(ConfigWatcherTest, AFileThatWasEmptiedOrCannotBeReadToItsEndIsNotTaken) {
+  Write("k.yaml", "one");
+  const auto watcher = Watch("k.yaml", "one");
+  std::filesystem::resize_file(dir_ / "k.yaml", 0);
+  EXPECT_EQ(received_.Wait(1), Texts({"error"}));
+  std::filesystem::create_symlink("/proc/self/mem", dir_ / "k.new");
+  std::filesystem::rename(dir_ / "k.new", dir_ / "k.yaml");
+  EXPECT_EQ(received_.Wait(2), Texts({"error", "error"}));
+}
+
 TEST_F(ConfigWatcherTest, PokeHandsOverAnUnchangedText) {
   Write("k.yaml", "one");
   const auto watcher = Watch("k.yaml", "one");

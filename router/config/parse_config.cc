@@ -10,6 +10,7 @@
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/read_file.h"
+#include "indexer/base/text.h"
 #include "router/config/config_reader.h"
 
 namespace kvroute {
@@ -56,6 +57,40 @@ absl::Status ReadCurveKeys(const CurveFiles& files, CurveKeys* keys) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<ServeConfig> ReadConfig(const std::string& text, const std::string& name,
+                                       const ConfigOverrides& overrides) {
+  absl::StatusOr<ConfigNode> root = ParseYaml(text, name);
+  if (!root.ok()) return root.status();
+  ServeConfig config;
+  if (const ConfigNode* workers = root->Find("workers");
+      workers != nullptr && workers->kind == ConfigNode::Kind::kList) {
+    config.workers_in_file = workers->items.size();
+  }
+  overrides.ApplyTo(&*root);
+  ConfigReader reader(*root);
+  VisitFields(&reader, &config);
+  if (absl::Status status = reader.Finish(); !status.ok()) return status;
+  for (size_t i = 0; i < config.listeners.size(); ++i) {
+    ListenerFields& listener = config.listeners[i];
+    const std::string& file = listener.curve_server_secret_key_file;
+    if (file.empty()) continue;
+    absl::Status status =
+        ReadCurveKey("server_secret_key_file", file, &listener.config.curve_server_secret);
+    if (!status.ok()) {
+      return InvalidArgument("{}: listeners[{}].curve.{}", root->Find("listeners")->items[i].place,
+                             i, MessageOf(status));
+    }
+  }
+  for (size_t i = 0; i < config.workers.size(); ++i) {
+    WorkerConfig& worker = config.workers[i];
+    if (absl::Status status = ReadCurveKeys(worker.curve, &worker.spec.curve); !status.ok()) {
+      return InvalidArgument("{}: workers[{}].curve.{}", root->Find("workers")->items[i].place, i,
+                             MessageOf(status));
+    }
+  }
+  return config;
+}
+
 }  // namespace
 
 void ConfigOverrides::SetField(std::string_view flag, std::string_view path,
@@ -98,32 +133,13 @@ void ConfigOverrides::ApplyTo(ConfigNode* root) const {
 
 absl::StatusOr<ServeConfig> ParseConfig(const std::string& text, const std::string& name,
                                         const ConfigOverrides& overrides) {
-  absl::StatusOr<ConfigNode> root = ParseYaml(text, name);
-  if (!root.ok()) return root.status();
-  overrides.ApplyTo(&*root);
-  ServeConfig config;
-  ConfigReader reader(*root);
-  VisitFields(&reader, &config);
-  if (absl::Status status = reader.Finish(); !status.ok()) return status;
-  for (size_t i = 0; i < config.listeners.size(); ++i) {
-    ListenerFields& listener = config.listeners[i];
-    const std::string& file = listener.curve_server_secret_key_file;
-    if (file.empty()) continue;
-    absl::Status status =
-        ReadCurveKey("server_secret_key_file", file, &listener.config.curve_server_secret);
-    if (!status.ok()) {
-      return InvalidArgument("{}: listeners[{}].curve.{}", root->Find("listeners")->items[i].place,
-                             i, MessageOf(status));
-    }
-  }
-  for (size_t i = 0; i < config.workers.size(); ++i) {
-    WorkerConfig& worker = config.workers[i];
-    if (absl::Status status = ReadCurveKeys(worker.curve, &worker.spec.curve); !status.ok()) {
-      return InvalidArgument("{}: workers[{}].curve.{}", root->Find("workers")->items[i].place, i,
-                             MessageOf(status));
-    }
-  }
-  return config;
+  absl::StatusOr<ServeConfig> config = ReadConfig(text, name, overrides);
+  if (config.ok()) return config;
+  // It quotes the file, which may hold anything: a key of a megabyte, an escape sequence.
+  const std::string_view message = MessageOf(config.status());
+  const bool cut = message.size() > limits::kMaxConfigErrorBytes;
+  return InvalidArgument("{}{}", OneLine(message.substr(0, limits::kMaxConfigErrorBytes)),
+                         cut ? "..." : "");
 }
 
 }  // namespace kvroute

@@ -29,7 +29,8 @@ class ConfigOverrides {
 };
 
 // Defaults, then `text` (YAML; `name` for messages), then the overrides; checked, key files read.
-// One line of error: "config FILE:LINE: field.path: what, value, limit".
+// One line of error, of text and of bounded length whatever the file holds:
+// "config FILE:LINE: field.path: what, value, limit".
 absl::StatusOr<ServeConfig> ParseConfig(const std::string& text, const std::string& name,
                                         const ConfigOverrides& overrides);
 

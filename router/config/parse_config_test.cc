@@ -41,7 +41,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"log:\n  level: info\nlog:\n  level: info\n",
                   "config k.yaml:3: key \"log\" stands here twice"},
         BadConfig{"- a\n", "config k.yaml:1: a list where a map is expected"},
-        BadConfig{"a: 1\n---\nb: 2\n", "config k.yaml: 2 documents, there must be one"},
+        BadConfig{"a: 1\n---\nb: 2\n", "config k.yaml: more than one document, there must be one"},
         BadConfig{"grpc: 5\n", "config k.yaml:1: grpc: a value where a map is expected"},
         BadConfig{"workers: w0\n", "config k.yaml:1: workers: a value where a list is expected"},
         BadConfig{"workers:\n- w0\n",
@@ -216,19 +216,25 @@ TEST(ParseConfigTest, TheCommandLineOutranksTheFileAndNamesItsFlag) {
             "--worker: worker_id is given twice");
 }
 
-TEST(ParseConfigTest, SizeDepthAndAliasesAreBounded) {
+TEST(ParseConfigTest, TheSizeOfAFileIsBounded) {
   EXPECT_THAT(
       std::string(MessageOf(
           ParseConfig(std::string(limits::kMaxConfigBytes + 1, ' '), "k.yaml", {}).status())),
       HasSubstr("the limit is 16777216"));
-  std::string laughs = "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n";
-  for (int i = 1; i < 9; ++i) {
-    laughs += fmt::format("a{0}: &a{0} [*a{1} ,*a{1} ,*a{1} ,*a{1} ,*a{1} ,*a{1} ,*a{1} ,*a{1} ]\n",
-                          i, i - 1);
+}
+
+// A list that is not there is another thing than an empty one: see LiveConfig.
+TEST(ParseConfigTest, WhetherTheFileItselfNamesWorkersIsKept) {
+  ConfigOverrides flags;
+  ASSERT_TRUE(flags.AddWorker("id=w1,address=x,model=m,events=tcp://h:5557").ok());
+  for (const char* text : {"", "workers:\n", "log: {level: info}\n"}) {
+    EXPECT_EQ(ParseConfig(text, "k.yaml", flags)->workers_in_file, std::nullopt) << text;
   }
-  EXPECT_THAT(std::string(MessageOf(ParseConfig(laughs, "k.yaml", {}).status())),
-              HasSubstr("more than 1000000 values"));
-  EXPECT_FALSE(ParseConfig(std::string(100'000, '['), "k.yaml", {}).ok());
+  EXPECT_EQ(ParseConfig("workers: []\n", "k.yaml", flags)->workers_in_file, 0u);
+  const std::string one =
+      "workers: [{worker_id: a, address: x, model: m, event_endpoint: 'tcp://h:1'}]";
+  EXPECT_EQ(ParseConfig(one, "k.yaml", flags)->workers_in_file, 1u);
+  EXPECT_EQ(ParseConfig(one, "k.yaml", flags)->workers.size(), 2u);
 }
 
 }  // namespace

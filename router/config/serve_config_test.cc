@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "indexer/base/machine_memory.h"
 #include "router/config/parse_config.h"
 
 namespace kvroute {
@@ -59,6 +60,40 @@ TEST(ServeConfigTest, OnlyFieldsThatCannotApplyLiveNeedARestart) {
               ElementsAre("grpc.listen", "ingest.lanes"));
   EXPECT_THAT(FieldsThatNeedRestart(Load("listeners: [{endpoint: 'tcp://*:1'}]"), before),
               ElementsAre("listeners"));
+}
+
+TEST(ServeConfigTest, ADeploymentNamesItsMedia) {
+  const std::vector<MediumTier> media =
+      Load("ingest: {media: [{medium: MARS, tier: disk}, {medium: l2, tier: cpu}]}\n")
+          .ingest.zmq.media;
+  EXPECT_THAT(media, ElementsAre(MediumTier{"MARS", Tier::kDisk}, MediumTier{"l2", Tier::kCpu}));
+}
+
+TEST(ServeConfigTest, RenderersAreAddressesWithoutAPath) {
+  const PromptsConfig prompts =
+      Load(
+          "prompts: {ask_engines: false, renderers: [{url: 'http://r:8000'}, "
+          "{url: 'https://[::1]:9', model: m}]}\n")
+          .prompts;
+  EXPECT_FALSE(prompts.ask_engines);
+  EXPECT_THAT(prompts.renderers,
+              ElementsAre(RendererSpec{"", "http://r:8000"}, RendererSpec{"m", "https://[::1]:9"}));
+  for (const char* url :
+       {"r:8000", "http://", "http://r/", "http://r/v1", "ftp://r", "http://r?x"}) {
+    const auto bad =
+        ParseConfig("prompts: {renderers: [{url: '" + std::string(url) + "'}]}", "k.yaml", {});
+    EXPECT_THAT(std::string(bad.status().message()), HasSubstr("prompts.renderers[0].url: \""))
+        << url;
+  }
+}
+
+TEST(ServeConfigTest, TheMemoryLimitIsAPartOfTheMachinesUnlessItIsGiven) {
+  EXPECT_EQ(Load("memory: {limit: 512MiB}").memory.LimitBytes(), uint64_t{512} << 20);
+  const uint64_t machine = MachineMemoryBytes();
+  ASSERT_GT(machine, 0u);
+  EXPECT_EQ(Load("").memory.LimitBytes(), machine / 100 * 80);
+  const auto small = ParseConfig("memory: {limit: 1MiB}", "k.yaml", {});
+  EXPECT_THAT(std::string(small.status().message()), HasSubstr("memory.limit: 1048576 bytes"));
 }
 
 TEST(ServeConfigTest, TheReferencePageHasExactlyTheFieldsThatAreRead) {

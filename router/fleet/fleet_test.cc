@@ -8,9 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "test/support/fake_clock.h"
-#include "test/support/fake_source.h"
+#include "test/support/fleet_fixture.h"
 
 namespace kvroute {
 namespace {
@@ -20,33 +18,35 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Pair;
 
-WorkerSpec Spec(const std::string& id, int port, uint32_t ranks = 1,
-                const std::string& model = "m") {
-  WorkerSpec spec;
-  spec.worker_id = id;
-  spec.address = "http://" + id;
-  spec.model = model;
-  spec.event_endpoint = absl::StrCat("tcp://127.0.0.1:", port);
-  spec.data_parallel_size = ranks;
-  return spec;
+using FleetTest = FleetFixture;
+
+TEST_F(FleetTest, AnotherNumberOfRanksTouchesOnlyThoseThatComeOrGo) {
+  ASSERT_TRUE(fleet_.Register(Spec("w", 100, 2)).ok());
+  const FleetTarget before = fleet_.Snapshot()->targets[0];
+  const auto rank1 = source_.stream("w", 1);
+  ASSERT_TRUE(fleet_.Register(Spec("w", 100, 1)).ok());
+  ASSERT_TRUE(fleet_.Register(Spec("w", 100, 3)).ok());
+  const FleetTarget after = fleet_.Snapshot()->targets[0];
+  EXPECT_EQ(after.stream, before.stream);
+  EXPECT_EQ(after.load, before.load);
+  EXPECT_NE(source_.stream("w", 1), rank1);
+  EXPECT_EQ(source_.added(), 4);
+  EXPECT_EQ(source_.removed(), 1);
 }
 
-class FleetTest : public testing::Test {
- protected:
-  std::vector<std::string> Ids() const {
-    std::vector<std::string> ids;
-    for (const FleetTarget& target : fleet_.Snapshot()->targets) {
-      ids.push_back(absl::StrCat(target.worker->spec.worker_id, "/", target.rank));
-    }
-    return ids;
-  }
-
-  FakeClock clock_;
-  PrefixIndex index_;
-  FakeSource source_{&index_};
-  LoadTracker loads_{{}, &clock_};
-  Fleet fleet_{{.max_streams = 10}, &source_, &loads_};
-};
+TEST_F(FleetTest, TheStreamsOfAWorkerShareWhatTheyLearnOfItsRanks) {
+  ASSERT_TRUE(fleet_.Register(Spec("w", 100, 2)).ok());
+  const auto shared = [&](uint32_t rank) {
+    return source_.stream("w", rank)->config.first_rank.of_worker;
+  };
+  const auto first = shared(0);
+  ASSERT_NE(first, nullptr);
+  EXPECT_EQ(shared(1), first);
+  ASSERT_TRUE(fleet_.Register(Spec("w", 100, 3)).ok());
+  EXPECT_EQ(shared(2), first);
+  ASSERT_TRUE(fleet_.Register(Spec("w", 200, 3)).ok());  // other engines
+  EXPECT_NE(shared(0), first);
+}
 
 TEST_F(FleetTest, StartsEmpty) {
   EXPECT_THAT(Ids(), IsEmpty());
@@ -205,60 +205,6 @@ TEST_F(FleetTest, TheApiCannotTouchConfiguredWorkers) {
   EXPECT_EQ(fleet_.Register(Spec("a", 100)).code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(fleet_.Deregister("a").code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_TRUE(fleet_.SetDraining("a", true).ok());
-}
-
-TEST_F(FleetTest, DiscoveredStreamsBecomeWorkers) {
-  source_.SetCallbacks([&](const DiscoveredStream& d) { return fleet_.AddDiscovered(d); }, {});
-  ASSERT_TRUE(fleet_.Register(Spec("10.0.0.9:8000", 100)).ok());
-  source_.Discover("10.0.0.7:8000", "m");
-  EXPECT_TRUE(source_.Discover("10.0.0.9:8000", "m"));
-  EXPECT_FALSE(source_.Discover("10.0.0.9:8000", "m"));  // under both of its names already
-  EXPECT_THAT(Ids(), ElementsAre("10.0.0.7:8000/0", "10.0.0.9:8000/0", "10.0.0.9:8000@m/0"));
-  const auto stream = fleet_.Snapshot()->targets[0].stream;
-  EXPECT_EQ(fleet_.Snapshot()->targets[0].worker->source, WorkerSource::kDiscovered);
-  ASSERT_TRUE(fleet_.SetDraining("10.0.0.7:8000", true).ok());
-  EXPECT_EQ(fleet_.Snapshot()->targets[0].stream, stream);
-  ASSERT_TRUE(fleet_.Deregister("10.0.0.7:8000").ok());
-  EXPECT_THAT(Ids(), ElementsAre("10.0.0.9:8000/0", "10.0.0.9:8000@m/0"));
-}
-
-TEST_F(FleetTest, ADiscoveredWorkerWhoseStreamExpiredIsGone) {
-  source_.SetCallbacks([&](const DiscoveredStream& d) { return fleet_.AddDiscovered(d); },
-                       [&](StreamId stream) { fleet_.RemoveExpired(stream); });
-  ASSERT_TRUE(fleet_.Register(Spec("a", 100)).ok());
-  source_.Discover("b", "m");
-  source_.Discover("c", "m");
-  const std::shared_ptr<const FleetSnapshot> before = fleet_.Snapshot();
-  ASSERT_THAT(Ids(), ElementsAre("a/0", "b/0", "c/0"));
-  source_.Expire(before->targets[1].stream->id);
-  EXPECT_THAT(Ids(), ElementsAre("a/0", "c/0"));
-  source_.Expire(before->targets[1].stream->id);  // it was deregistered meanwhile, say
-  source_.Expire(before->targets[0].stream->id);  // registered: not the listener's to take away
-  EXPECT_THAT(Ids(), ElementsAre("a/0", "c/0"));
-  EXPECT_EQ(fleet_.Deregister("b").code(), absl::StatusCode::kNotFound);
-  EXPECT_TRUE(source_.Discover("b", "m"));
-  EXPECT_THAT(Ids(), ElementsAre("a/0", "b/0", "c/0"));
-}
-
-// Changes of the fleet, made from a copy of it, while streams come and expire.
-TEST_F(FleetTest, WorkersThatExpireDuringAChangeDoNotComeBack) {
-  source_.SetCallbacks([&](const DiscoveredStream& d) { return fleet_.AddDiscovered(d); },
-                       [&](StreamId stream) { fleet_.RemoveExpired(stream); });
-  std::atomic<bool> done{false};
-  std::thread changes([&] {
-    for (bool draining = true; !done; draining = !draining) {
-      fleet_.SetDraining("b", draining).IgnoreError();
-      fleet_.Deregister("b").IgnoreError();
-    }
-  });
-  for (int i = 0; i < 2000; ++i) {
-    source_.Discover("b", "m");
-    const std::shared_ptr<const FleetSnapshot> snapshot = fleet_.Snapshot();
-    if (!snapshot->targets.empty()) source_.Expire(snapshot->targets[0].stream->id);
-    EXPECT_TRUE(fleet_.Snapshot()->targets.empty());
-  }
-  done = true;
-  changes.join();
 }
 
 TEST_F(FleetTest, TheTurnOfAModelOutlivesSnapshots) {

@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
+#include "indexer/base/text.h"
 
 namespace kvroute {
 namespace {
@@ -26,6 +27,16 @@ absl::Status CheckText(std::string_view field, std::string_view text, size_t min
                            bad - text.begin(), static_cast<unsigned char>(*bad));
   }
   return absl::OkStatus();
+}
+
+// A topic is the engine's word, in whatever script; shown it must be one line of text all the same.
+absl::Status CheckTopic(std::string_view topic) {
+  if (topic.size() > limits::kMaxTopicBytes) {
+    return InvalidArgument("topic: {} bytes; the limit is {}", topic.size(),
+                           limits::kMaxTopicBytes);
+  }
+  if (IsOneLine(topic)) return absl::OkStatus();
+  return InvalidArgument("topic: must be UTF-8 without control characters");
 }
 
 struct TcpEndpoint {
@@ -79,6 +90,12 @@ absl::Status CheckOverrides(const WorkerSpec& spec) {
     if (!ranks.insert(rank.rank).second) {
       return InvalidArgument("rank_overrides.rank: {} is named twice", rank.rank);
     }
+    if (!rank.address.empty()) {
+      KVROUTE_RETURN_IF_ERROR(
+          CheckText("rank_overrides.address", rank.address, 1, limits::kMaxAddressBytes));
+    }
+    const bool says_more = !rank.address.empty() || rank.closed;
+    if (says_more && rank.event_endpoint.empty() && rank.replay_endpoint.empty()) continue;
     if (absl::Status status = CheckEndpoint("rank_overrides.event_endpoint", rank.event_endpoint);
         !status.ok()) {
       return status;
@@ -92,11 +109,10 @@ absl::Status CheckOverrides(const WorkerSpec& spec) {
   return absl::OkStatus();
 }
 
-const RankEndpoints* FindOverride(const WorkerSpec& spec, uint32_t rank) {
-  for (const RankEndpoints& candidate : spec.rank_overrides) {
-    if (candidate.rank == rank) return &candidate;
-  }
-  return nullptr;
+// nullptr: the endpoints of the rank are as the rule says.
+const RankEndpoints* FindEndpoints(const WorkerSpec& spec, uint32_t rank) {
+  const RankEndpoints* const found = spec.FindOverride(rank);
+  return found == nullptr || found->event_endpoint.empty() ? nullptr : found;
 }
 
 absl::Status CheckOffset(std::string_view field, std::string_view endpoint, uint32_t rank) {
@@ -110,7 +126,7 @@ absl::Status CheckOffset(std::string_view field, std::string_view endpoint, uint
 absl::Status CheckRankEndpoints(const WorkerSpec& spec) {
   absl::flat_hash_set<std::string> taken;
   for (uint32_t rank = 0; rank < spec.data_parallel_size; ++rank) {
-    if (FindOverride(spec, rank) == nullptr) {
+    if (FindEndpoints(spec, rank) == nullptr) {
       absl::Status status = CheckOffset("event_endpoint", spec.event_endpoint, rank);
       if (status.ok() && !spec.replay_endpoint.empty()) {
         status = CheckOffset("replay_endpoint", spec.replay_endpoint, rank);
@@ -150,7 +166,23 @@ absl::Status CheckCurve(const CurveKeys& curve) {
 
 bool WorkerSpec::operator==(const WorkerSpec& other) const = default;
 
-absl::Status ValidateWorker(const WorkerSpec& spec) {
+const RankEndpoints* WorkerSpec::FindOverride(uint32_t rank) const {
+  for (const RankEndpoints& candidate : rank_overrides) {
+    if (candidate.rank == rank) return &candidate;
+  }
+  return nullptr;
+}
+
+std::string_view WorkerSpec::AddressOf(uint32_t rank) const {
+  const RankEndpoints* const found = FindOverride(rank);
+  return found == nullptr || found->address.empty() ? address : found->address;
+}
+
+absl::Status ValidateWorker(const WorkerSpec& spec, WorkerSource source) {
+  KVROUTE_RETURN_IF_ERROR(CheckText("worker_id", spec.worker_id, 1, limits::kMaxWorkerIdBytes));
+  KVROUTE_RETURN_IF_ERROR(CheckText("address", spec.address, 1, limits::kMaxAddressBytes));
+  KVROUTE_RETURN_IF_ERROR(CheckText("model", spec.model, 1, limits::kMaxModelBytes));
+  KVROUTE_RETURN_IF_ERROR(CheckTopic(spec.topic));
   if (spec.block_size_tokens > limits::kMaxBlockSizeTokens) {
     return InvalidArgument("block_size_tokens: {}; the limit is {}", spec.block_size_tokens,
                            limits::kMaxBlockSizeTokens);
@@ -159,35 +191,33 @@ absl::Status ValidateWorker(const WorkerSpec& spec) {
     return InvalidArgument("data_parallel_size: {}; must be 1 to {}", spec.data_parallel_size,
                            limits::kMaxDataParallelSize);
   }
-  if (spec.topic.size() > limits::kMaxTopicBytes) {
-    return InvalidArgument("topic: {} bytes; the limit is {}", spec.topic.size(),
-                           limits::kMaxTopicBytes);
+  const uint32_t max_first_rank = limits::kMaxRank - (spec.data_parallel_size - 1);
+  if (spec.first_rank.value_or(0) > max_first_rank) {
+    return InvalidArgument("first_rank: {}; of {} ranks the first is at most {}", *spec.first_rank,
+                           spec.data_parallel_size, max_first_rank);
   }
-  absl::Status status = CheckText("worker_id", spec.worker_id, 1, limits::kMaxWorkerIdBytes);
-  if (status.ok()) status = CheckText("address", spec.address, 1, limits::kMaxAddressBytes);
-  if (status.ok()) status = CheckText("model", spec.model, 1, limits::kMaxModelBytes);
-  if (status.ok()) status = CheckEndpoint("event_endpoint", spec.event_endpoint);
-  if (status.ok() && !spec.replay_endpoint.empty()) {
-    status = CheckEndpoint("replay_endpoint", spec.replay_endpoint);
+  if (source == WorkerSource::kDiscovered) return absl::OkStatus();
+  KVROUTE_RETURN_IF_ERROR(CheckEndpoint("event_endpoint", spec.event_endpoint));
+  if (!spec.replay_endpoint.empty()) {
+    KVROUTE_RETURN_IF_ERROR(CheckEndpoint("replay_endpoint", spec.replay_endpoint));
   }
-  if (status.ok()) status = CheckOverrides(spec);
-  if (status.ok()) status = CheckRankEndpoints(spec);
-  if (status.ok()) status = CheckCurve(spec.curve);
-  return status;
+  KVROUTE_RETURN_IF_ERROR(CheckOverrides(spec));
+  KVROUTE_RETURN_IF_ERROR(CheckRankEndpoints(spec));
+  return CheckCurve(spec.curve);
 }
 
 StreamConfig StreamConfigOf(const WorkerSpec& spec, uint32_t rank) {
   StreamConfig stream;
   stream.worker_id = spec.worker_id;
   stream.rank = rank;
-  if (spec.data_parallel_size > 1) stream.published_rank = rank;
+  if (spec.first_rank.has_value()) stream.published_rank = *spec.first_rank + rank;
   stream.engine = spec.engine;
   stream.copies = spec.copies;
   stream.block_size_tokens = spec.block_size_tokens;
   stream.bigram = spec.bigram;
   stream.topic = spec.topic;
   stream.curve = spec.curve;
-  if (const RankEndpoints* endpoints = FindOverride(spec, rank); endpoints != nullptr) {
+  if (const RankEndpoints* endpoints = FindEndpoints(spec, rank); endpoints != nullptr) {
     stream.event_endpoint = endpoints->event_endpoint;
     stream.replay_endpoint = endpoints->replay_endpoint;
     return stream;

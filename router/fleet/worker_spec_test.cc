@@ -5,6 +5,9 @@
 
 #include <functional>
 #include <string>
+#include <utility>
+
+#include "indexer/base/error.h"
 
 namespace kvroute {
 namespace {
@@ -24,7 +27,8 @@ TEST(WorkerSpecTest, AUsualWorkerIsValid) {
   WorkerSpec spec = Valid();
   spec.replay_endpoint = "tcp://10.0.0.7:5657";
   spec.data_parallel_size = 8;
-  EXPECT_TRUE(ValidateWorker(spec).ok()) << ValidateWorker(spec);
+  EXPECT_TRUE(ValidateWorker(spec, WorkerSource::kConfig).ok())
+      << ValidateWorker(spec, WorkerSource::kConfig);
 }
 
 struct BadCase {
@@ -38,7 +42,7 @@ class BadWorkerTest : public testing::TestWithParam<BadCase> {};
 TEST_P(BadWorkerTest, IsRefusedWithFieldValueAndLimit) {
   WorkerSpec spec = Valid();
   GetParam().spoil(&spec);
-  const absl::Status status = ValidateWorker(spec);
+  const absl::Status status = ValidateWorker(spec, WorkerSource::kConfig);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().message));
 }
@@ -64,6 +68,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "data_parallel_size: 1025"},
         BadCase{"topic", [](W* w) { w->topic = std::string(1'025, 't'); },
                 "topic: 1025 bytes; the limit is 1024"},
+        BadCase{"topic_escape", [](W* w) { w->topic = "kv\x1b[31m"; },
+                "topic: must be UTF-8 without control characters"},
+        BadCase{"topic_not_utf8", [](W* w) { w->topic = "kv\xff"; },
+                "topic: must be UTF-8 without control characters"},
         BadCase{"no_endpoint", [](W* w) { w->event_endpoint = ""; }, "event_endpoint: 0 bytes"},
         BadCase{"scheme", [](W* w) { w->event_endpoint = "http://a:1"; },
                 "event_endpoint: \"http://a:1\" is not tcp://"},
@@ -120,21 +128,64 @@ INSTANTIATE_TEST_SUITE_P(
                 "curve.server_public: 5 characters; a Z85 key has 40"}),
     [](const auto& param) { return std::string(param.param.name); });
 
+TEST(WorkerSpecTest, ATopicMayBeInAnyScript) {
+  WorkerSpec spec = Valid();
+  spec.topic = "kv@pod@mod\xc3\xa8le";
+  EXPECT_TRUE(ValidateWorker(spec, WorkerSource::kConfig).ok());
+}
+
+// It has connected to kvroute: nothing but its endpoints is another matter.
+TEST(WorkerSpecTest, OneThatWasDiscoveredNeedsNoEndpointAndIsCheckedLikeAllOthers) {
+  WorkerSpec spec = Valid();
+  spec.event_endpoint.clear();
+  EXPECT_TRUE(ValidateWorker(spec, WorkerSource::kDiscovered).ok());
+  for (std::string* name : {&spec.worker_id, &spec.address, &spec.model}) {
+    for (const std::string& bad :
+         {std::string(), std::string("a\n"), std::string("a\xff"), std::string(1'025, 'a')}) {
+      const std::string good = std::exchange(*name, bad);
+      EXPECT_FALSE(ValidateWorker(spec, WorkerSource::kDiscovered).ok());
+      *name = good;
+    }
+  }
+}
+
 TEST(WorkerSpecTest, RanksFollowThePortRuleUnlessOverridden) {
   WorkerSpec spec = Valid();
   spec.replay_endpoint = "tcp://10.0.0.7:5657";
   spec.data_parallel_size = 3;
   spec.rank_overrides = {{1, "tcp://10.0.0.8:6000", ""}};
-  ASSERT_TRUE(ValidateWorker(spec).ok());
+  ASSERT_TRUE(ValidateWorker(spec, WorkerSource::kConfig).ok());
   EXPECT_EQ(StreamConfigOf(spec, 0).event_endpoint, "tcp://10.0.0.7:5557");
   EXPECT_EQ(StreamConfigOf(spec, 1).event_endpoint, "tcp://10.0.0.8:6000");
   EXPECT_EQ(StreamConfigOf(spec, 1).replay_endpoint, "");
   EXPECT_EQ(StreamConfigOf(spec, 2).event_endpoint, "tcp://10.0.0.7:5559");
   EXPECT_EQ(StreamConfigOf(spec, 2).replay_endpoint, "tcp://10.0.0.7:5659");
   EXPECT_EQ(StreamConfigOf(spec, 2).rank, 2u);
-  EXPECT_EQ(StreamConfigOf(spec, 2).published_rank, 2u);
-  spec.data_parallel_size = 1;  // may be any rank of an engine that is spread over workers
-  EXPECT_EQ(StreamConfigOf(spec, 0).published_rank, std::nullopt);
+}
+
+TEST(WorkerSpecTest, RanksAreLearnedUnlessTheFirstIsNamed) {
+  WorkerSpec spec = Valid();
+  spec.data_parallel_size = 2;
+  EXPECT_EQ(StreamConfigOf(spec, 1).published_rank, std::nullopt);
+  spec.first_rank = 8;
+  EXPECT_EQ(StreamConfigOf(spec, 0).published_rank, 8u);
+  EXPECT_EQ(StreamConfigOf(spec, 1).published_rank, 9u);
+  spec.first_rank = 65'534;
+  EXPECT_TRUE(ValidateWorker(spec, WorkerSource::kConfig).ok());
+  spec.first_rank = 65'535;
+  EXPECT_EQ(MessageOf(ValidateWorker(spec, WorkerSource::kConfig)),
+            "first_rank: 65535; of 2 ranks the first is at most 65534");
+}
+
+// Whatever is not of the rank itself is not in its subscription, or it would be ended and begun
+// anew.
+TEST(WorkerSpecTest, AnotherNumberOfRanksChangesNothingOfTheOthers) {
+  WorkerSpec spec = Valid();
+  const StreamConfig alone = StreamConfigOf(spec, 0);
+  for (const uint32_t ranks : {2u, 3u, 1'000u}) {
+    spec.data_parallel_size = ranks;
+    EXPECT_EQ(StreamConfigOf(spec, 0), alone) << ranks;
+  }
 }
 
 TEST(WorkerSpecTest, EndpointsAreOffsetAsTheEnginesDo) {

@@ -1,184 +1,81 @@
 #include "router/load/load_tracker.h"
 
-#include <deque>
-#include <random>
-#include <vector>
+#include <sys/random.h>
 
-#include "absl/container/flat_hash_map.h"
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <random>
+
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "indexer/base/error.h"
+#include "router/load/lease_shard.h"
 
 namespace kvroute {
 namespace {
 
 constexpr Nanos kSweepInterval = std::chrono::seconds(1);
-constexpr uint64_t kEndedWithABegin = 2;  // more end than begin: what has expired does not pile up
-constexpr uint32_t kNone = UINT32_MAX;
+// Who gives way at max_leases is judged within one shard: with so few leases that its share of a
+// client's could be off by much, there is one shard.
+constexpr size_t kManyLeases = 4'096;
+constexpr size_t kShardsOfMany = 16;
 
-uint64_t RandomTag() {
-  std::random_device device;
-  return (uint64_t{device()} << 32) | device();
-}
-
-void Credit(TargetLoad* load, LeaseCost cost) {
-  load->requests_in_flight.fetch_add(1, std::memory_order_relaxed);
-  load->uncached_tokens_outstanding.fetch_add(cost.uncached_tokens, std::memory_order_relaxed);
-  load->output_tokens_expected.fetch_add(cost.output_tokens, std::memory_order_relaxed);
-}
-
-void Debit(TargetLoad* load, LeaseCost cost) {
-  load->requests_in_flight.fetch_sub(1, std::memory_order_relaxed);
-  load->uncached_tokens_outstanding.fetch_sub(cost.uncached_tokens, std::memory_order_relaxed);
-  load->output_tokens_expected.fetch_sub(cost.output_tokens, std::memory_order_relaxed);
+// Random numbers of the kernel, fetched a few hundred at a time.
+uint64_t UnforeseeableNumber() {
+  thread_local std::array<uint64_t, 512> numbers;
+  thread_local size_t left = 0;
+  if (left == 0) {
+    auto* bytes = reinterpret_cast<char*>(numbers.data());
+    for (size_t have = 0; have < sizeof(numbers);) {
+      const ssize_t got = getrandom(bytes + have, sizeof(numbers) - have, 0);
+      if (got > 0) have += static_cast<size_t>(got);
+      if (got > 0 || errno == EINTR) continue;
+      std::random_device device;  // a sandbox refuses the call: the processor has some, too
+      for (uint64_t& number : numbers) number = uint64_t{device()} << 32 | device();
+      break;
+    }
+    left = numbers.size();
+  }
+  return numbers[--left];
 }
 
 }  // namespace
 
-// The leases of one part of the request ids. They are linked in the order in which they began,
-// which is also the order in which they expire, since the time limit is the same for all. A lease
-// is known by its index in leases_; that of an ended one is used again.
-class alignas(64) LoadTracker::Shard {
- public:
-  // False when the id is in use. Also ends leases that have expired, but only a few, so that no
-  // request pays for a burst of others; `expired` says how many.
-  bool Begin(std::string_view request_id, const std::shared_ptr<TargetLoad>& target, LeaseCost cost,
-             Nanos now, Nanos expiry, uint64_t* expired) {
-    MutexLock lock(&mutex_);
-    *expired = EndOldest(now, kEndedWithABegin);
-    uint32_t index = kNone;  // stays so when the id is in use
-    by_id_.lazy_emplace(request_id, [&](const auto& add) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      index = UnusedIndex();
-      leases_[index].request_id.assign(request_id);
-      add(std::string_view(leases_[index].request_id), index);
-    });
-    if (index == kNone) return false;
-    Lease& lease = leases_[index];
-    lease.target = target;
-    lease.cost = cost;
-    lease.expiry = expiry;
-    LinkNewest(index);
-    Credit(target.get(), cost);
-    return true;
+TargetPredictions& TargetLoad::MakePredictions() {
+  TargetPredictions* made = predictions_.load(std::memory_order_acquire);
+  if (made != nullptr) return *made;
+  auto mine = std::make_unique<TargetPredictions>();
+  if (predictions_.compare_exchange_strong(made, mine.get(), std::memory_order_acq_rel)) {
+    return *mine.release();
   }
-
-  bool Prefilled(std::string_view request_id) {
-    MutexLock lock(&mutex_);
-    const auto it = by_id_.find(request_id);
-    if (it == by_id_.end()) return false;
-    Lease& lease = leases_[it->second];
-    lease.target->uncached_tokens_outstanding.fetch_sub(lease.cost.uncached_tokens,
-                                                        std::memory_order_relaxed);
-    lease.cost.uncached_tokens = 0;  // told twice, taken off once
-    return true;
-  }
-
-  bool End(std::string_view request_id) {
-    MutexLock lock(&mutex_);
-    const auto it = by_id_.find(request_id);
-    if (it == by_id_.end()) return false;
-    EndLease(it->second);
-    return true;
-  }
-
-  uint64_t EndExpired(Nanos now) {
-    MutexLock lock(&mutex_);
-    return EndOldest(now, UINT64_MAX);
-  }
-
-  uint64_t EndOn(const TargetLoad* target) {
-    MutexLock lock(&mutex_);
-    uint64_t ended = 0;
-    for (uint32_t index = oldest_; index != kNone;) {
-      const uint32_t newer = leases_[index].newer;
-      if (leases_[index].target.get() == target) {
-        EndLease(index);
-        ++ended;
-      }
-      index = newer;
-    }
-    return ended;
-  }
-
- private:
-  struct Lease {
-    std::string request_id;
-    std::shared_ptr<TargetLoad> target;
-    LeaseCost cost;
-    Nanos expiry{0};
-    uint32_t older = kNone;
-    uint32_t newer = kNone;
-  };
-
-  uint64_t EndOldest(Nanos now, uint64_t limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    uint64_t ended = 0;
-    for (; ended < limit && oldest_ != kNone && leases_[oldest_].expiry <= now; ++ended) {
-      EndLease(oldest_);
-    }
-    return ended;
-  }
-
-  uint32_t UnusedIndex() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (free_.empty()) {
-      leases_.emplace_back();
-      return static_cast<uint32_t>(leases_.size() - 1);
-    }
-    const uint32_t index = free_.back();
-    free_.pop_back();
-    return index;
-  }
-
-  void LinkNewest(uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    leases_[index].older = newest_;
-    leases_[index].newer = kNone;
-    (newest_ == kNone ? oldest_ : leases_[newest_].newer) = index;
-    newest_ = index;
-  }
-
-  void EndLease(uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    Lease& lease = leases_[index];
-    (lease.older == kNone ? oldest_ : leases_[lease.older].newer) = lease.newer;
-    (lease.newer == kNone ? newest_ : leases_[lease.newer].older) = lease.older;
-    by_id_.erase(lease.request_id);
-    Debit(lease.target.get(), lease.cost);
-    lease.target.reset();
-    free_.push_back(index);
-  }
-
-  Mutex mutex_;
-  std::deque<Lease> leases_ ABSL_GUARDED_BY(mutex_);  // never moves: by_id_ points into it
-  std::vector<uint32_t> free_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<std::string_view, uint32_t> by_id_ ABSL_GUARDED_BY(mutex_);
-  uint32_t oldest_ ABSL_GUARDED_BY(mutex_) = kNone;
-  uint32_t newest_ ABSL_GUARDED_BY(mutex_) = kNone;
-};
+  return *made;  // another thread's was first
+}
 
 LoadTracker::LoadTracker(const LoadTrackerOptions& options, const Clock* clock)
-    : options_(options),
+    : lease_timeout_(options.lease_timeout),
+      max_leases_(
+          std::clamp<uint64_t>(options.max_memory_bytes / kLeaseBytes, 1, options.max_leases)),
       clock_(clock),
-      process_tag_(RandomTag()),
-      shards_(std::make_unique<std::array<Shard, kShards>>()) {}
+      shard_count_(max_leases_ < kManyLeases ? 1 : kShardsOfMany),
+      shards_(std::make_unique<Shard[]>(shard_count_)) {}
 
 LoadTracker::~LoadTracker() = default;
 
 LoadTracker::Shard& LoadTracker::ShardOf(std::string_view request_id) const {
-  return (*shards_)[absl::Hash<std::string_view>()(request_id) % kShards];
+  return shards_[absl::Hash<std::string_view>()(request_id) % shard_count_];
 }
 
 absl::Status LoadTracker::Begin(std::string_view request_id,
-                                const std::shared_ptr<TargetLoad>& target, LeaseCost cost) {
-  if (leases_.fetch_add(1, std::memory_order_relaxed) >= options_.max_leases) {
-    leases_.fetch_sub(1, std::memory_order_relaxed);
-    return Error(absl::StatusCode::kResourceExhausted,
-                 "max_leases: {} routed requests have not ended; end them with Complete",
-                 options_.max_leases);
-  }
+                                const std::shared_ptr<TargetLoad>& target, LeaseCost cost,
+                                const LeaseHolder& holder, const Prediction& prediction) {
+  Shard& shard = ShardOf(request_id);
+  if (leases_.fetch_add(1, std::memory_order_relaxed) >= max_leases_) MakeRoom(&shard);
   const Nanos now = clock_->Monotonic();
   uint64_t expired = 0;
-  const bool begun =
-      ShardOf(request_id)
-          .Begin(request_id, target, cost, now, now + options_.lease_timeout, &expired);
-  if (expired != 0) CountExpired(expired);
+  const bool begun = shard.Begin(request_id, {target, cost, holder, prediction}, now,
+                                 now + lease_timeout_, &expired);
+  if (expired != 0) CountGone(&expired_, expired);
   if (!begun) {
     leases_.fetch_sub(1, std::memory_order_relaxed);
     return Error(absl::StatusCode::kAlreadyExists,
@@ -188,35 +85,61 @@ absl::Status LoadTracker::Begin(std::string_view request_id,
   return absl::OkStatus();
 }
 
-bool LoadTracker::Prefilled(std::string_view request_id) {
-  return ShardOf(request_id).Prefilled(request_id);
+// Of the shards, first the one that is about to get a lease.
+void LoadTracker::MakeRoom(Shard* first) {
+  const size_t begin = static_cast<size_t>(first - shards_.get());
+  for (size_t i = 0; i < shard_count_; ++i) {
+    if (!shards_[(begin + i) % shard_count_].EndOneForRoom()) continue;
+    return CountGone(&evicted_, 1);
+  }
 }
 
-bool LoadTracker::End(std::string_view request_id) {
-  if (!ShardOf(request_id).End(request_id)) return false;
-  leases_.fetch_sub(1, std::memory_order_relaxed);
-  ended_.fetch_add(1, std::memory_order_relaxed);
+bool LoadTracker::Prefilled(std::string_view request_id, const ClientId& caller) {
+  const Shard::Found found = ShardOf(request_id).Prefilled(request_id, caller);
+  if (found == Shard::Found::kNotTheCallers) refused_ends_.fetch_add(1, std::memory_order_relaxed);
+  return found == Shard::Found::kYes;
+}
+
+bool LoadTracker::End(std::string_view request_id, const ClientId& caller, EndedLease* ended) {
+  const Shard::Found found = ShardOf(request_id).End(request_id, caller, ended);
+  if (found == Shard::Found::kNotTheCallers) refused_ends_.fetch_add(1, std::memory_order_relaxed);
+  if (found != Shard::Found::kYes) return false;
+  CountGone(&ended_, 1);
   return true;
+}
+
+bool LoadTracker::Move(std::string_view request_id, const std::shared_ptr<TargetLoad>& target,
+                       const ClientId& caller) {
+  const Shard::Found found = ShardOf(request_id).Move(request_id, target, caller);
+  if (found == Shard::Found::kNotTheCallers) refused_ends_.fetch_add(1, std::memory_order_relaxed);
+  return found == Shard::Found::kYes;
+}
+
+void LoadTracker::Abandon(std::string_view request_id) {
+  if (ShardOf(request_id).Abandon(request_id)) CountGone(&abandoned_, 1);
+}
+
+void LoadTracker::ClientGone(const ClientId& client) {
+  for (size_t i = 0; i < shard_count_; ++i) shards_[i].ClientGone(client);
 }
 
 void LoadTracker::Drop(const TargetLoad* target) {
   uint64_t dropped = 0;
-  for (Shard& shard : *shards_) dropped += shard.EndOn(target);
-  leases_.fetch_sub(dropped, std::memory_order_relaxed);
-  dropped_.fetch_add(dropped, std::memory_order_relaxed);
+  for (size_t i = 0; i < shard_count_; ++i) dropped += shards_[i].EndOn(target);
+  CountGone(&dropped_, dropped);
 }
 
 uint64_t LoadTracker::Sweep() {
   const Nanos now = clock_->Monotonic();
   uint64_t expired = 0;
-  for (Shard& shard : *shards_) expired += shard.EndExpired(now);
-  CountExpired(expired);
+  for (size_t i = 0; i < shard_count_; ++i) expired += shards_[i].EndExpired(now);
+  CountGone(&expired_, expired);
   return expired;
 }
 
-void LoadTracker::CountExpired(uint64_t leases) {
+void LoadTracker::CountGone(Counter* counter, uint64_t leases) {
   leases_.fetch_sub(leases, std::memory_order_relaxed);
-  expired_.fetch_add(leases, std::memory_order_relaxed);
+  counter->fetch_add(leases, std::memory_order_relaxed);
 }
 
 void LoadTracker::SweepIfDue() {
@@ -231,17 +154,21 @@ void LoadTracker::SweepIfDue() {
 
 void LoadTracker::MakeRequestId(std::string* id) {
   id->clear();
-  absl::StrAppend(id, "kvr-", absl::Hex(process_tag_, absl::kZeroPad16), "-",
-                  absl::Hex(next_id_.fetch_add(1, std::memory_order_relaxed)));
+  absl::StrAppend(id, "kvr-", absl::Hex(UnforeseeableNumber(), absl::kZeroPad16),
+                  absl::Hex(UnforeseeableNumber(), absl::kZeroPad16));
 }
 
 LoadTrackerStats LoadTracker::Stats() const {
   LoadTrackerStats stats;
   stats.leases = leases_.load(std::memory_order_relaxed);
+  stats.max_leases = max_leases_;
   stats.begun = begun_.load(std::memory_order_relaxed);
   stats.ended = ended_.load(std::memory_order_relaxed);
   stats.expired = expired_.load(std::memory_order_relaxed);
   stats.dropped = dropped_.load(std::memory_order_relaxed);
+  stats.evicted = evicted_.load(std::memory_order_relaxed);
+  stats.abandoned = abandoned_.load(std::memory_order_relaxed);
+  stats.refused_ends = refused_ends_.load(std::memory_order_relaxed);
   return stats;
 }
 

@@ -30,8 +30,8 @@ double LmetricScore(const Candidate& c) {
          (static_cast<double>(c.requests_in_flight) + 1);
 }
 
-// One order for the choice and for the runner-ups: by score, equal scores in an order drawn by
-// tie_break.
+// One order for the choice and for the runner-ups: by score, of equal scores the unheard last,
+// equals in an order drawn by tie_break.
 struct Better {
   absl::Span<const Candidate> candidates;
   uint64_t tie_break;
@@ -39,6 +39,7 @@ struct Better {
     if (candidates[a].score != candidates[b].score) {
       return candidates[a].score < candidates[b].score;
     }
+    if (candidates[a].unheard != candidates[b].unheard) return candidates[b].unheard;
     const uint64_t drawn_a = Mix(tie_break + a), drawn_b = Mix(tie_break + b);
     return drawn_a != drawn_b ? drawn_a < drawn_b : a < b;
   }
@@ -46,6 +47,7 @@ struct Better {
 
 struct Eligible {
   size_t count = 0;
+  size_t heard = 0;
   uint64_t requests_in_flight = 0;
   uint64_t longest_match_tokens = 0;
 };
@@ -55,6 +57,7 @@ Eligible CountEligible(absl::Span<const Candidate> candidates) {
   for (const Candidate& c : candidates) {
     if (c.left_out != LeftOut::kNo) continue;
     ++all.count;
+    all.heard += c.unheard ? 0 : 1;
     all.requests_in_flight += c.requests_in_flight;
     all.longest_match_tokens = std::max(all.longest_match_tokens, c.matched_tokens);
   }
@@ -77,6 +80,7 @@ template <typename ScoreOf>
 Picked ScoreAll(absl::Span<Candidate> candidates, uint64_t tie_break, ScoreOf score_of) {
   Picked picked;
   double best_score = 0;
+  bool best_unheard = false;
   bool tied = false;
   uint64_t best_drawn = 0;  // of the best one, once it was tied with another
   for (size_t i = 0; i < candidates.size(); ++i) {
@@ -84,11 +88,14 @@ Picked ScoreAll(absl::Span<Candidate> candidates, uint64_t tie_break, ScoreOf sc
     if (candidate.left_out != LeftOut::kNo) continue;
     const double score = score_of(candidate, i);
     candidate.score = score;
-    if (picked.eligible++ == 0 || score < best_score) {
+    const bool better =
+        score < best_score || (score == best_score && !candidate.unheard && best_unheard);
+    if (picked.eligible++ == 0 || better) {
       picked.best = i;
       best_score = score;
+      best_unheard = candidate.unheard;
       tied = false;
-    } else if (score == best_score) {
+    } else if (score == best_score && candidate.unheard == best_unheard) {
       if (!tied) best_drawn = Mix(tie_break + picked.best);
       tied = true;
       const uint64_t drawn = Mix(tie_break + i);
@@ -111,13 +118,16 @@ Picked ScorePrefix(absl::Span<Candidate> candidates, uint64_t tie_break, const E
   });
 }
 
-// The eligible targets as a ring; the one whose turn it is scores 0, the next 1, ...
+// The eligible targets that are heard as a ring, the others behind it, or all others if none is;
+// the one whose turn it is scores 0, the next 1, ...
 Picked ScoreTurns(absl::Span<Candidate> candidates, uint64_t tie_break, uint64_t turn) {
-  const uint64_t count = CountEligible(candidates).count;
-  const uint64_t first = count == 0 ? 0 : turn % count;
+  const Eligible all = CountEligible(candidates);
+  const uint64_t ring = all.heard != 0 ? all.heard : all.count;
+  const uint64_t first = ring == 0 ? 0 : turn % ring;
   uint64_t place = 0;
-  return ScoreAll(candidates, tie_break, [&](const Candidate&, size_t) {
-    return static_cast<double>((place++ + count - first) % count);
+  return ScoreAll(candidates, tie_break, [&](const Candidate& c, size_t) {
+    if (c.unheard && all.heard != 0) return static_cast<double>(ring);
+    return static_cast<double>((place++ + ring - first) % ring);
   });
 }
 

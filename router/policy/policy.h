@@ -24,16 +24,23 @@ inline std::optional<PolicyKind> ParsePolicy(std::string_view name) {
 // Why a target may not be chosen. Also metric label values.
 enum class LeftOut : uint8_t {
   kNo,             // it may be chosen
+  kRole,           // of the request's halves, prefill and decode, it does the other one
   kNotACandidate,  // the request names its candidates and this is none of them
+  kNoEndpoint,     // the request is for an endpoint, and its address is no IP address with a port
   kDraining,
-  kStale,         // its event connection is down: taken for dead
-  kNotConnected,  // never connected so far
-  kOverloaded,    // max_requests_in_flight is reached
-  // The request's hashes are of another block size: nothing can be said about its cache.
+  kOverloaded,    // max_requests_in_flight is reached, and not that of all others
+  kNotAnswering,  // its engine does not answer HTTP, and others do
+  // Nothing can be said about its cache, and others can serve. The request's hashes are of another
+  // block size, or cover other tokens behind a block; the prompt has too many blocks of its size;
+  // the model's workers hash in too many ways.
   kBlockSize,
+  kLookahead,
+  kPromptBlocks,
+  kHashProfiles,
 };
-inline constexpr auto kLeftOutNames = NamesUpTo<LeftOut::kBlockSize>(
-    "", "not_a_candidate", "draining", "stale", "not_connected", "overloaded", "block_size");
+inline constexpr auto kLeftOutNames = NamesUpTo<LeftOut::kHashProfiles>(
+    "", "role", "not_a_candidate", "no_endpoint", "draining", "overloaded", "not_answering",
+    "block_size", "lookahead", "prompt_blocks", "hash_profiles");
 inline constexpr size_t kLeftOutCount = kLeftOutNames.size();
 inline std::string_view LeftOutName(LeftOut left_out) { return kLeftOutNames[left_out]; }
 
@@ -46,10 +53,11 @@ enum class ChoiceReason : uint8_t {
   kLeastLoad,       // least_loaded, and prefix when nobody holds anything
   kNextInTurn,      // round_robin
   kDrawn,           // random
+  kAllOverloaded,   // the least loaded: all that serve have reached their max_requests_in_flight
 };
-inline constexpr auto kChoiceReasonNames = NamesUpTo<ChoiceReason::kDrawn>(
+inline constexpr auto kChoiceReasonNames = NamesUpTo<ChoiceReason::kAllOverloaded>(
     "only_one", "least_score", "longest_match", "spilled_from_hot_worker", "least_load",
-    "next_in_turn", "drawn");
+    "next_in_turn", "drawn", "all_overloaded");
 inline constexpr size_t kChoiceReasonCount = kChoiceReasonNames.size();
 inline std::string_view ChoiceReasonName(ChoiceReason reason) { return kChoiceReasonNames[reason]; }
 
@@ -57,9 +65,15 @@ inline std::string_view ChoiceReasonName(ChoiceReason reason) { return kChoiceRe
 struct Candidate {
   uint32_t target = 0;  // the caller's own index
   LeftOut left_out = LeftOut::kNo;
-  uint64_t matched_tokens = 0;   // in whichever tier
-  uint64_t uncached_tokens = 1;  // of this request, if it went there
-  uint32_t requests_in_flight = 0;
+  bool unheard = false;             // nothing is known of its cache: behind equals that are heard
+  uint64_t matched_tokens = 0;      // in whichever tier
+  uint64_t uncached_tokens = 1;     // of this request, if it went there
+  uint32_t requests_in_flight = 0;  // as TargetLoad::RequestsInFlight says
+  // As its engine says; 0: it says nothing, or did so too long ago.
+  uint32_t waiting = 0;
+  uint32_t running = 0;
+  uint32_t kv_usage_millionths = 0;
+  uint32_t capacity_blocks = 0;
   uint64_t uncached_tokens_outstanding = 0;  // of the requests routed there before
   uint64_t output_tokens_expected = 0;  // of the requests in flight, as far as their clients said
 
@@ -83,8 +97,9 @@ inline constexpr double kSpillFactor = 2.0;
 uint64_t TieBreak(uint64_t seed, uint64_t decision);
 
 // Scores the candidates and chooses among those not left out; nullopt when all are. Pure: no clock,
-// no state, no allocation. `tie_break` is a uniformly random number: equal scores are won with
-// equal probability. `turn` counts the decisions made for the model; only round_robin reads it.
+// no state, no allocation. Of equal scores one that is heard wins; `tie_break` is a uniformly
+// random number: among equals each wins with equal probability. Turns are taken by those that are
+// heard, if any is. `turn` counts the decisions made for the model; only round_robin reads it.
 std::optional<Choice> Choose(PolicyKind policy, absl::Span<Candidate> candidates,
                              uint64_t tie_break, uint64_t turn);
 

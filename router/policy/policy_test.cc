@@ -66,7 +66,7 @@ INSTANTIATE_TEST_SUITE_P(
              R::kLeastScore},
         Case{"lmetric_leaves_out",
              P::kLmetric,
-             {Make(900, 0, 0, LeftOut::kStale), Make(0), Make(500)},
+             {Make(900, 0, 0, LeftOut::kDraining), Make(0), Make(500)},
              0,
              2,
              R::kLeastScore},
@@ -163,7 +163,7 @@ TEST_P(EveryPolicyTest, NameIsParsedBack) {
 }
 
 TEST_P(EveryPolicyTest, NoneWhenAllAreLeftOutOrThereAreNone) {
-  std::vector<Candidate> candidates = {Make(1, 0, 0, LeftOut::kStale),
+  std::vector<Candidate> candidates = {Make(1, 0, 0, LeftOut::kDraining),
                                        Make(2, 0, 0, LeftOut::kDraining)};
   EXPECT_FALSE(Choose(policy(), absl::MakeSpan(candidates), 1, 1).has_value());
   EXPECT_FALSE(Choose(policy(), {}, 1, 1).has_value());
@@ -180,6 +180,7 @@ TEST_P(EveryPolicyTest, NeverChoosesOrRanksTheLeftOutAndRanksTheChosenFirst) {
     for (Candidate& c : candidates) {
       const auto left_out = static_cast<LeftOut>(random() % 2 == 0 ? 0 : random() % kLeftOutCount);
       c = Make(random() % 4 * 250, random() % 20, random() % 3 * 100, left_out);
+      c.unheard = random() % 4 == 0;
       eligible += c.left_out == LeftOut::kNo;
     }
     const uint64_t tie_break = random();
@@ -193,7 +194,10 @@ TEST_P(EveryPolicyTest, NeverChoosesOrRanksTheLeftOutAndRanksTheChosenFirst) {
     for (size_t i = 0; i < order.size(); ++i) {
       EXPECT_EQ(candidates[order[i]].left_out, LeftOut::kNo);
       if (i > 0) {
-        EXPECT_LE(candidates[order[i - 1]].score, candidates[order[i]].score);
+        const Candidate& before = candidates[order[i - 1]];
+        const Candidate& after = candidates[order[i]];
+        EXPECT_LE(before.score, after.score);
+        EXPECT_FALSE(before.score == after.score && before.unheard && !after.unheard);
       }
     }
   }
@@ -223,6 +227,28 @@ TEST_P(EveryPolicyTest, EqualTargetsAreChosenEquallyOften) {
   EXPECT_LT(chi_square, 24.3);
 }
 
+// The other target is its equal but for that.
+TEST_P(EveryPolicyTest, AnUnheardTargetIsBehindItsEquals) {
+  std::vector<Candidate> candidates(4, Make(0, 3, 70));
+  for (const size_t unheard : {0, 1, 3}) candidates[unheard].unheard = true;
+  std::vector<uint32_t> order;
+  for (uint64_t i = 0; i < 50; ++i) {
+    EXPECT_EQ(Choose(policy(), absl::MakeSpan(candidates), i, i)->index, 2u);
+    RankCandidates(candidates, i, 4, &order);
+    EXPECT_EQ(order[0], 2u);
+  }
+}
+
+TEST_P(EveryPolicyTest, UnheardTargetsAreChosenWhenNobodyIsHeard) {
+  std::vector<Candidate> candidates(3, Make(0, 3, 70));
+  for (Candidate& c : candidates) c.unheard = true;
+  std::vector<int> chosen(3);
+  for (uint64_t i = 0; i < 300; ++i) {
+    ++chosen[Choose(policy(), absl::MakeSpan(candidates), TieBreak(1, i), i)->index];
+  }
+  for (const int count : chosen) EXPECT_GT(count, 60);
+}
+
 TEST_P(EveryPolicyTest, RanksAtMostWhatIsAskedFor) {
   std::vector<Candidate> candidates = {Make(0), Make(100), Make(200), Make(300)};
   ASSERT_TRUE(Choose(policy(), absl::MakeSpan(candidates), 3, 0).has_value());
@@ -240,6 +266,14 @@ TEST(PolicyTest, LmetricSpreadsABurst) {
     candidates[choice->index].uncached_tokens_outstanding += kPromptTokens;
   }
   for (const Candidate& c : candidates) EXPECT_EQ(c.requests_in_flight, 10u);
+}
+
+TEST(PolicyTest, AnUnheardTargetIsChosenByItsLoad) {
+  for (const PolicyKind policy : {P::kLmetric, P::kPrefix, P::kLeastLoaded}) {
+    std::vector<Candidate> candidates = {Make(0, 4, 4'000), Make(0, 3, 3'000), Make(0, 5, 5'000)};
+    candidates[1].unheard = true;
+    EXPECT_EQ(Choose(policy, absl::MakeSpan(candidates), 1, 0)->index, 1u) << PolicyName(policy);
+  }
 }
 
 TEST(PolicyTest, UnknownNameIsRefused) {

@@ -12,7 +12,7 @@ namespace {
 
 uint64_t BlocksIn(uint64_t tokens, HashProfile profile) {
   if (profile.block_size_tokens == 0) return 0;
-  return FullBlocks(tokens, profile.block_size_tokens, profile.bigram);
+  return FullBlocks(tokens, profile.block_size_tokens, profile.lookahead_tokens);
 }
 
 // The request's hashes where they lie: a hash type is its number, and nothing else.
@@ -35,7 +35,7 @@ PromptBlocks BlocksOfTokens(const PromptView& prompt, PromptNamespace prompt_nam
                             HashProfile profile, absl::Span<const PromptInput> inputs) {
   return PromptBlocks(prompt.token_ids, profile.block_size_tokens,
                       MakeNamespaceSeed(prompt_namespace.lora_name, prompt_namespace.cache_salt),
-                      profile.bigram, inputs);
+                      profile.lookahead_tokens, inputs, profile.bare_inputs);
 }
 
 PromptChain ChainOfHashes(const BlockHashesView& given, std::vector<PrefixHash>* memory) {
@@ -80,7 +80,7 @@ absl::Status CheckMultimodal(const PromptView& prompt) {
   return absl::OkStatus();
 }
 
-absl::Status CheckTokens(const PromptView& prompt, absl::Span<const HashProfile> profiles) {
+absl::Status CheckTokens(const PromptView& prompt) {
   const uint64_t tokens = prompt.token_ids.size();
   if (tokens == 0) {
     return InvalidArgument("prompt: empty; name token_ids or block_hashes");
@@ -88,12 +88,6 @@ absl::Status CheckTokens(const PromptView& prompt, absl::Span<const HashProfile>
   if (tokens > limits::kMaxPromptTokens) {
     return InvalidArgument("prompt.token_ids: {} tokens; the limit is {}", tokens,
                            limits::kMaxPromptTokens);
-  }
-  for (const HashProfile& profile : profiles) {
-    if (const uint64_t blocks = BlocksIn(tokens, profile); blocks > limits::kMaxPromptBlocks) {
-      return InvalidArgument("prompt.token_ids: {} blocks of {} tokens; the limit is {}", blocks,
-                             profile.block_size_tokens, limits::kMaxPromptBlocks);
-    }
   }
   return CheckMultimodal(prompt);
 }
@@ -134,6 +128,10 @@ absl::Status CheckHashes(const PromptView& prompt, const BlockHashesView& given,
         "prompt.block_hashes.kind: {}; must be KIND_LOCAL (1) or KIND_PREFIX (2)",
         static_cast<int>(given.kind));
   }
+  if (given.lookahead_tokens > limits::kMaxLookaheadTokens) {
+    return InvalidArgument("prompt.block_hashes.lookahead_tokens: {}; the limit is {}",
+                           given.lookahead_tokens, limits::kMaxLookaheadTokens);
+  }
   if (given.hashes.size() > limits::kMaxPromptBlocks) {
     return InvalidArgument("prompt.block_hashes.hashes: {} blocks; the limit is {}",
                            given.hashes.size(), limits::kMaxPromptBlocks);
@@ -166,10 +164,11 @@ absl::Status CheckNamespace(PromptNamespace prompt_namespace) {
 }
 
 // Takes the next of `parsed->hashes` for a profile; frees what an unusually long prompt took.
-ParsedPrompt::Hashes* AddProfile(HashProfile profile, bool comparable, ParsedPrompt* parsed) {
+ParsedPrompt::Hashes* AddProfile(HashProfile profile, Incomparable incomparable,
+                                 ParsedPrompt* parsed) {
   ParsedPrompt::Hashes& hashes = parsed->hashes[parsed->profile_count++];
   hashes.profile = profile;
-  hashes.comparable = comparable;
+  hashes.incomparable = incomparable;
   hashes.chain = PromptChain();
   if (hashes.memory.capacity() > ParsedPrompt::kKeptBlocks)
     std::vector<PrefixHash>().swap(hashes.memory);
@@ -183,10 +182,19 @@ void TakeTokens(const PromptView& prompt, PromptNamespace prompt_namespace,
   parsed->prompt_tokens = prompt.token_ids.size();
   ReadInputs(prompt, &parsed->inputs);
   for (const HashProfile& profile : profiles) {
-    ParsedPrompt::Hashes* hashes = AddProfile(profile, true, parsed);
+    const bool fits = BlocksIn(parsed->prompt_tokens, profile) <= limits::kMaxPromptBlocks;
+    ParsedPrompt::Hashes* hashes =
+        AddProfile(profile, fits ? Incomparable::kNo : Incomparable::kPromptBlocks, parsed);
+    if (!fits) continue;
     hashes->chain = PromptChain(BlocksOfTokens(prompt, prompt_namespace, profile, parsed->inputs),
                                 &hashes->memory);
   }
+}
+
+Incomparable Compare(const BlockHashesView& given, HashProfile profile) {
+  if (profile.block_size_tokens != given.block_size_tokens) return Incomparable::kBlockSize;
+  return profile.lookahead_tokens == given.lookahead_tokens ? Incomparable::kNo
+                                                            : Incomparable::kLookahead;
 }
 
 void TakeHashes(const BlockHashesView& given, absl::Span<const HashProfile> profiles,
@@ -194,9 +202,8 @@ void TakeHashes(const BlockHashesView& given, absl::Span<const HashProfile> prof
   parsed->given_block_size_tokens = given.block_size_tokens;
   parsed->prompt_tokens = PromptTokensOf(given);
   for (const HashProfile& profile : profiles) {
-    const bool comparable = profile.block_size_tokens == given.block_size_tokens;
-    ParsedPrompt::Hashes* hashes = AddProfile(profile, comparable, parsed);
-    if (comparable) hashes->chain = ChainOfHashes(given, &hashes->memory);
+    ParsedPrompt::Hashes* hashes = AddProfile(profile, Compare(given, profile), parsed);
+    if (hashes->comparable()) hashes->chain = ChainOfHashes(given, &hashes->memory);
   }
 }
 
@@ -214,7 +221,7 @@ absl::Status ParsePrompt(const PromptView& prompt, PromptNamespace prompt_namesp
   if (prompt.block_hashes) {
     KVROUTE_RETURN_IF_ERROR(CheckHashes(prompt, *prompt.block_hashes, prompt_namespace, profiles));
   } else {
-    KVROUTE_RETURN_IF_ERROR(CheckTokens(prompt, profiles));
+    KVROUTE_RETURN_IF_ERROR(CheckTokens(prompt));
   }
   // All at once and before any chain is made: chains point into its elements.
   if (parsed->hashes.size() < profiles.size()) parsed->hashes.resize(profiles.size());

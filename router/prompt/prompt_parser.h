@@ -15,9 +15,19 @@ namespace kvroute {
 // it.
 struct HashProfile {
   uint32_t block_size_tokens = 0;
-  bool bigram = false;  // a block is hashed over its tokens and the one that follows
+  uint32_t lookahead_tokens = 0;  // behind a block, that it is hashed over too
+  bool bare_inputs = false;       // multimodal inputs are hashed without their places
 
   bool operator==(const HashProfile&) const = default;
+};
+
+// Why nothing can be said about what workers of a profile hold of a prompt.
+enum class Incomparable : uint8_t {
+  kNo,            // it can
+  kBlockSize,     // the request brought hashes of another block size
+  kLookahead,     // its hashes cover more or fewer tokens behind each block
+  kPromptBlocks,  // the prompt has more blocks than kMaxPromptBlocks: too dear to compare
+  kHashProfiles,  // the model's workers have more profiles than kMaxHashProfiles
 };
 
 // One checked prompt with a chain of prefix hashes for every profile of its model. Meant to be used
@@ -36,11 +46,11 @@ struct ParsedPrompt {
   // The prompt in one profile.
   struct Hashes {
     HashProfile profile;
-    // False: the request brought hashes of another block size. Nothing can be said about what
-    // workers of this profile hold, and the chain is empty.
-    bool comparable = true;
-    PromptChain chain;               // computed as far as the index asks for it
-    std::vector<PrefixHash> memory;  // of the chain
+    Incomparable incomparable = Incomparable::kNo;  // else the chain is empty
+    PromptChain chain;                              // computed as far as the index asks for it
+    std::vector<PrefixHash> memory;                 // of the chain
+
+    bool comparable() const { return incomparable == Incomparable::kNo; }
   };
 
   uint64_t prompt_tokens = 0;

@@ -1,63 +1,20 @@
 #include "router/prompt/prompt_parser.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <deque>
-#include <functional>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "indexer/base/limits.h"
+#include "test/support/kept_prompts.h"
 
 namespace kvroute {
 namespace {
 
-using testing::HasSubstr;
-
-constexpr HashProfile kBy4{4, false};
 // From the hash definition of the API: blocks 1,2,3,4 and 5,6,7,8 of block size 4, and the chain of
 // the two.
 constexpr uint64_t kLocal0 = 14643705804678351452u;
 constexpr uint64_t kLocal1 = 16777012769546811212u;
 constexpr uint64_t kPrefix1 = 4945711292740353085u;
-
-// A prompt with what its view points into.
-struct Prompt {
-  std::vector<TokenId> token_ids;
-  std::vector<uint64_t> hash_values;
-  std::optional<BlockHashesView> block_hashes;  // its hashes are hash_values
-  std::vector<MultimodalInput> multimodal;
-
-  PromptView View() const {
-    PromptView view{token_ids, block_hashes, multimodal};
-    if (view.block_hashes) view.block_hashes->hashes = hash_values;
-    return view;
-  }
-};
-
-Prompt OfTokens(uint32_t count) {
-  Prompt prompt;
-  for (uint32_t i = 1; i <= count; ++i) prompt.token_ids.push_back(i);
-  return prompt;
-}
-
-Prompt OfHashes(BlockHashKind kind, const std::vector<uint64_t>& hashes, uint32_t block_size = 4) {
-  Prompt prompt;
-  prompt.hash_values = hashes;
-  prompt.block_hashes = {kind, {}, block_size, 0};
-  return prompt;
-}
-
-// Keeps the prompt, which what is parsed refers to.
-absl::Status ParseKept(Prompt prompt, PromptNamespace prompt_namespace,
-                       absl::Span<const HashProfile> profiles, ParsedPrompt* parsed) {
-  static auto* const kept = new std::deque<Prompt>();
-  kept->push_back(std::move(prompt));
-  return ParsePrompt(kept->back().View(), prompt_namespace, profiles, parsed);
-}
 
 std::vector<uint64_t> PrefixesOf(ParsedPrompt& parsed, size_t profile = 0) {
   PromptChain& chain = parsed.hashes[profile].chain;
@@ -113,17 +70,15 @@ TEST(PromptParserTest, TheNamespaceSeparatesEqualTokens) {
 TEST(PromptParserTest, EachProfileHasItsOwnHashes) {
   ParsedPrompt parsed;
   ASSERT_TRUE(
-      ParseKept(OfTokens(9), {}, {kBy4, HashProfile{2, false}, HashProfile{4, true}}, &parsed)
-          .ok());
+      ParseKept(OfTokens(9), {}, {kBy4, HashProfile{2, 0}, HashProfile{4, 1}}, &parsed).ok());
   ASSERT_EQ(parsed.profile_count, 3u);
   EXPECT_EQ(PrefixesOf(parsed, 0).size(), 2u);
   EXPECT_EQ(PrefixesOf(parsed, 1).size(), 4u);
-  // A bigram block is hashed over its tokens and the one that follows: 9 tokens have 2 blocks, 8
-  // have 1.
+  // Hashed over its tokens and the one that follows: 9 tokens have 2 blocks, 8 have 1.
   EXPECT_EQ(PrefixesOf(parsed, 2).size(), 2u);
   const std::vector<TokenId> five = {1, 2, 3, 4, 5};
   EXPECT_EQ(PrefixesOf(parsed, 2)[0], HashBlock(five, MakeNamespaceSeed("", "")).value());
-  ASSERT_TRUE(ParseKept(OfTokens(8), {}, {HashProfile{4, true}}, &parsed).ok());
+  ASSERT_TRUE(ParseKept(OfTokens(8), {}, {HashProfile{4, 1}}, &parsed).ok());
   EXPECT_EQ(PrefixesOf(parsed).size(), 1u);
 }
 
@@ -175,13 +130,55 @@ TEST(PromptParserTest, NothingIsHashedBeforeItIsAskedFor) {
 
 TEST(PromptParserTest, HashesOfAnotherBlockSizeAreNotComparable) {
   ParsedPrompt parsed;
-  ASSERT_TRUE(ParseKept(OfHashes(BlockHashKind::kLocal, {1, 2}, 8), {},
-                        {kBy4, HashProfile{8, false}}, &parsed)
-                  .ok());
-  EXPECT_FALSE(parsed.hashes[0].comparable);
-  EXPECT_TRUE(parsed.hashes[1].comparable);
+  ASSERT_TRUE(
+      ParseKept(OfHashes(BlockHashKind::kLocal, {1, 2}, 8), {}, {kBy4, HashProfile{8, 0}}, &parsed)
+          .ok());
+  EXPECT_EQ(parsed.hashes[0].incomparable, Incomparable::kBlockSize);
+  EXPECT_TRUE(parsed.hashes[1].comparable());
   EXPECT_EQ(PrefixesOf(parsed, 0).size(), 0u);
   EXPECT_EQ(PrefixesOf(parsed, 1).size(), 2u);
+}
+
+TEST(PromptParserTest, HashesOfAnotherLookaheadAreNotComparable) {
+  Prompt prompt = OfHashes(BlockHashKind::kLocal, {1, 2});
+  ParsedPrompt parsed;
+  ASSERT_TRUE(ParseKept(prompt, {}, {kBy4, HashProfile{4, 1}}, &parsed).ok());
+  EXPECT_TRUE(parsed.hashes[0].comparable());
+  EXPECT_EQ(parsed.hashes[1].incomparable, Incomparable::kLookahead);
+  EXPECT_EQ(PrefixesOf(parsed, 1).size(), 0u);
+  prompt.block_hashes->lookahead_tokens = 1;
+  ASSERT_TRUE(ParseKept(prompt, {}, {kBy4, HashProfile{4, 1}}, &parsed).ok());
+  EXPECT_EQ(parsed.hashes[0].incomparable, Incomparable::kLookahead);
+  EXPECT_EQ(PrefixesOf(parsed, 1).size(), 2u);
+}
+
+// The limit of a prompt is of its tokens; one of blocks says only with whom it is not compared.
+TEST(PromptParserTest, APromptIsNotComparedWhereItHasTooManyBlocks) {
+  ParsedPrompt parsed;
+  ASSERT_TRUE(ParseKept(OfTokens(limits::kMaxPromptBlocks + 1), {},
+                        {HashProfile{1, 0}, kBy4, HashProfile{1, 1}}, &parsed)
+                  .ok());
+  EXPECT_EQ(parsed.hashes[0].incomparable, Incomparable::kPromptBlocks);
+  EXPECT_EQ(PrefixesOf(parsed, 0).size(), 0u);
+  EXPECT_TRUE(parsed.hashes[1].comparable());
+  EXPECT_TRUE(parsed.hashes[2].comparable()) << "one block less, and so as many as may be";
+  ASSERT_TRUE(ParseKept(OfTokens(limits::kMaxPromptBlocks), {}, {HashProfile{1, 0}}, &parsed).ok());
+  EXPECT_TRUE(parsed.hashes[0].comparable());
+}
+
+TEST(PromptParserTest, AnInputThatBeginsBehindABlockIsInThoseThatAreHashedWithIt) {
+  Prompt prompt = OfTokens(9);
+  prompt.multimodal = {{"image", 4, 4}};
+  const auto locals = [](const Prompt& of, HashProfile profile) {
+    std::vector<LocalHash> hashes;
+    LocalHashesOf(of.View(), {}, profile, 64, &hashes);
+    return hashes;
+  };
+  EXPECT_EQ(locals(prompt, kBy4)[0], locals(OfTokens(9), kBy4)[0]);
+  const std::vector<LocalHash> ahead = locals(prompt, HashProfile{4, 1});
+  std::vector<uint64_t> mix;
+  MixMultimodal("image", 4, &mix);
+  EXPECT_EQ(ahead[0], HashBlock({1, 2, 3, 4, 5}, MakeNamespaceSeed("", ""), mix));
 }
 
 TEST(PromptParserTest, HashesMayCoverOnlyThePrefixOfAPrompt) {
@@ -205,8 +202,7 @@ TEST(PromptParserTest, BeforeAnyBlockSizeIsKnownEveryPromptIsAccepted) {
 TEST(PromptParserTest, NothingOfThePromptBeforeIsLeft) {
   ParsedPrompt parsed;
   ASSERT_TRUE(
-      ParseKept(OfHashes(BlockHashKind::kLocal, {1, 2}, 8), {}, {HashProfile{8, false}}, &parsed)
-          .ok());
+      ParseKept(OfHashes(BlockHashKind::kLocal, {1, 2}, 8), {}, {HashProfile{8, 0}}, &parsed).ok());
   ASSERT_TRUE(ParseKept(OfTokens(9), {}, {kBy4}, &parsed).ok());
   EXPECT_EQ(parsed.profile_count, 1u);
   EXPECT_EQ(PrefixesOf(parsed), (std::vector<uint64_t>{kLocal0, kPrefix1}));
@@ -221,139 +217,6 @@ TEST(PromptParserTest, MemoryOfAnUnusuallyLongPromptIsGivenBack) {
   ASSERT_TRUE(ParseKept(OfTokens(400), {}, {kBy4}, &parsed).ok());
   EXPECT_LE(parsed.hashes[0].memory.capacity(), ParsedPrompt::kKeptBlocks);
 }
-
-struct BadCase {
-  const char* name;
-  std::function<Prompt()> prompt;
-  PromptNamespace prompt_namespace;
-  const char* message;  // a part of it: the field, the value, the limit
-};
-
-class BadPromptTest : public testing::TestWithParam<BadCase> {};
-
-TEST_P(BadPromptTest, IsRefusedWithFieldValueAndLimit) {
-  ParsedPrompt parsed;
-  const absl::Status status = ParseKept(GetParam().prompt(), GetParam().prompt_namespace,
-                                        {kBy4, HashProfile{16, false}}, &parsed);
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().message));
-}
-
-Prompt WithInput(const char* id, uint32_t offset, uint32_t length, size_t times = 1) {
-  Prompt prompt = OfTokens(20);
-  prompt.multimodal.assign(times, {id, offset, length});
-  return prompt;
-}
-
-Prompt With(Prompt prompt, const std::function<void(Prompt*)>& change) {
-  change(&prompt);
-  return prompt;
-}
-
-const std::string kLong(limits::kMaxNamespaceBytes + 1, 'x');
-constexpr auto kLocalKind = BlockHashKind::kLocal;
-
-INSTANTIATE_TEST_SUITE_P(
-    All, BadPromptTest,
-    testing::Values(
-        BadCase{"empty", [] { return Prompt(); }, {}, "prompt: empty"},
-        BadCase{"tokens",
-                [] { return OfTokens(limits::kMaxPromptTokens + 1); },
-                {},
-                "prompt.token_ids: 4194305 tokens; the limit is 4194304"},
-        BadCase{"blocks",
-                [] { return OfTokens(4 * (limits::kMaxPromptBlocks + 1)); },
-                {},
-                "prompt.token_ids: 262145 blocks of 4 tokens; the limit is 262144"},
-        BadCase{"lora",
-                [] { return OfTokens(8); },
-                {kLong, ""},
-                "lora_name: 1025 bytes; the limit is 1024"},
-        BadCase{"salt",
-                [] { return OfTokens(8); },
-                {"", kLong},
-                "cache_salt: 1025 bytes; the limit is 1024"},
-        BadCase{"both",
-                [] { return With(OfTokens(8), [](auto* p) { p->block_hashes.emplace(); }); },
-                {},
-                "both token_ids and block_hashes"},
-        BadCase{"kind",
-                [] { return OfHashes(BlockHashKind::kUnspecified, {1}); },
-                {},
-                "prompt.block_hashes.kind: 0"},
-        BadCase{"unknown_kind",
-                [] { return OfHashes(static_cast<BlockHashKind>(9), {1}); },
-                {},
-                "prompt.block_hashes.kind: 9"},
-        BadCase{"hashes",
-                [] {
-                  return OfHashes(kLocalKind, std::vector<uint64_t>(limits::kMaxPromptBlocks + 1));
-                },
-                {},
-                "prompt.block_hashes.hashes: 262145 blocks; the limit is 262144"},
-        BadCase{"block_size_0",
-                [] { return OfHashes(kLocalKind, {1}, 0); },
-                {},
-                "block_size_tokens: 0; must be 1 to 1048576"},
-        BadCase{"block_size_differs",
-                [] { return OfHashes(kLocalKind, {1}, 8); },
-                {},
-                "block_size_tokens: 8; the model's workers use 4 and 16"},
-        BadCase{"no_hashes", [] { return OfHashes(kLocalKind, {}); }, {}, "prompt: empty"},
-        BadCase{"prompt_tokens",
-                [] {
-                  return With(OfHashes(kLocalKind, {1, 2}),
-                              [](auto* p) { p->block_hashes->prompt_tokens = 7; });
-                },
-                {},
-                "prompt_tokens: 7, fewer than the 8 that are hashed"},
-        BadCase{"many_prompt_tokens",
-                [] {
-                  return With(OfHashes(kLocalKind, {1, 2}),
-                              [](auto* p) { p->block_hashes->prompt_tokens = 4'194'305; });
-                },
-                {},
-                "prompt.block_hashes: 4194305 tokens; the limit is 4194304"},
-        BadCase{"hashes_and_lora",
-                [] { return OfHashes(kLocalKind, {1}); },
-                {"a", ""},
-                "lora_name: \"a\"; with block_hashes"},
-        BadCase{"hashes_and_salt",
-                [] { return OfHashes(kLocalKind, {1}); },
-                {"", "s"},
-                "cache_salt: \"s\"; with block_hashes"},
-        BadCase{"hashes_and_images",
-                [] {
-                  return With(OfHashes(kLocalKind, {1}),
-                              [](auto* p) { p->multimodal.emplace_back(); });
-                },
-                {},
-                "prompt.multimodal: 1 inputs; with block_hashes"},
-        BadCase{"image_without_name",
-                [] { return WithInput("", 0, 1); },
-                {},
-                "prompt.multimodal[0].identifier: 0 bytes; must be 1 to 1024"},
-        BadCase{"image_of_nothing",
-                [] { return WithInput("a", 0, 0); },
-                {},
-                "prompt.multimodal[0].length_tokens: 0"},
-        BadCase{"image_beyond",
-                [] { return WithInput("a", 19, 2); },
-                {},
-                "prompt.multimodal[0]: ends at token 21 of 20"},
-        BadCase{"image_far_beyond",
-                [] { return WithInput("a", UINT32_MAX, UINT32_MAX); },
-                {},
-                "prompt.multimodal[0]: ends at token 8589934590 of 20"},
-        BadCase{"images_overlap",
-                [] { return WithInput("a", 3, 2, 2); },
-                {},
-                "prompt.multimodal[1].offset_tokens: 3, before the end"},
-        BadCase{"images",
-                [] { return WithInput("a", 0, 1, limits::kMaxMultimodalInputs + 1); },
-                {},
-                "prompt.multimodal: 4097 inputs; the limit is 4096"}),
-    [](const auto& param) { return std::string(param.param.name); });
 
 }  // namespace
 }  // namespace kvroute

@@ -32,7 +32,8 @@ struct BlockHashesView {
   BlockHashKind kind = BlockHashKind::kUnspecified;
   absl::Span<const uint64_t> hashes;  // of the kind named, first block first
   uint32_t block_size_tokens = 0;
-  uint32_t prompt_tokens = 0;  // of the whole prompt; 0: hashes x block_size_tokens
+  uint32_t prompt_tokens = 0;     // of the whole prompt; 0: hashes x block_size_tokens
+  uint32_t lookahead_tokens = 0;  // behind each block, that its hash covers too
 };
 
 // Token ids or block hashes; a request that brings both is refused.

@@ -21,12 +21,24 @@
 // changed, that then allocates nothing and touches no count of references.
 namespace kvroute {
 
+// What a target's engine last said of itself, and when.
+struct EngineSaid {
+  EngineHealth health = EngineHealth::kNotAsked;
+  Nanos at{0};  // Clock::Monotonic; 0: never
+  uint32_t waiting = 0;
+  uint32_t running = 0;
+  double kv_usage = 0;  // 0 to 1
+  uint32_t capacity_blocks = 0;
+};
+
 // One target beside one prompt: what it holds of it, how far that may be believed, and how busy it
 // was when the policy looked.
 struct Match {
   std::string_view worker_id;
-  std::string_view address;  // of the worker, as registered
+  std::string_view address;          // of the rank, else of the worker, as registered
+  std::optional<Endpoint> endpoint;  // of that address; nullopt: it is none
   uint32_t rank = 0;
+  uint32_t ranks = 1;  // of the worker
 
   uint32_t block_size_tokens = 0;  // of the target; 0: not known yet, and nothing is held
   uint32_t blocks = 0;             // leading full blocks held without a hole, in whichever tier
@@ -35,11 +47,13 @@ struct Match {
 
   Trust trust = Trust::kCold;
   TrustReason trust_reason = TrustReason::kNone;
+  bool unheard = false;   // its events do not arrive: it has no match, and its load decides
   uint64_t next_seq = 0;  // every batch of its stream below this number is in the match
 
   uint32_t requests_in_flight = 0;
   uint64_t uncached_tokens_outstanding = 0;
   uint64_t output_tokens_expected = 0;
+  EngineSaid engine;
 
   uint64_t tokens() const { return uint64_t{blocks} * block_size_tokens; }
   uint64_t tokens_in(Tier tier) const {
@@ -52,10 +66,11 @@ struct Decision {
   std::shared_ptr<const FleetSnapshot> fleet;
 
   Match chosen;
-  std::vector<Match> runner_ups;  // in the policy's order, best first
-  uint64_t total_blocks = 0;      // full blocks of the prompt, as the chosen target cuts it
-  uint64_t total_tokens = 0;      // of the prompt
-  std::string request_id;         // of the lease
+  std::vector<Match> runner_ups;                   // in the policy's order, best first
+  std::array<uint32_t, kLeftOutCount> left_out{};  // targets by reason, kNo not counted
+  uint64_t total_blocks = 0;  // full blocks of the prompt, as the chosen target cuts it
+  uint64_t total_tokens = 0;  // of the prompt
+  std::string request_id;     // of the lease; empty: none was wanted
   PolicyKind policy = PolicyKind::kLmetric;
   ChoiceReason reason = ChoiceReason::kOnlyOne;
 };

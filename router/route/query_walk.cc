@@ -1,7 +1,9 @@
 #include "router/route/query_walk.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
@@ -9,37 +11,72 @@
 namespace kvroute {
 namespace {
 
-LeftOut LeftOutOf(const TargetFacts& target, const TargetMatch& match,
-                  uint32_t requests_in_flight) {
+LeftOut LeftOutOf(const TargetFacts& target, uint32_t requests_in_flight) {
   if (target.draining) return LeftOut::kDraining;
-  // A stale stream whose connection is up again belongs to an engine that is alive, although
-  // nothing has come from it yet. It may be chosen: an idle engine publishes only once it is given
-  // work, and leaving it out would keep it idle. Discovered streams do not prove as much: they
-  // share one listener, which stays up whatever becomes of a single engine.
-  const bool alive = match.connected && !target.discovered;
-  if (match.trust == Trust::kStale && !alive) return LeftOut::kStale;
-  if (match.trust == Trust::kCold && !match.connected) return LeftOut::kNotConnected;
   const uint32_t limit = target.max_requests_in_flight;
   if (limit != 0 && requests_in_flight >= limit) return LeftOut::kOverloaded;
-  return match.comparable ? LeftOut::kNo : LeftOut::kBlockSize;
+  const EngineHealth health = target.load->engine.health.load(std::memory_order_relaxed);
+  return health == EngineHealth::kDoesNotAnswer ? LeftOut::kNotAnswering : LeftOut::kNo;
+}
+
+void ReadReport(const EngineReport& report, Candidate* to) {
+  const bool is_fresh = report.is_fresh.load(std::memory_order_relaxed);
+  const auto value = [is_fresh](const std::atomic<uint32_t>& of) {
+    return is_fresh ? of.load(std::memory_order_relaxed) : 0;
+  };
+  to->waiting = value(report.waiting);
+  to->running = value(report.running);
+  to->kv_usage_millionths = value(report.kv_usage_millionths);
+  to->capacity_blocks = value(report.capacity_blocks);
+}
+
+// Of a target that may serve, but about whose cache nothing can be said.
+LeftOut LeftOutOf(Incomparable incomparable) {
+  switch (incomparable) {
+    case Incomparable::kNo:
+      return LeftOut::kNo;
+    case Incomparable::kBlockSize:
+      return LeftOut::kBlockSize;
+    case Incomparable::kLookahead:
+      return LeftOut::kLookahead;
+    case Incomparable::kPromptBlocks:
+      return LeftOut::kPromptBlocks;
+    case Incomparable::kHashProfiles:
+      return LeftOut::kHashProfiles;
+  }
+  return LeftOut::kNo;
+}
+
+// Why a match with an exact stream may be wrong for this prompt, which has these kinds of keys.
+TrustReason DoubtOf(const TargetMatch& match, uint8_t keys) {
+  if (match.incomparable == Incomparable::kPromptBlocks) return TrustReason::kPromptBlocks;
+  if (!match.comparable()) return TrustReason::kOtherHashes;
+  return (match.unnamed_keys & keys) != 0 ? TrustReason::kKeysNotPublished : TrustReason::kNone;
 }
 
 // A stream that was exact before the match and is not any more may have changed while the query
 // ran: the answer then says how it stands now.
-void FillTrust(const StreamStatus& stream, const TargetMatch& before, Match* match) {
+void FillTrust(const StreamStatus& stream, const TargetMatch& before, uint8_t keys, Match* match) {
   match->trust = before.trust;
   match->trust_reason = before.reason;
   if (before.trust != Trust::kExact) return;
   match->trust = stream.trust.load(std::memory_order_acquire);
   if (match->trust != Trust::kExact) {
     match->trust_reason = stream.reason.load(std::memory_order_relaxed);
+    return;
   }
+  const TrustReason doubt = DoubtOf(before, keys);
+  if (doubt == TrustReason::kNone) return;
+  match->trust = Trust::kDegraded;
+  match->trust_reason = doubt;
 }
 
 }  // namespace
 
-absl::Status QueryWalk::FindModel(std::string_view name) {
-  model = fleet->FindModel(name);
+absl::Status QueryWalk::FindModel(const Query& query) {
+  const std::string_view name = query.model;
+  const bool any = query.any_model && query.no_prompt != NoPrompt::kNo && !fleet->targets.empty();
+  model = any ? &fleet->all : fleet->FindModel(name);
   if (model != nullptr) return absl::OkStatus();
   if (fleet->models.empty()) {
     return Error(absl::StatusCode::kUnavailable, "no worker is known");
@@ -73,29 +110,111 @@ absl::Status QueryWalk::TakeNamed(absl::Span<const TargetName> targets) {
   return absl::OkStatus();
 }
 
+void QueryWalk::TakeEndpoints(const Query& query) {
+  for_prefill = query.for_prefill;
+  by_endpoint = query.by_endpoint;
+  endpoints.assign(query.endpoints.begin(), query.endpoints.end());
+  std::sort(endpoints.begin(), endpoints.end());
+}
+
+LeftOut QueryWalk::NotAllowed(size_t i) const {
+  if (facts(i).role == (for_prefill ? WorkerRole::kDecode : WorkerRole::kPrefill)) {
+    return LeftOut::kRole;
+  }
+  if (!IsNamed(i)) return LeftOut::kNotACandidate;
+  if (!by_endpoint) return LeftOut::kNo;
+  const std::optional<Endpoint>& endpoint = target(i).worker->EndpointOf(target(i).rank);
+  if (!endpoint) return LeftOut::kNoEndpoint;
+  if (endpoints.empty() || std::binary_search(endpoints.begin(), endpoints.end(), *endpoint) ||
+      std::binary_search(endpoints.begin(), endpoints.end(), Endpoint{endpoint->ip, 0})) {
+    return LeftOut::kNo;
+  }
+  return LeftOut::kNotACandidate;
+}
+
 void QueryWalk::GatherCandidates() {
   left_out.fill(0);
+  size_t known = 0;  // of those that may be chosen: compared, and heard
+  size_t not_compared = 0;
   candidates.resize(matches.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
     const TargetFacts& from = facts(i);
     Candidate& to = candidates[i];
     to.target = static_cast<uint32_t>(i);
+    to.unheard = !matches[i].heard;
     to.matched_tokens = matches[i].tokens();
     to.uncached_tokens = matches[i].UncachedTokens(prompt.prompt_tokens);
-    to.requests_in_flight = from.load->requests_in_flight.load(std::memory_order_relaxed);
+    to.requests_in_flight = from.load->RequestsInFlight();
+    ReadReport(from.load->engine, &to);
     to.uncached_tokens_outstanding =
         from.load->uncached_tokens_outstanding.load(std::memory_order_relaxed);
     to.output_tokens_expected = from.load->output_tokens_expected.load(std::memory_order_relaxed);
-    to.left_out =
-        IsNamed(i) ? LeftOutOf(from, matches[i], to.requests_in_flight) : LeftOut::kNotACandidate;
+    to.left_out = NotAllowed(i);
+    if (to.left_out == LeftOut::kNo) to.left_out = LeftOutOf(from, to.requests_in_flight);
+    if (to.left_out == LeftOut::kNo) {
+      to.left_out = LeftOutOf(matches[i].incomparable);
+      if (to.left_out != LeftOut::kNo) ++not_compared;
+      if (to.left_out == LeftOut::kNo && matches[i].heard) ++known;
+    }
     if (to.left_out != LeftOut::kNo) ++left_out[static_cast<size_t>(to.left_out)];
     to.score = 0;
   }
+  if (left_out[static_cast<size_t>(LeftOut::kNotAnswering)] != 0) TakeBackUnanswering();
+  if (known == 0 && not_compared > 0) TakeBackIncomparable();
+}
+
+void QueryWalk::TakeBackUnanswering() {
+  for (const Candidate& candidate : candidates) {
+    const LeftOut why = candidate.left_out;
+    if (why != LeftOut::kRole && why != LeftOut::kNotACandidate && why != LeftOut::kNoEndpoint &&
+        why != LeftOut::kDraining && why != LeftOut::kNotAnswering) {
+      return;
+    }
+  }
+  left_out[static_cast<size_t>(LeftOut::kNotAnswering)] = 0;
+  for (Candidate& candidate : candidates) {
+    if (candidate.left_out == LeftOut::kNotAnswering) candidate.left_out = LeftOut::kNo;
+  }
+}
+
+bool QueryWalk::GuessByText() {
+  constexpr uint64_t kTokensPerPiece = TextChain::kPieceBytes / 4;
+  bool any = false;
+  for (const TextMemory::Found& found : went_to) {
+    const std::optional<uint32_t> of = fleet->TargetOf(StreamId(found.place));
+    if (!of || *of < model->begin || *of >= model->end) continue;
+    Candidate& candidate = candidates[*of - model->begin];
+    if (candidate.left_out != LeftOut::kNo) continue;
+    candidate.matched_tokens = std::min(found.pieces * kTokensPerPiece, prompt.prompt_tokens);
+    candidate.uncached_tokens =
+        std::max<uint64_t>(prompt.prompt_tokens - candidate.matched_tokens, 1);
+    any = true;
+  }
+  return any;
+}
+
+void QueryWalk::TakeBackIncomparable() {
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    LeftOut& why = candidates[i].left_out;
+    if (matches[i].comparable() || why != LeftOutOf(matches[i].incomparable)) continue;
+    --left_out[static_cast<size_t>(why)];
+    why = LeftOut::kNo;
+  }
+}
+
+bool QueryWalk::TakeBackOverloaded() {
+  const size_t overloaded = std::exchange(left_out[static_cast<size_t>(LeftOut::kOverloaded)], 0);
+  for (Candidate& candidate : candidates) {
+    if (candidate.left_out == LeftOut::kOverloaded) candidate.left_out = LeftOut::kNo;
+  }
+  return overloaded != 0;
 }
 
 absl::Status QueryWalk::WhyNone() const {
-  std::string why = fmt::format("no worker can serve model \"{}\": of its {} targets", model->model,
-                                candidates.size());
+  std::string why = model == &fleet->all
+                        ? fmt::format("no worker can serve: of {} targets", candidates.size())
+                        : fmt::format("no worker can serve model \"{}\": of its {} targets",
+                                      model->model, candidates.size());
   for (size_t i = 0; i < left_out.size(); ++i) {
     if (left_out[i] != 0)
       why += fmt::format(" {} {},", left_out[i], LeftOutName(static_cast<LeftOut>(i)));
@@ -106,23 +225,38 @@ absl::Status QueryWalk::WhyNone() const {
   return absl::UnavailableError(why);
 }
 
+bool QueryWalk::IsExact(size_t i) const {
+  return matches[i].trust == Trust::kExact &&
+         DoubtOf(matches[i], prompt_keys) == TrustReason::kNone;
+}
+
 Match QueryWalk::MatchOf(size_t i) const {
   const FleetTarget& from = target(i);
   const TargetMatch& found = matches[i];
   const Candidate& candidate = candidates[i];
   Match match;
   match.worker_id = from.worker->spec.worker_id;
-  match.address = from.worker->spec.address;
+  match.address = from.worker->spec.AddressOf(from.rank);
+  match.endpoint = from.worker->EndpointOf(from.rank);
   match.rank = from.rank;
+  match.ranks = from.worker->spec.data_parallel_size;
   match.block_size_tokens = found.profile.block_size_tokens;
   match.blocks = found.blocks;
   match.blocks_by_tier = found.blocks_by_tier;
   match.uncached_tokens = candidate.uncached_tokens;
-  FillTrust(*from.stream, found, &match);
+  FillTrust(*from.stream, found, prompt_keys, &match);
+  match.unheard = !found.heard;
   match.next_seq = found.next_seq;
   match.requests_in_flight = candidate.requests_in_flight;
   match.uncached_tokens_outstanding = candidate.uncached_tokens_outstanding;
   match.output_tokens_expected = candidate.output_tokens_expected;
+  const EngineReport& report = from.load->engine;
+  match.engine.health = report.health.load(std::memory_order_relaxed);
+  match.engine.at = Nanos(report.at_ns.load(std::memory_order_relaxed));
+  match.engine.waiting = report.waiting.load(std::memory_order_relaxed);
+  match.engine.running = report.running.load(std::memory_order_relaxed);
+  match.engine.kv_usage = report.kv_usage_millionths.load(std::memory_order_relaxed) / 1e6;
+  match.engine.capacity_blocks = report.capacity_blocks.load(std::memory_order_relaxed);
   return match;
 }
 
@@ -132,6 +266,7 @@ void QueryWalk::FillDecision(const Choice& choice, const Terms& terms, Decision*
   decision->total_tokens = prompt.prompt_tokens;
   decision->policy = terms.policy;
   decision->reason = choice.reason;
+  decision->left_out = left_out;
   decision->runner_ups.clear();
   if (terms.runner_ups == 0) return;
   RankCandidates(candidates, terms.tie_break, terms.runner_ups + 1, &order);

@@ -36,24 +36,44 @@ struct QueryWalk {
   const FleetSnapshot* fleet = nullptr;
   const ModelTargets* model = nullptr;  // of `fleet`
   ParsedPrompt prompt;
+  uint8_t prompt_keys = 0;  // kinds of keys that the prompt has: bits of KeyKind
   TargetMatches matches;
-  std::vector<uint8_t> named;  // by target: whether the query names it; empty: it names none
-  size_t unknown_named = 0;    // named candidates that are no target of the model
+  std::vector<uint8_t> named;       // by target: whether the query names it; empty: it names none
+  size_t unknown_named = 0;         // named candidates that are no target of the model
+  bool for_prefill = false;         // half the work: see Query
+  bool by_endpoint = false;         // only targets with an endpoint may be chosen
+  std::vector<Endpoint> endpoints;  // those that the query names, in order
   std::vector<Candidate> candidates;
   std::array<uint32_t, kLeftOutCount> left_out{};  // candidates by reason, kNo not counted
+  std::vector<TextMemory::Found> went_to;          // where the text's beginnings went; by stream
   std::vector<uint32_t> order;                     // of targets, best first
 
   const FleetTarget& target(size_t i) const { return fleet->targets[model->begin + i]; }
   const TargetFacts& facts(size_t i) const { return fleet->facts[model->begin + i]; }
 
-  absl::Status FindModel(std::string_view name);
+  absl::Status FindModel(const Query& query);
   absl::Status TakeNamed(absl::Span<const TargetName> targets);
+  void TakeEndpoints(const Query& query);
   bool IsNamed(size_t i) const { return named.empty() || named[i] != 0; }
+  // kNo: the query allows the target, whether it can serve or not.
+  LeftOut NotAllowed(size_t i) const;
   // Puts match, load and health of each target side by side.
   void GatherCandidates();
+  // If nobody else serves: engines that do not answer us may answer the gateway.
+  void TakeBackUnanswering();
+  // Of a prompt that is not known: what a target got of its text before is taken for a match. The
+  // candidates were gathered. False: nobody that may be chosen got any.
+  bool GuessByText();
+  // They can serve, and nobody else can that is heard: their load decides.
+  void TakeBackIncomparable();
+  // Those that are left out for their limit of requests alone may be chosen after all: nobody else
+  // serves. False: there is none.
+  bool TakeBackOverloaded();
   // UNAVAILABLE, with how many targets were left out for which reason.
   absl::Status WhyNone() const;
 
+  // Whether the target's stream and prompt leave nothing in doubt.
+  bool IsExact(size_t i) const;
   Match MatchOf(size_t i) const;
   // All but the lease.
   void FillDecision(const Choice& choice, const Terms& terms, Decision* decision);

@@ -7,6 +7,7 @@
 
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
+#include "indexer/base/text.h"
 
 namespace kvroute {
 namespace {
@@ -16,10 +17,44 @@ uint64_t RandomSeed() {
   return (uint64_t{device()} << 32) | device();
 }
 
+// It stands in the answer and, if it is in use, in errors.
 absl::Status CheckRequestId(std::string_view request_id) {
-  if (request_id.size() <= limits::kMaxRequestIdBytes) return absl::OkStatus();
-  return InvalidArgument("request_id: {} bytes; the limit is {}", request_id.size(),
-                         limits::kMaxRequestIdBytes);
+  if (request_id.size() > limits::kMaxRequestIdBytes) {
+    return InvalidArgument("request_id: {} bytes; the limit is {}", request_id.size(),
+                           limits::kMaxRequestIdBytes);
+  }
+  if (IsOneLine(request_id)) return absl::OkStatus();
+  return InvalidArgument("request_id: \"{}\" must be UTF-8 without control characters", request_id);
+}
+
+absl::Status CheckCount(std::string_view field, const std::optional<uint64_t>& count) {
+  if (count.value_or(0) <= limits::kMaxPromptTokens) return absl::OkStatus();
+  return InvalidArgument("{}: {}; the limit is {}", field, *count, limits::kMaxPromptTokens);
+}
+
+// An engine tells it at the end, and no engine has cached more than there was.
+absl::Status CheckUsage(const ResponseUsage& usage, Progress progress) {
+  if (usage.empty()) return absl::OkStatus();
+  KVROUTE_RETURN_IF_ERROR(CheckCount("prompt_tokens", usage.prompt_tokens));
+  KVROUTE_RETURN_IF_ERROR(CheckCount("cached_tokens", usage.cached_tokens));
+  KVROUTE_RETURN_IF_ERROR(CheckCount("output_tokens", usage.output_tokens));
+  if (usage.cached_tokens && usage.prompt_tokens && *usage.cached_tokens > *usage.prompt_tokens) {
+    return InvalidArgument("cached_tokens: {}, more than prompt_tokens: {}", *usage.cached_tokens,
+                           *usage.prompt_tokens);
+  }
+  if (progress == Progress::kEnded) return absl::OkStatus();
+  const std::string_view field = usage.prompt_tokens   ? "prompt_tokens"
+                                 : usage.cached_tokens ? "cached_tokens"
+                                                       : "output_tokens";
+  return InvalidArgument("{}: told with PROGRESS_ENDED (2) only", field);
+}
+
+// What besides its tokens tells the prompt from others. Hashes do not show theirs.
+uint8_t KeysOf(const Query& query) {
+  const PromptNamespace& names = query.prompt_namespace;
+  return (names.cache_salt.empty() ? 0 : kSaltKeys) |
+         (query.prompt.multimodal.empty() ? 0 : kImageKeys) |
+         (names.lora_name.empty() ? 0 : kAdapterKeys);
 }
 
 // The first hashes as the chosen target's engine makes them; without a choice, as the first profile
@@ -28,9 +63,8 @@ void ShowHashes(const Query& query, const std::optional<Choice>& choice, QueryWa
                 Explanation* explanation) {
   for (size_t p = 0; p < walk->prompt.profile_count; ++p) {
     ParsedPrompt::Hashes& hashes = walk->prompt.hashes[p];
-    const bool shown =
-        choice ? hashes.profile == walk->matches[choice->index].profile : hashes.comparable;
-    if (!shown) continue;
+    const bool shown = !choice || hashes.profile == walk->matches[choice->index].profile;
+    if (!shown || !hashes.comparable()) continue;
     LocalHashesOf(query.prompt, query.prompt_namespace, hashes.profile, limits::kMaxExplainedHashes,
                   &explanation->local_hashes);
     const size_t blocks = std::min(hashes.chain.size(), limits::kMaxExplainedHashes);
@@ -38,6 +72,25 @@ void ShowHashes(const Query& query, const std::optional<Choice>& choice, QueryWa
     explanation->prefix_hashes.assign(prefixes, prefixes + blocks);
     return;
   }
+}
+
+// How long the prompt is, where that is certain; of hashes the client need not say it.
+uint32_t PromptTokensOf(const PromptView& prompt) {
+  if (prompt.block_hashes) return prompt.block_hashes->prompt_tokens;
+  return static_cast<uint32_t>(prompt.token_ids.size());
+}
+
+// What the decision says of its target's cache.
+Prediction PredictionOf(const Query& query, const Match& chosen) {
+  if (query.no_prompt != NoPrompt::kNo) return {};
+  return {static_cast<uint32_t>(chosen.tokens()), PromptTokensOf(query.prompt),
+          chosen.block_size_tokens, chosen.trust,
+          query.several_prompts ? Prediction::State::kPart : Prediction::State::kMade};
+}
+
+// Streams are numbered from 1 on, one a registration: 32 bits are enough for any process's life.
+uint32_t PlaceOf(const FleetTarget& target) {
+  return static_cast<uint32_t>(target.stream->id.value());
 }
 
 QueryWalk& ThreadWalk() {
@@ -55,7 +108,8 @@ Router::Router(const RouterOptions& options, const PrefixIndex* index, const Fle
       stats_(stats),
       clock_(clock),
       default_policy_(options.default_policy),
-      tie_break_seed_(options.tie_break_seed != 0 ? options.tie_break_seed : RandomSeed()) {}
+      tie_break_seed_(options.tie_break_seed != 0 ? options.tie_break_seed : RandomSeed()),
+      texts_(options.max_text_pieces) {}
 
 // The walk of a routed request.
 absl::Status Router::Decide(const Query& query, Decision* decision) {
@@ -64,18 +118,20 @@ absl::Status Router::Decide(const Query& query, Decision* decision) {
   KVROUTE_RETURN_IF_ERROR(ReadTerms(query, &terms));
   KVROUTE_RETURN_IF_ERROR(MatchPrompt(query, &decision->fleet, &walk));
   walk.GatherCandidates();
+  Guess(query, &walk);
   ModelState& model = *walk.model->state;
   terms.tie_break =
       TieBreak(tie_break_seed_, model.decisions.fetch_add(1, std::memory_order_relaxed));
   const uint64_t turn = terms.policy == PolicyKind::kRoundRobin
                             ? model.turn.fetch_add(1, std::memory_order_relaxed)
                             : 0;
-  const std::optional<Choice> choice =
-      Choose(terms.policy, absl::MakeSpan(walk.candidates), terms.tie_break, turn);
+  const std::optional<Choice> choice = ChooseTarget(terms, turn, &walk);
   if (!choice) return walk.WhyNone();
-  KVROUTE_RETURN_IF_ERROR(Lease(query, walk, *choice, &decision->request_id));
   walk.FillDecision(*choice, terms, decision);
-  Count(terms, walk, *choice);
+  KVROUTE_RETURN_IF_ERROR(Lease(query, walk, *choice, decision));
+  if (query.text != nullptr) texts_.Record(*query.text, PlaceOf(walk.target(choice->index)));
+  if (!query.for_prefill) model.routed.fetch_add(1, std::memory_order_relaxed);
+  Count(query, terms, walk, *choice, decision->chosen);
   return absl::OkStatus();
 }
 
@@ -85,15 +141,30 @@ absl::Status Router::MatchPrompt(const Query& query, std::shared_ptr<const Fleet
   loads_->SweepIfDue();
   fleet_->Refresh(fleet);
   walk->fleet = fleet->get();
-  KVROUTE_RETURN_IF_ERROR(walk->FindModel(query.model));
+  KVROUTE_RETURN_IF_ERROR(walk->FindModel(query));
   KVROUTE_RETURN_IF_ERROR(walk->TakeNamed(query.candidates));
+  walk->TakeEndpoints(query);
   walk->matches.ReadStreams(*walk->fleet, *walk->model);
+  if (query.no_prompt != NoPrompt::kNo) {
+    walk->prompt.profile_count = 0;
+    walk->prompt.prompt_tokens = query.guessed_prompt_tokens;
+    walk->prompt.given_block_size_tokens = 0;
+    walk->prompt_keys = 0;
+    return absl::OkStatus();
+  }
+  walk->prompt_keys = KeysOf(query);
   KVROUTE_RETURN_IF_ERROR(
       ParsePrompt(query.prompt, query.prompt_namespace, walk->matches.profiles(), &walk->prompt));
   const Nanos begin = clock_->Monotonic();
   walk->matches.Match(*walk->fleet, *index_, &walk->prompt);
   stats_->match_latency.Observe(clock_->Monotonic() - begin);
   return absl::OkStatus();
+}
+
+void Router::Guess(const Query& query, QueryWalk* walk) {
+  if (query.no_prompt == NoPrompt::kNo || query.text == nullptr) return;
+  texts_.Find(*query.text, &walk->went_to);
+  if (walk->GuessByText()) stats_->text_decisions.fetch_add(1, std::memory_order_relaxed);
 }
 
 absl::Status Router::ReadTerms(const Query& query, Terms* terms) {
@@ -114,31 +185,62 @@ absl::Status Router::ReadTerms(const Query& query, Terms* terms) {
   return CheckRequestId(query.request_id);
 }
 
-absl::Status Router::Lease(const Query& query, const QueryWalk& walk, const Choice& choice,
-                           std::string* request_id) {
-  if (query.request_id.empty()) {
-    loads_->MakeRequestId(request_id);
-  } else {
-    request_id->assign(query.request_id);
-  }
-  const LeaseCost cost{walk.candidates[choice.index].uncached_tokens, query.expected_output_tokens};
-  return loads_->Begin(*request_id, walk.target(choice.index).load, cost);
+// A limit of requests spares a worker as long as another serves; it is no reason to fail a request.
+std::optional<Choice> Router::ChooseTarget(const Terms& terms, uint64_t turn, QueryWalk* walk) {
+  const auto choose = [&](PolicyKind policy) {
+    return Choose(policy, absl::MakeSpan(walk->candidates), terms.tie_break, turn);
+  };
+  std::optional<Choice> choice = choose(terms.policy);
+  if (choice || !walk->TakeBackOverloaded()) return choice;
+  choice = choose(PolicyKind::kLeastLoaded);
+  if (choice) choice->reason = ChoiceReason::kAllOverloaded;
+  return choice;
 }
 
-void Router::Count(const Terms& terms, const QueryWalk& walk, const Choice& choice) {
+absl::Status Router::Lease(const Query& query, const QueryWalk& walk, const Choice& choice,
+                           Decision* decision) {
+  std::string* const request_id = &decision->request_id;
+  request_id->clear();
+  if (query.no_lease) return absl::OkStatus();
+  const LeaseCost cost{walk.candidates[choice.index].uncached_tokens, query.expected_output_tokens};
+  const std::shared_ptr<TargetLoad>& load = walk.target(choice.index).load;
+  const Prediction prediction = PredictionOf(query, decision->chosen);
+  if (!query.request_id.empty()) {
+    request_id->assign(query.request_id);
+    return loads_->Begin(*request_id, load, cost, {.client = query.client}, prediction);
+  }
+  // Nobody can foresee the id; should it be in use all the same, the next one is not.
+  absl::Status status;
+  do {
+    LoadTracker::MakeRequestId(request_id);
+    status =
+        loads_->Begin(*request_id, load, cost, {query.client, /*id_is_secret=*/true}, prediction);
+  } while (absl::IsAlreadyExists(status));
+  return status;
+}
+
+void Router::Count(const Query& query, const Terms& terms, const QueryWalk& walk,
+                   const Choice& choice, const Match& chosen) {
   const auto policy = static_cast<size_t>(terms.policy);
   const auto add = [](RoutingStats::Counter& counter, uint64_t by) {
     counter.fetch_add(by, std::memory_order_relaxed);
   };
   add(stats_->decisions[policy][static_cast<size_t>(choice.reason)], 1);
+  if (walk.candidates[choice.index].unheard) add(stats_->unheard_decisions, 1);
+  for (size_t i = 0; i < walk.left_out.size(); ++i) {
+    if (walk.left_out[i] != 0) add(stats_->left_out[i], walk.left_out[i]);
+  }
+  if (query.no_prompt != NoPrompt::kNo) {
+    add(stats_->unscored_decisions[static_cast<size_t>(query.no_prompt)], 1);
+    return;
+  }
+  add(stats_->trusts[static_cast<size_t>(chosen.trust)][static_cast<size_t>(chosen.trust_reason)],
+      1);
   const uint64_t tokens = walk.prompt.prompt_tokens;
   const uint64_t matched = std::min(walk.candidates[choice.index].matched_tokens, tokens);
   add(stats_->prompt_tokens, tokens);
   add(stats_->matched_tokens, matched);
   add(stats_->matched_tenths[(10 * matched + tokens - 1) / tokens], 1);
-  for (size_t i = 0; i < walk.left_out.size(); ++i) {
-    if (walk.left_out[i] != 0) add(stats_->left_out[i], walk.left_out[i]);
-  }
 }
 
 absl::Status Router::ScoreAll(const Query& query, Scores* scores) {
@@ -148,8 +250,9 @@ absl::Status Router::ScoreAll(const Query& query, Scores* scores) {
   walk.order.clear();
   for (uint32_t i = 0; i < walk.candidates.size(); ++i) {
     const TargetMatch& match = walk.matches[i];
-    const bool quiet = match.blocks == 0 && match.trust == Trust::kExact;
-    if (walk.IsNamed(i) && match.comparable && !(query.only_matching && quiet))
+    const bool of_other_size = match.incomparable == Incomparable::kBlockSize;
+    const bool quiet = match.blocks == 0 && walk.IsExact(i);
+    if (walk.IsNamed(i) && !of_other_size && !(query.only_matching && quiet))
       walk.order.push_back(i);
   }
   std::stable_sort(walk.order.begin(), walk.order.end(), [&](uint32_t a, uint32_t b) {
@@ -173,8 +276,7 @@ absl::Status Router::Reason(const Query& query, Explanation* explanation) {
   const ModelState& model = *walk.model->state;
   terms.tie_break = TieBreak(tie_break_seed_, model.decisions.load(std::memory_order_relaxed));
   const uint64_t turn = model.turn.load(std::memory_order_relaxed);
-  const std::optional<Choice> choice =
-      Choose(terms.policy, absl::MakeSpan(walk.candidates), terms.tie_break, turn);
+  const std::optional<Choice> choice = ChooseTarget(terms, turn, &walk);
   if (choice) {
     Decision& decision = explanation->decision.emplace();
     decision.fleet = explanation->fleet;
@@ -192,15 +294,23 @@ absl::Status Router::Reason(const Query& query, Explanation* explanation) {
 absl::StatusOr<bool> Router::EndOrAdvance(const Outcome& outcome) {
   if (outcome.request_id.empty()) return InvalidArgument("request_id: empty");
   KVROUTE_RETURN_IF_ERROR(CheckRequestId(outcome.request_id));
+  KVROUTE_RETURN_IF_ERROR(CheckUsage(outcome.answer.usage, outcome.progress));
   switch (outcome.progress) {
     case Progress::kPrefilled:
-      return loads_->Prefilled(outcome.request_id);
+      return loads_->Prefilled(outcome.request_id, outcome.client);
     case Progress::kEnded:
-      return loads_->End(outcome.request_id);
+      return End(outcome);
     default:
       return InvalidArgument("progress: {}; must be PROGRESS_PREFILLED (1) or PROGRESS_ENDED (2)",
                              static_cast<int>(outcome.progress));
   }
+}
+
+bool Router::End(const Outcome& outcome) {
+  EndedLease lease;
+  if (!loads_->End(outcome.request_id, outcome.client, &lease)) return false;
+  CountAnswer(outcome.answer, lease, &stats_->audit);
+  return true;
 }
 
 absl::Status Router::Route(const Query& query, Decision* decision) {
@@ -223,6 +333,15 @@ absl::Status Router::Explain(const Query& query, Explanation* explanation) {
   absl::Status status = Reason(query, explanation);
   stats_->CountRequest(RpcMethod::kExplain, status.code());
   return status;
+}
+
+bool Router::Moved(std::string_view request_id, const Endpoint& served, const ClientId& client) {
+  const std::shared_ptr<const FleetSnapshot> fleet = fleet_->Snapshot();
+  for (const FleetTarget& target : fleet->targets) {
+    if (target.worker->EndpointOf(target.rank) != served) continue;
+    return loads_->Move(request_id, target.load, client);
+  }
+  return false;
 }
 
 absl::StatusOr<bool> Router::Complete(const Outcome& outcome) {

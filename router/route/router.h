@@ -3,11 +3,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "indexer/base/clock.h"
+#include "indexer/base/limits.h"
 #include "indexer/index/prefix_index.h"
 #include "router/fleet/fleet.h"
 #include "router/load/load_tracker.h"
@@ -22,6 +25,7 @@ namespace kvroute {
 struct RouterOptions {
   PolicyKind default_policy = PolicyKind::kLmetric;
   uint64_t tie_break_seed = 0;  // 0: drawn at random
+  size_t max_text_pieces = limits::kMaxTextChunks;
 };
 
 // Answers the queries of every edge. docs/life-of-a-query.md follows it.
@@ -29,8 +33,8 @@ struct RouterOptions {
 // Thread safety: every method from any thread. What a query works on is kept by its thread for the
 // next one. Ownership: everything given to the constructor must outlive it; answers own themselves.
 // Errors: INVALID_ARGUMENT names the field as the API calls it, its value and the limit;
-// UNAVAILABLE says why no worker can serve; ALREADY_EXISTS and RESOURCE_EXHAUSTED are those of
-// LoadTracker::Begin. All are counted in the stats; what an answer holds beside one is unspecified.
+// UNAVAILABLE says why no worker can serve; ALREADY_EXISTS is that of LoadTracker::Begin. All are
+// counted in the stats; what an answer holds beside one is unspecified.
 class Router {
  public:
   Router(const RouterOptions& options, const PrefixIndex* index, const Fleet* fleet,
@@ -42,9 +46,21 @@ class Router {
   absl::Status Score(const Query& query, Scores* scores);
   // The reasoning of a Route. Takes no lease. `explanation` must be empty.
   absl::Status Explain(const Query& query, Explanation* explanation);
-  // Tells the lease of a routed request what became of it. False: there is no such lease (any
-  // more), which is harmless.
+  // Tells the lease of a routed request what became of it; where it has ended, what was predicted
+  // is compared with what its engine says. False: there is no such lease (any more), which is
+  // harmless, or it is another client's.
   absl::StatusOr<bool> Complete(const Outcome& outcome);
+  // The request was served at another endpoint than the one chosen: its lease goes there. False:
+  // there is no such lease, or no such target.
+  bool Moved(std::string_view request_id, const Endpoint& served, const ClientId& client);
+  // The decision could not be told to whoever asked: nobody will send the request or end its lease.
+  void Abandon(std::string_view request_id) { loads_->Abandon(request_id); }
+  // What is remembered of prompts that came as text.
+  size_t TextBytes() const { return texts_.Bytes(); }
+  // How many targets there are, of all models.
+  size_t TargetCount() const { return fleet_->Snapshot()->targets.size(); }
+  // The client's connection is closed; see LoadTracker.
+  void ClientGone(const ClientId& client) { loads_->ClientGone(client); }
 
   // For a reloaded configuration.
   void SetDefaultPolicy(PolicyKind policy) {
@@ -56,15 +72,20 @@ class Router {
   absl::Status ScoreAll(const Query& query, Scores* scores);
   absl::Status Reason(const Query& query, Explanation* explanation);
   absl::StatusOr<bool> EndOrAdvance(const Outcome& outcome);
+  bool End(const Outcome& outcome);
 
   // Policy, runner-ups and request id; draws the number that breaks ties.
   absl::Status ReadTerms(const Query& query, Terms* terms);
   // Brings `fleet` up to date and matches the prompt with every target of the model.
   absl::Status MatchPrompt(const Query& query, std::shared_ptr<const FleetSnapshot>* fleet,
                            QueryWalk* walk);
+  std::optional<Choice> ChooseTarget(const Terms& terms, uint64_t turn, QueryWalk* walk);
   absl::Status Lease(const Query& query, const QueryWalk& walk, const Choice& choice,
-                     std::string* request_id);
-  void Count(const Terms& terms, const QueryWalk& walk, const Choice& choice);
+                     Decision* decision);
+  // What is known of a prompt without tokens: where its text's beginning went.
+  void Guess(const Query& query, QueryWalk* walk);
+  void Count(const Query& query, const Terms& terms, const QueryWalk& walk, const Choice& choice,
+             const Match& chosen);
 
   const PrefixIndex* const index_;
   const Fleet* const fleet_;
@@ -73,6 +94,7 @@ class Router {
   const Clock* const clock_;
   std::atomic<PolicyKind> default_policy_;
   const uint64_t tie_break_seed_;
+  TextMemory texts_;  // by the streams of the targets that got them
 };
 
 }  // namespace kvroute

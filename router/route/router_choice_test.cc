@@ -23,38 +23,157 @@ TEST_F(RouterTest, ABurstSpreadsBecauseLeasesCountAtOnce) {
 }
 
 TEST_F(RouterTest, TheUnfitAreLeftOutAndTheErrorSaysWhy) {
-  for (const char* id : {"draining", "stale", "unconnected", "full", "fit"}) {
+  for (const char* id : {"draining", "full", "fit"}) {
     WorkerSpec spec = Spec(id);
     if (spec.worker_id == "full") spec.max_requests_in_flight = 1;
     AddWorker(spec);
     if (spec.worker_id != "fit") Store(id, Tokens(16));
   }
   ASSERT_TRUE(fleet_.SetDraining("draining", true).ok());
-  source_.stream("stale")->trust = Trust::kStale;
-  source_.stream("stale")->connected = false;
-  source_.stream("unconnected")->trust = Trust::kCold;
-  source_.stream("unconnected")->connected = false;
   Request fill = Ask(Tokens(16));
   fill.candidates = {{"full"}};
   Route(fill);
   EXPECT_EQ(ChosenFor(Ask(Tokens(16))), "fit");
+  EXPECT_EQ(stats_.left_out[static_cast<size_t>(LeftOut::kOverloaded)], 1u);
 
   ASSERT_TRUE(fleet_.Deregister("fit").ok());
+  ASSERT_TRUE(fleet_.SetDraining("full", true).ok());
   ExpectError(RouteError(Ask(Tokens(16))), absl::StatusCode::kUnavailable,
-              "no worker can serve model \"m\": of its 4 targets 1 draining, 1 stale, 1 "
-              "not_connected, 1 overloaded");
+              "no worker can serve model \"m\": of its 2 targets 2 draining");
   Request named = Ask(Tokens(16));
   named.candidates = {{"gone"}};
   ExpectError(RouteError(named), absl::StatusCode::kUnavailable,
-              "4 not_a_candidate; 1 of the named candidates are none of them");
+              "2 not_a_candidate; 1 of the named candidates are none of them");
 }
 
-TEST_F(RouterTest, AStaleWorkerThatIsConnectedAgainMayBeChosen) {
+// Its limit spares a worker as long as another serves. Leases that nobody ends would otherwise stop
+// all requests while the engines idle.
+TEST_F(RouterTest, WhenAllAreOverloadedTheLeastLoadedIsChosenAndItIsSaid) {
+  for (const char* id : {"a", "b"}) {
+    WorkerSpec spec = Spec(id);
+    spec.max_requests_in_flight = 2;
+    AddWorker(spec);
+  }
+  Store("a", Tokens(16));
+  for (int i = 0; i < 4; ++i)
+    EXPECT_NE(Route(Ask(Tokens(16))).reason, ChoiceReason::kAllOverloaded);
+  std::map<std::string, int> chosen;
+  for (int i = 0; i < 4; ++i) {
+    const Decision decision = Route(Ask(Tokens(16)));
+    EXPECT_EQ(decision.reason, ChoiceReason::kAllOverloaded);
+    ++chosen[std::string(decision.chosen.worker_id)];
+  }
+  EXPECT_EQ(chosen["a"], 2);
+  EXPECT_EQ(chosen["b"], 2);
+  Explanation explanation;
+  ASSERT_TRUE(router_.Explain(Ask(Tokens(16)).View(), &explanation).ok());
+  EXPECT_EQ(explanation.decision->reason, ChoiceReason::kAllOverloaded);
+  EXPECT_EQ(explanation.candidates[0].left_out, LeftOut::kNo);
+}
+
+// Whether events arrive says nothing about whether an engine serves: the port may be wrong, or a
+// firewall in between.
+TEST_F(RouterTest, WorkersThatAreNotHeardAreChosenByTheirLoad) {
+  for (const char* id : {"stale", "never"}) {
+    AddWorker(Spec(id));
+    Store(id, Tokens(16));
+    source_.stream(id)->connected = false;
+  }
+  source_.stream("stale")->trust = Trust::kStale;
+  source_.stream("never")->trust = Trust::kCold;
+  for (const char* policy : {"lmetric", "prefix", "least_loaded", "round_robin", "random"}) {
+    for (int i = 0; i < 20; ++i) {
+      const Decision decision = Route(Ask(Tokens(16), policy));
+      EXPECT_TRUE(decision.chosen.unheard);
+      EXPECT_EQ(decision.chosen.blocks, 0u) << "what it held when it was heard is not known now";
+      EXPECT_EQ(decision.chosen.uncached_tokens, 16u);
+      EXPECT_NE(decision.chosen.trust, Trust::kExact);
+    }
+  }
+  EXPECT_EQ(stats_.unheard_decisions, 100u);
+  const auto snapshot = fleet_.Snapshot();
+  for (const FleetTarget& target : snapshot->targets) {
+    EXPECT_GT(target.load->requests_in_flight, 25u) << target.worker->spec.worker_id;
+    EXPECT_FALSE(target.heard());
+  }
+}
+
+TEST_F(RouterTest, AWorkerThatIsNotHeardIsBehindEqualsThatAre) {
+  AddWorker(Spec("heard"));
+  AddWorker(Spec("unheard"));
+  source_.stream("unheard")->trust = Trust::kStale;
+  source_.stream("unheard")->connected = false;
+  for (const char* policy : {"lmetric", "prefix", "least_loaded", "round_robin", "random"}) {
+    for (int i = 0; i < 10; ++i) {
+      Request request = Ask(Tokens(16), policy);
+      request.request_id = "r";
+      request.rest.runner_ups = 1;
+      const Decision decision = Route(request);
+      EXPECT_EQ(decision.chosen.worker_id, "heard") << policy;
+      EXPECT_FALSE(decision.chosen.unheard);
+      EXPECT_TRUE(decision.runner_ups.at(0).unheard);
+      EXPECT_TRUE(Complete("r"));
+    }
+  }
+  Route(Ask(Tokens(16)));
+  EXPECT_EQ(ChosenFor(Ask(Tokens(16))), "unheard") << "it has less to do";
+}
+
+// Of one nothing is known because the request's hashes are of another block size, of the other
+// because it is not heard: that one may not even be there.
+TEST_F(RouterTest, AWorkerThatIsNotHeardDoesNotTakeAllFromOneThatCannotBeCompared) {
+  AddWorker(Spec("by4", 1, 4));
+  AddWorker(Spec("by8", 1, 8));
+  source_.stream("by4")->trust = Trust::kStale;
+  source_.stream("by4")->connected = false;
+  Request hashes = Ask({});
+  hashes.rest.prompt.block_hashes = {BlockHashKind::kLocal, {}, 4, 0};
+  hashes.hash_values = {HashBlock(Tokens(4), MakeNamespaceSeed("", "")).value()};
+  EXPECT_EQ(ChosenFor(hashes), "by8");
+  source_.stream("by4")->trust = Trust::kExact;
+  source_.stream("by4")->connected = true;
+  EXPECT_EQ(ChosenFor(hashes), "by4");
+}
+
+TEST_F(RouterTest, AScoreSaysWhoIsNotHeard) {
+  AddWorker(Spec("a"));
+  AddWorker(Spec("b"));
+  Store("a", Tokens(16));
+  Store("b", Tokens(12));
+  source_.stream("a")->trust = Trust::kStale;
+  source_.stream("a")->connected = false;
+  Scores scores;
+  Request request = Ask(Tokens(16));
+  request.rest.only_matching = true;
+  ASSERT_TRUE(router_.Score(request.View(), &scores).ok());
+  ASSERT_EQ(scores.matches.size(), 2u);
+  EXPECT_EQ(scores.matches[0].worker_id, "b");
+  EXPECT_EQ(scores.matches[1].blocks, 0u);
+  EXPECT_TRUE(scores.matches[1].unheard);
+}
+
+// On a listener the connection is everybody's.
+TEST_F(RouterTest, ADiscoveredWorkerThatIsStaleIsNotHeardThoughConnected) {
+  source_.SetCallbacks([&](const DiscoveredStream& d) { return fleet_.AddDiscovered(d); }, {});
+  ASSERT_TRUE(source_.Discover("h", "m"));
+  fleet_.AwaitPublished();
+  const auto stream = source_.stream("kv@h@m");
+  stream->connected = true;
+  stream->trust = Trust::kExact;
+  EXPECT_FALSE(Route(Ask(Tokens(16))).chosen.unheard);
+  stream->trust = Trust::kStale;
+  EXPECT_TRUE(Route(Ask(Tokens(16))).chosen.unheard);
+}
+
+TEST_F(RouterTest, AStaleWorkerThatIsConnectedAgainIsHeard) {
   AddWorker(Spec("idle"));
+  Store("idle", Tokens(16));
   source_.stream("idle")->trust = Trust::kStale;
   const Decision decision = Route(Ask(Tokens(16)));
   EXPECT_EQ(decision.chosen.worker_id, "idle");
   EXPECT_EQ(decision.chosen.trust, Trust::kStale);
+  EXPECT_EQ(decision.chosen.blocks, 4u);
+  EXPECT_FALSE(decision.chosen.unheard);
 }
 
 TEST_F(RouterTest, OnlyNamedCandidatesAreChosen) {
@@ -94,6 +213,26 @@ TEST_F(RouterTest, WorkersOfOneModelMayDifferInBlockSize) {
   EXPECT_EQ(decision.chosen.worker_id, "by8");
   EXPECT_EQ(decision.chosen.tokens(), 8u);
   EXPECT_EQ(decision.reason, ChoiceReason::kOnlyOne);
+}
+
+// Prompts for an engine that publishes inputs without their places are hashed without them, too.
+TEST_F(RouterTest, WorkersOfOneModelMayDifferInWhatTheySayOfInputs) {
+  AddWorker(Spec("bare", 1, 4));
+  AddWorker(Spec("placed", 1, 4));
+  source_.stream("bare")->bare_inputs = true;
+  const std::vector<uint64_t> words = {HashIdentifier("img"), 0};
+  const LocalHash local = HashBlock(Tokens(4), MakeNamespaceSeed("", ""), words);
+  const EngineHash engine(7);
+  StoreRequest block;
+  block.engine_hashes = {&engine, 1};
+  block.local_hashes = {&local, 1};
+  for (const char* worker : {"bare", "placed"}) index_.Store(source_.stream(worker)->id, block);
+  Request request = Ask(Tokens(8), "prefix");
+  const MultimodalInput image{"img", 2, 4};
+  request.rest.prompt.multimodal = {&image, 1};
+  const Decision decision = Route(request);
+  EXPECT_EQ(decision.chosen.worker_id, "bare");
+  EXPECT_EQ(decision.chosen.blocks, 1u);
 }
 
 TEST_F(RouterTest, EqualTokensOfAnotherModelDoNotCount) {

@@ -134,6 +134,8 @@ TEST_F(RouterTest, EveryBadTermNamesItsFieldAndLimit) {
   Request request = Ask(Tokens(4));
   request.request_id = std::string(257, 'x');
   ExpectError(RouteError(request), invalid, "request_id: 257 bytes; the limit is 256");
+  request.request_id = "a\x1b[31m";
+  ExpectError(RouteError(request), invalid, "request_id: \"a\\x1b[31m\" must be UTF-8");
   request = Ask(Tokens(4));
   request.rest.runner_ups = 1'025;
   ExpectError(RouteError(request), invalid, "runner_ups: 1025; the limit is 1024");
@@ -230,6 +232,9 @@ TEST_F(RouterTest, DecisionsAreCounted) {
   EXPECT_EQ(stats_.requests[0][static_cast<size_t>(absl::StatusCode::kInvalidArgument)], 1u);
   EXPECT_EQ(stats_.decisions[static_cast<size_t>(PolicyKind::kLmetric)]
                             [static_cast<size_t>(ChoiceReason::kLeastScore)],
+            1u);
+  EXPECT_EQ(stats_.trusts[static_cast<size_t>(Trust::kExact)]
+                         [static_cast<size_t>(TrustReason::kReplayComplete)],
             1u);
   EXPECT_EQ(stats_.prompt_tokens, 10u);
   EXPECT_EQ(stats_.matched_tokens, 8u);

@@ -18,13 +18,15 @@ struct TargetMatch {
   uint64_t next_seq = 0;  // every batch below this number is in the match
   Trust trust = Trust::kCold;
   TrustReason reason = TrustReason::kNone;
-  bool connected = false;
-  bool comparable = true;      // false: the request's hashes are of another block size
+  bool heard = false;        // see IsHeard; what is not heard has no match
+  uint8_t unnamed_keys = 0;  // bits of KeyKind: what the engine's events would not say
+  Incomparable incomparable = Incomparable::kNo;
   HashProfile profile;         // block size 0: not known yet, and nothing is held
   uint32_t profile_index = 0;  // in TargetMatches::profiles; meaningless when the block size is 0
   uint32_t blocks = 0;
   std::array<uint32_t, kTierCount> blocks_by_tier{};
 
+  bool comparable() const { return incomparable == Incomparable::kNo; }
   uint64_t tokens() const { return uint64_t{blocks} * profile.block_size_tokens; }
   // What is left of the prompt to prefill. At least 1: an engine computes the last token even when
   // all is cached.
@@ -42,7 +44,9 @@ struct TargetMatch {
 class TargetMatches {
  public:
   void ReadStreams(const FleetSnapshot& fleet, const ModelTargets& model);
-  // The different ways in which the model's targets hash a prompt, each once.
+  // The different ways in which the model's targets hash a prompt, each once. At most
+  // kMaxHashProfiles: targets of further ones are not compared, since each costs a hash of the
+  // prompt.
   absl::Span<const HashProfile> profiles() const { return profiles_; }
   // `prompt` was parsed for profiles(); its chains are hashed as far as somebody holds blocks.
   void Match(const FleetSnapshot& fleet, const PrefixIndex& index, ParsedPrompt* prompt);
@@ -52,7 +56,9 @@ class TargetMatches {
   size_t size() const { return matches_.size(); }
 
  private:
-  uint32_t IndexOf(HashProfile profile);  // added when it is new
+  static constexpr uint32_t kNoProfile = UINT32_MAX;
+
+  uint32_t IndexOf(HashProfile profile);  // added when it is new; kNoProfile: there is no room
 
   uint32_t begin_ = 0;
   std::vector<TargetMatch> matches_;

@@ -24,6 +24,18 @@ bool DrainingIn(const ServeConfig& config, const std::string& worker_id) {
   return false;
 }
 
+// A file that no longer names workers has more often been cut off than been meant so, and would
+// take all of them away: that there are to be none must be written.
+absl::Status CheckWorkersNamed(const std::string& name, const ServeConfig& before,
+                               const ServeConfig& after) {
+  const size_t in_force = before.workers_in_file.value_or(0);
+  if (in_force == 0 || after.workers_in_file.has_value()) return absl::OkStatus();
+  return InvalidArgument(
+      "config {}: workers: there is no such list, and that in force names {}; write "
+      "\"workers: []\" for none",
+      name, in_force);
+}
+
 }  // namespace
 
 LiveConfig::LiveConfig(ServeConfig initial, std::string name, ConfigOverrides overrides,
@@ -34,7 +46,7 @@ LiveConfig::LiveConfig(ServeConfig initial, std::string name, ConfigOverrides ov
       router_(router),
       clock_(clock),
       initial_(std::move(initial)),
-      config_(initial_) {
+      config_(std::make_shared<const ServeConfig>(initial_)) {
   report_.name = name_;
   report_.in_force_since_unix_ns = clock_->Wall().count();
 }
@@ -61,7 +73,8 @@ void LiveConfig::Reload(const absl::StatusOr<std::string>& text) {
                                           ? ParseConfig(*text, name_, overrides_)
                                           : InvalidArgument("config {}", MessageOf(text.status()));
   absl::Status status = after.status();
-  if (status.ok()) status = Apply(config(), *after);
+  if (status.ok()) status = CheckWorkersNamed(name_, *config(), *after);
+  if (status.ok()) status = Apply(*config(), *after);
   if (!status.ok()) {
     LogError("{}; the configuration before it stays in force", MessageOf(status));
     MutexLock lock(&mutex_);
@@ -76,8 +89,9 @@ void LiveConfig::Reload(const absl::StatusOr<std::string>& text) {
     LogWarning("config {}: applied, {} workers; these fields wait for a restart: {}", name_,
                after->workers.size(), fmt::join(waiting, ", "));
   }
+  auto in_force = std::make_shared<const ServeConfig>(*std::move(after));
   MutexLock lock(&mutex_);
-  config_ = *std::move(after);
+  config_ = std::move(in_force);
   ++report_.applied;
   report_.last_error.clear();
   report_.waiting_for_restart = std::move(waiting);
@@ -89,7 +103,7 @@ ConfigReport LiveConfig::report() const {
   return report_;
 }
 
-ServeConfig LiveConfig::config() const {
+std::shared_ptr<const ServeConfig> LiveConfig::config() const {
   MutexLock lock(&mutex_);
   return config_;
 }

@@ -2,6 +2,7 @@
 #define KVROUTE_ROUTER_SERVE_LIVE_CONFIG_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,9 @@ class LiveConfig {
   void Reload(const absl::StatusOr<std::string>& text);
 
   ConfigReport report() const;
-  ServeConfig config() const;  // in force, fields that wait for a restart as they were written
+  // In force, fields that wait for a restart as they were written. Costs nothing, however many
+  // workers it names: probes ask for it.
+  std::shared_ptr<const ServeConfig> config() const;
 
  private:
   absl::Status Apply(const ServeConfig& before, const ServeConfig& after);
@@ -48,7 +51,7 @@ class LiveConfig {
   const ServeConfig initial_;  // what the parts that need a restart run with
 
   mutable Mutex mutex_;
-  ServeConfig config_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const ServeConfig> config_ ABSL_GUARDED_BY(mutex_);
   ConfigReport report_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -75,7 +75,7 @@ TEST_F(LiveConfigTest, AFailedReloadKeepsTheOldConfigurationAndSaysSo) {
     live_->Reload(bad);
     EXPECT_EQ(live_->report().failed, failed + 1) << bad;
     EXPECT_THAT(Workers(), ElementsAre("a"));
-    EXPECT_EQ(live_->config().routing.policy, PolicyKind::kPrefix);
+    EXPECT_EQ(live_->config()->routing.policy, PolicyKind::kPrefix);
     EXPECT_FALSE(live_->report().last_error.empty());
   }
   live_->Reload(InvalidArgument("k.yaml: No such file or directory"));
@@ -86,11 +86,29 @@ TEST_F(LiveConfigTest, AFailedReloadKeepsTheOldConfigurationAndSaysSo) {
   EXPECT_EQ(live_->report().last_error, "");
 }
 
+// A file that was cut off, say: whoever wants no workers writes so.
+TEST_F(LiveConfigTest, AFileWithoutAListOfWorkersTakesNoneAway) {
+  Start("log: {level: info}\nworkers:\n" + Worker("a", 100));
+  for (const char* cut_off :
+       {"", "# workers\n", "log: {level: info}\n", "workers:\n", "workers: ~"}) {
+    live_->Reload(std::string(cut_off));
+    EXPECT_EQ(live_->report().last_error,
+              "config k.yaml: workers: there is no such list, and that in force names 1; write "
+              "\"workers: []\" for none")
+        << cut_off;
+    EXPECT_THAT(Workers(), ElementsAre("a"));
+  }
+  live_->Reload(std::string("workers: []\n"));
+  EXPECT_THAT(Workers(), testing::IsEmpty());
+  live_->Reload(std::string("log: {level: info}\n"));
+  EXPECT_EQ(live_->report().last_error, "") << "there is nothing to lose";
+}
+
 TEST_F(LiveConfigTest, FieldsThatNeedARestartAreNamed) {
   Start("");
   live_->Reload(std::string("grpc: {listen: 'h:1'}\nrouting: {policy: random}\n"));
   EXPECT_THAT(live_->report().waiting_for_restart, ElementsAre("grpc.listen"));
-  EXPECT_EQ(live_->config().routing.policy, PolicyKind::kRandom);
+  EXPECT_EQ(live_->config()->routing.policy, PolicyKind::kRandom);
   live_->Reload(std::string(""));
   EXPECT_THAT(live_->report().waiting_for_restart, testing::IsEmpty());
 }

@@ -1,21 +1,33 @@
 #include "router/serve/serve_process.h"
 
+#include <algorithm>
+
 #include "indexer/base/error.h"
+#include "indexer/base/limits.h"
 #include "indexer/base/log.h"
-#include "indexer/telemetry/process_metrics.h"
-#include "kvroute_build_info.h"
-#include "router/edge/health/health.h"
-#include "router/edge/page/metrics_page.h"
-#include "router/edge/page/status_page.h"
+#include "indexer/base/spare_memory.h"
 
 namespace kvroute {
 namespace {
 
 constexpr std::chrono::milliseconds kWatchInterval(500);
+constexpr std::chrono::seconds kReturnInterval(10);
+constexpr std::chrono::seconds kCertificateLooks(1);
 
-// The host that was asked for with the port that was bound.
-std::string Bound(const std::string& listen, int port) {
-  return fmt::format("{}:{}", std::string_view(listen).substr(0, listen.rfind(':')), port);
+ServeConfig FittedTo(const MemoryBudgets& memory, ServeConfig config) {
+  for (const std::string& line : FitToMemory(memory, &config)) LogWarning("{}", line);
+  return config;
+}
+
+// nullptr: plain text.
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> CredentialsFrom(
+    const std::string& fields, const TlsFiles& files, std::unique_ptr<CertificateFiles>* opened) {
+  if (files.certificate_file.empty()) return nullptr;
+  auto certificates = CertificateFiles::Open(fields, files);
+  if (!certificates.ok()) return certificates.status();
+  *opened = *std::move(certificates);
+  (*opened)->Follow(kCertificateLooks);
+  return (*opened)->Credentials();
 }
 
 absl::Status At(std::string_view field, const absl::Status& status) {
@@ -28,21 +40,29 @@ absl::StatusOr<std::unique_ptr<ServeProcess>> ServeProcess::Start(const ServeCon
                                                                   const ConfigFile& file) {
   std::unique_ptr<ServeProcess> process(new ServeProcess(config, file));
   if (absl::Status status = process->StartIngest(); !status.ok()) return status;
+  if (absl::Status status = process->StartFinders(); !status.ok()) return status;
   if (absl::Status status = process->StartGrpc(); !status.ok()) return status;
+  if (absl::Status status = process->StartPicker(); !status.ok()) return status;
   if (absl::Status status = process->StartHttp(); !status.ok()) return status;
+  if (absl::Status status = process->StartHttpJson(); !status.ok()) return status;
   process->StartWatcher(file);
   process->Tick();
   return process;
 }
 
 ServeProcess::ServeProcess(const ServeConfig& config, const ConfigFile& file)
-    : config_(config),
+    : given_(config),
+      memory_(config.memory.LimitBytes(), CeilingsOf(config)),
+      config_(FittedTo(memory_, config)),
+      plan_(PlanFor(config_, memory_)),
+      heap_return_(memory_.limit()),
       file_(file),
-      index_({.max_streams = config.ingest.max_streams}),
+      index_({.max_streams = config.ingest.max_streams, .memory = &memory_.of(MemoryPart::kIndex)}),
       registry_(&index_, config.ingest.max_streams),
-      loads_(
-          {.lease_timeout = config.routing.lease_timeout, .max_leases = config.routing.max_leases},
-          clock_),
+      loads_({.lease_timeout = config.routing.lease_timeout,
+              .max_leases = config.routing.max_leases,
+              .max_memory_bytes = memory_.of(MemoryPart::kLeases).limit()},
+             clock_),
       readiness_(clock_) {}
 
 // A lane may be about to tell the fleet of a stream.
@@ -51,16 +71,21 @@ ServeProcess::~ServeProcess() {
 }
 
 absl::Status ServeProcess::StartIngest() {
-  auto engines = ZmqSource::Start(config_.ingest.zmq, &registry_, &ingest_counters_, clock_);
+  ZmqSourceOptions options = config_.ingest.zmq;
+  options.stream.held_memory = &memory_.of(MemoryPart::kHeld);
+  options.stream.pending_memory = &memory_.of(MemoryPart::kPending);
+  options.received_memory = &memory_.of(MemoryPart::kReceived);
+  auto engines = ZmqSource::Start(options, &registry_, &ingest_counters_, clock_);
   if (!engines.ok()) return At("ingest", engines.status());
   engines_ = *std::move(engines);
+  watchdog_.Watch("index-scrub", &index_.scrub_pulse());
   fleet_ = std::make_unique<Fleet>(FleetOptions{.max_streams = config_.ingest.max_streams},
                                    engines_.get(), &loads_);
-  router_ =
-      std::make_unique<Router>(RouterOptions{.default_policy = config_.routing.policy,
-                                             .tie_break_seed = config_.routing.tie_break_seed},
-                               &index_, fleet_.get(), &loads_, &routing_stats_, clock_);
-  live_ = std::make_unique<LiveConfig>(config_, file_.name, file_.overrides, fleet_.get(),
+  router_ = std::make_unique<Router>(RouterOptions{.default_policy = config_.routing.policy,
+                                                   .tie_break_seed = config_.routing.tie_break_seed,
+                                                   .max_text_pieces = plan_.text_pieces},
+                                     &index_, fleet_.get(), &loads_, &routing_stats_, clock_);
+  live_ = std::make_unique<LiveConfig>(given_, file_.name, file_.overrides, fleet_.get(),
                                        router_.get(), clock_);
   if (absl::Status status = live_->ApplyInitial(); !status.ok()) return At("workers", status);
   for (size_t i = 0; i < config_.listeners.size(); ++i) {
@@ -73,18 +98,69 @@ absl::Status ServeProcess::StartIngest() {
   return absl::OkStatus();
 }
 
+absl::Status ServeProcess::StartFinders() {
+  auto client = HttpClient::Start({.memory = &memory_.of(MemoryPart::kReplies)});
+  if (!client.ok()) return client.status();
+  client_ = *std::move(client);
+  watchdog_.Watch("http-client", &client_->pulse());
+  finders_ = std::make_unique<EngineFinders>(client_.get(), fleet_.get(), &watchdog_);
+  return finders_->Start(config_.discovery, config_.scrape);
+}
+
 absl::Status ServeProcess::StartGrpc() {
-  auto credentials = ServerCredentialsFrom(config_.grpc.tls);
+  auto credentials = CredentialsFrom("grpc.tls", config_.grpc.tls, &grpc_certificates_);
   if (!credentials.ok()) return credentials.status();
   auto grpc = GrpcServer::Start({.address = config_.grpc.listen,
                                  .credentials = *credentials,
                                  .max_threads = config_.grpc.max_threads,
-                                 .max_memory_bytes = config_.grpc.max_memory_bytes,
+                                 .max_connections = config_.grpc.max_connections,
+                                 .max_memory_bytes = plan_.grpc_memory_bytes,
+                                 .requests = &memory_.of(MemoryPart::kRequests),
                                  .max_message_bytes = config_.grpc.max_message_bytes,
-                                 .max_streams = config_.grpc.max_streams},
+                                 .max_streams = config_.grpc.max_streams,
+                                 .write_timeout = config_.grpc.write_timeout,
+                                 .stream_idle_timeout = config_.grpc.stream_idle_timeout},
                                 router_.get(), fleet_.get(), &routing_stats_);
   if (!grpc.ok()) return At("grpc.listen", grpc.status());
   grpc_ = *std::move(grpc);
+  return absl::OkStatus();
+}
+
+void ServeProcess::StartRendering() {
+  rendering_ = std::make_unique<PromptRendering>(config_.prompts, client_.get(), clock_);
+  rendering_->Follow(*fleet_->Snapshot());
+}
+
+absl::Status ServeProcess::StartPicker() {
+  const PickerConfig& config = config_.picker;
+  if (config.listen.empty()) return absl::OkStatus();
+  StartRendering();
+  PickerOptions options = config.options;
+  options.fleet_known = finders_->Waiting().empty();
+  absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> credentials = nullptr;
+  if (config.tls == PickerTls::kSelfSigned) credentials = SelfSignedCredentials();
+  if (config.tls == PickerTls::kFiles) {
+    credentials = CredentialsFrom("picker", config.files, &picker_certificates_);
+  }
+  if (!credentials.ok()) return credentials.status();
+  auto picker = PickerServer::Start({.address = config.listen,
+                                     .credentials = *credentials,
+                                     .plaintext_address = config.plaintext_listen,
+                                     .health_address = config.health_listen,
+                                     .max_connections = config.max_connections,
+                                     .max_memory_bytes = plan_.picker_memory_bytes,
+                                     .max_streams = config.max_streams,
+                                     .write_timeout = config.write_timeout,
+                                     .picker = options},
+                                    {.router = router_.get(),
+                                     .fleet = fleet_.get(),
+                                     .routing_stats = &routing_stats_,
+                                     .stats = &picker_stats_,
+                                     .bodies = &memory_.of(MemoryPart::kBodies),
+                                     .renderer = rendering_->renderer(),
+                                     .clock = clock_});
+  if (!picker.ok()) return At("picker.listen", picker.status());
+  picker_ = *std::move(picker);
   return absl::OkStatus();
 }
 
@@ -94,11 +170,39 @@ absl::Status ServeProcess::StartHttp() {
   pages["/healthz"] = {.handler = [this] { return HealthPage(); }, .quick = true};
   pages["/readyz"] = {.handler = [this] { return ReadyPage(); }, .quick = true};
   pages["/status"] = {.handler = [this] { return StatusPage(); }};
-  auto http = HttpServer::Start({.listen = config_.http.listen, .threads = config_.http.threads},
+  auto http = HttpServer::Start({.listen = config_.http.listen,
+                                 .threads = config_.http.threads,
+                                 .max_connections = plan_.http_connections,
+                                 .max_unsent_bytes = plan_.unsent_page_bytes,
+                                 .memory = &memory_.of(MemoryPart::kPages)},
                                 std::move(pages));
   if (!http.ok()) return At("http.listen", http.status());
   http_ = *std::move(http);
+  for (const auto& [name, pulse] : http_->Pulses()) watchdog_.Watch(name, pulse);
   listening_.store(http_.get(), std::memory_order_release);
+  return absl::OkStatus();
+}
+
+absl::Status ServeProcess::StartHttpJson() {
+  const HttpJsonConfig& config = config_.http_json;
+  if (config.listen.empty()) return absl::OkStatus();
+  auto server = HttpJsonServer::Start({.listen = config.listen,
+                                       .threads = config.threads,
+                                       .body_limit_bytes = config.body_limit_bytes,
+                                       .bodies_limit_bytes = config.bodies_limit_bytes,
+                                       .max_connections = plan_.http_connections,
+                                       .max_unsent_bytes = plan_.unsent_page_bytes,
+                                       .bodies = &memory_.of(MemoryPart::kBodies),
+                                       .pages = &memory_.of(MemoryPart::kPages),
+                                       .allow_registration = config.allow_registration,
+                                       .mooncake_reply = config.mooncake_reply},
+                                      fleet_.get(), router_.get());
+  if (!server.ok()) return At("http_json.listen", server.status());
+  http_json_ = *std::move(server);
+  for (const auto& [name, pulse] : http_json_->http().Pulses()) {
+    watchdog_.Watch("json-" + name, pulse);
+  }
+  json_listening_.store(&http_json_->http(), std::memory_order_release);
   return absl::OkStatus();
 }
 
@@ -109,12 +213,44 @@ void ServeProcess::StartWatcher(const ConfigFile& file) {
       [this](const absl::StatusOr<std::string>& text) { live_->Reload(text); });
 }
 
-std::string ServeProcess::Addresses() const {
-  return fmt::format("grpc={} http={}", Bound(config_.grpc.listen, grpc_->port()),
-                     Bound(config_.http.listen, http_->port()));
+std::string ServeProcess::Bound(const std::string& listen, int port) {
+  return fmt::format("{}:{}", std::string_view(listen).substr(0, listen.rfind(':')), port);
 }
 
-void ServeProcess::Tick() { grpc_->SetServing(EvaluateReadiness().ready); }
+std::string ServeProcess::Addresses() const {
+  std::string addresses = fmt::format("grpc={} http={}", Bound(config_.grpc.listen, grpc_->port()),
+                                      Bound(config_.http.listen, http_->port()));
+  if (http_json_ != nullptr) {
+    addresses += " http_json=" + Bound(config_.http_json.listen, http_json_->port());
+  }
+  if (picker_ == nullptr) return addresses;
+  const auto add = [&](std::string_view name, const std::string& listen, int port) {
+    if (port != 0) addresses += fmt::format(" {}={}", name, Bound(listen, port));
+  };
+  add("picker", config_.picker.listen, picker_->port());
+  add("picker_plaintext", config_.picker.plaintext_listen, picker_->plaintext_port());
+  add("picker_health", config_.picker.health_listen, picker_->health_port());
+  return addresses;
+}
+
+void ServeProcess::Tick() {
+  watchdog_.Sample(clock_->Monotonic());
+  const bool ready = EvaluateReadiness().ready;
+  grpc_->SetServing(ready);
+  if (picker_ != nullptr) {
+    picker_->SetServing(ready);
+    picker_->SetFleetKnown(finders_->Waiting().empty());
+  }
+  if (rendering_ != nullptr) rendering_->Follow(*fleet_->Snapshot());
+  if (const Nanos now = clock_->Monotonic(); now >= free_memory_at_) {
+    free_memory_at_ = now + kReturnInterval;
+    index_.ReturnFreeMemory();
+    SpareMemory::SetAside();
+  }
+  uint64_t needed = kProcessBytes / 4 * 3;
+  for (const MemoryReport::Part& part : PartsNow()) needed += part.used_bytes.value_or(0);
+  heap_return_.Look(needed, clock_->Monotonic());
+}
 
 void ServeProcess::Reload() {
   if (watcher_ != nullptr) watcher_->Poke();
@@ -122,62 +258,21 @@ void ServeProcess::Reload() {
 
 void ServeProcess::Shutdown() {
   readiness_.End();
-  watcher_.reset();
   grpc_->SetServing(false);
-  grpc_->Shutdown(live_->config().shutdown_grace);
-  http_.reset();
+  // Probes see it while the requests under way still end.
+  if (picker_ != nullptr) picker_->SetServing(false);
+  watcher_.reset();  // a change of thousands of workers that is being applied takes its time
+  const auto grace = live_->config()->shutdown_grace;
+  if (picker_ != nullptr) picker_->Shutdown(grace);
+  grpc_->Shutdown(grace);
+  http_.reset();  // its pages read what the other one has counted
+  http_json_.reset();
 }
 
 Readiness::Report ServeProcess::EvaluateReadiness() {
-  return readiness_.Evaluate(*fleet_->Snapshot(), live_->config().readiness_grace);
-}
-
-HttpResponse ServeProcess::MetricsPage() {
-  const HttpServer* http = listening_.load(std::memory_order_acquire);
-  if (http == nullptr) return {.status = 503, .body = "starting\n"};
-  Exposition out;
-  AddBuildInfo(&out);
-  out.Add(Metric::kReady, EvaluateReadiness().ready);
-  const ConfigReport config = live_->report();
-  out.Add(Metric::kConfigReloads, {"applied"}, static_cast<double>(config.applied));
-  out.Add(Metric::kConfigReloads, {"failed"}, static_cast<double>(config.failed));
-  out.Add(Metric::kConfigLastReload, static_cast<double>(config.in_force_since_unix_ns) / 1e9);
-  for (const int status : HttpServer::kStatuses) {
-    out.Add(Metric::kHttpRequests, {std::to_string(status)},
-            static_cast<double>(http->Answered(status)));
-  }
-  out.Add(Metric::kHttpEvicted, static_cast<double>(http->Evicted()));
-  out.Add(Metric::kLogDropped, static_cast<double>(LogLinesDropped()));
-  AddIngestMetrics(ingest_counters_, &out);
-  AddIndexMetrics(index_.Stats(), &out);
-  AddRoutingMetrics(routing_stats_, loads_.Stats(), &out);
-  AddFleetMetrics(*fleet_->Snapshot(), live_->config().http.per_stream_metrics, &out);
-  AddProcessMetrics(&out);
-  return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = out.Text()};
-}
-
-HttpResponse ServeProcess::HealthPage() { return HealthOf(engines_->LaneAges()); }
-
-HttpResponse ServeProcess::ReadyPage() {
-  const Readiness::Report report = EvaluateReadiness();
-  std::string body = report.ready ? "ready\n" : "not ready\n";
-  for (const std::string& line : report.waiting) body += line + "\n";
-  return {.status = report.ready ? 200 : 503, .body = std::move(body)};
-}
-
-HttpResponse ServeProcess::StatusPage() {
-  const HttpServer* http = listening_.load(std::memory_order_acquire);
-  if (http == nullptr) return {.status = 503, .body = "starting\n"};
-  return {.content_type = "application/json",
-          .body = StatusJson({.grpc_address = Bound(config_.grpc.listen, grpc_->port()),
-                              .http_address = Bound(config_.http.listen, http->port()),
-                              .uptime = clock_->Monotonic() - start_,
-                              .config = live_->report(),
-                              .policy = std::string(PolicyName(live_->config().routing.policy)),
-                              .readiness = EvaluateReadiness(),
-                              .index = index_.Stats(),
-                              .loads = loads_.Stats(),
-                              .fleet = fleet_->Snapshot()})};
+  std::vector<std::string> waiting = finders_->Waiting();
+  return readiness_.Evaluate(*fleet_->Snapshot(), live_->config()->readiness_grace,
+                             std::move(waiting));
 }
 
 }  // namespace kvroute

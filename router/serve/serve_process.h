@@ -1,19 +1,32 @@
 #ifndef KVROUTE_ROUTER_SERVE_SERVE_PROCESS_H_
 #define KVROUTE_ROUTER_SERVE_SERVE_PROCESS_H_
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "indexer/base/heap.h"
+#include "indexer/base/memory_budget.h"
+#include "indexer/base/watchdog.h"
 #include "indexer/index/prefix_index.h"
 #include "indexer/source/zmq/zmq_source.h"
 #include "indexer/stream/stream_registry.h"
 #include "indexer/telemetry/http_server.h"
 #include "router/config/config_watcher.h"
+#include "router/edge/ext_proc/server.h"
+#include "router/edge/grpc_base/certificate_files.h"
 #include "router/edge/grpc_v1/server.h"
 #include "router/edge/health/readiness.h"
+#include "router/edge/http_json/http_json_server.h"
+#include "router/edge/page/memory_report.h"
+#include "router/http/http_client.h"
+#include "router/serve/engine_finders.h"
 #include "router/serve/live_config.h"
+#include "router/serve/memory_plan.h"
+#include "router/serve/prompt_rendering.h"
 
 namespace kvroute {
 
@@ -33,10 +46,12 @@ class ServeProcess {
                                                              const ConfigFile& file);
   ~ServeProcess();
 
-  // "grpc=127.0.0.1:50051 http=127.0.0.1:9108", the ports really bound.
+  // "grpc=127.0.0.1:50051 http=127.0.0.1:9108", and http_json=… where it is served; the ports
+  // really bound.
   std::string Addresses() const;
 
-  // Passes readiness on to the gRPC health service; to be called every now and then.
+  // Passes readiness on to the gRPC health service, and looks whether threads go on; to be called
+  // every second or more often.
   void Tick();
   // Reads the configuration file again even if it is the same.
   void Reload();
@@ -46,22 +61,40 @@ class ServeProcess {
  private:
   ServeProcess(const ServeConfig& config, const ConfigFile& file);
   absl::Status StartIngest();
+  absl::Status StartFinders();
   absl::Status StartGrpc();
+  void StartRendering();
+  absl::Status StartPicker();
   absl::Status StartHttp();
+  absl::Status StartHttpJson();
   void StartWatcher(const ConfigFile& file);
+  Readiness::Report EvaluateReadiness();
 
+  // The host that was asked for with the port that was bound.
+  static std::string Bound(const std::string& listen, int port);
+
+  // serve_process_pages.cc
+  std::vector<ThreadAge> ThreadAges() const;
   HttpResponse MetricsPage();
   HttpResponse HealthPage();
   HttpResponse ReadyPage();
   HttpResponse StatusPage();
-  Readiness::Report EvaluateReadiness();
+  MemoryReport MemoryNow() const;
+  std::array<MemoryReport::Part, kMemoryPartCount> PartsNow() const;
 
-  const ServeConfig config_;  // as started
+  const ServeConfig given_;  // as started
+  MemoryBudgets memory_;
+  ServeConfig config_;  // the same, but for what does not fit into the memory
+  const MemoryPlan plan_;
+  HeapReturn heap_return_;
   const ConfigFile file_;
   const Clock* const clock_ = &Clock::Real();
   const Nanos start_ = clock_->Monotonic();
+  Nanos free_memory_at_ = start_;  // when long stretches of it are next returned to the system
   IngestCounters ingest_counters_;
   RoutingStats routing_stats_;
+  PickerStats picker_stats_;
+  Watchdog watchdog_;
   PrefixIndex index_;
   StreamRegistry registry_;
   LoadTracker loads_;
@@ -69,11 +102,20 @@ class ServeProcess {
   std::unique_ptr<Fleet> fleet_;
   std::unique_ptr<Router> router_;
   std::unique_ptr<LiveConfig> live_;
+  std::unique_ptr<HttpClient> client_;
+  std::unique_ptr<EngineFinders> finders_;
   Readiness readiness_;
+  // nullptr: none in files.
+  std::unique_ptr<CertificateFiles> grpc_certificates_, picker_certificates_;
   std::unique_ptr<GrpcServer> grpc_;
+  std::unique_ptr<PromptRendering> rendering_;  // nullptr: nobody sends text
+  std::unique_ptr<PickerServer> picker_;        // nullptr: none is configured
   std::unique_ptr<HttpServer> http_;
-  // http_ for its own pages, which are asked from the moment it listens: before Start has returned.
+  std::unique_ptr<HttpJsonServer> http_json_;  // may be null
+  // Both for the pages of http_, which are asked from the moment it listens: before Start has
+  // returned.
   std::atomic<const HttpServer*> listening_{nullptr};
+  std::atomic<const HttpServer*> json_listening_{nullptr};
   std::unique_ptr<ConfigWatcher> watcher_;
 };
 

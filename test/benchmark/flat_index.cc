@@ -50,7 +50,7 @@ StoreResult FlatIndex::Store(StreamId id, const StoreRequest& request) {
     auto holder = std::find_if(holders.begin(), holders.end(),
                                [&](const Holder& h) { return h.stream == id.value(); });
     if (holder == holders.end()) {
-      holders.push_back(Holder{id.value(), {}});
+      holders.push_back(Holder{static_cast<uint32_t>(id.value()), {}});
       holder = holders.end() - 1;
     }
     uint8_t& copies = holder->copies[tier];
@@ -164,7 +164,10 @@ PrefixIndexStats FlatIndex::Stats() const {
     stats.distinct_blocks += shards_[i].blocks.size();
     stats.bytes += shards_[i].blocks.capacity() * (sizeof(PrefixHash) + sizeof(Holders) + 1);
     for (const auto& [prefix, holders] : shards_[i].blocks) {
-      stats.holdings += holders.size();
+      for (const Holder& holder : holders) {
+        stats.holdings += static_cast<uint64_t>(std::count_if(
+            holder.copies.begin(), holder.copies.end(), [](uint8_t copies) { return copies > 0; }));
+      }
       if (holders.size() > 2) stats.bytes += holders.capacity() * sizeof(Holder);
     }
   }

@@ -94,9 +94,11 @@ BENCHMARK(MemoryUsage)
 // Every stream does the same, so that every block has as many holders as there are streams.
 class Pool {
  public:
-  // With `own_hashes` each stream has a hash scheme of its own for the blocks.
-  Pool(uint64_t blocks, size_t streams, bool own_hashes)
-      : blocks_(blocks), stream_count_(streams), own_hashes_(own_hashes) {
+  // kOwn: each stream has a hash scheme of its own for the blocks. kSteps: prompts grow many at a
+  // time, three quarters of each in events of 8 blocks and the rest, decoded, block by block.
+  enum class Form { kShared, kOwn, kSteps };
+  Pool(uint64_t blocks, size_t streams, Form form)
+      : blocks_(blocks), stream_count_(streams), form_(form) {
     // Touched before memory is read for the first time: the harness's own.
     held_.assign(blocks / 16, {});
     held_.clear();
@@ -109,14 +111,22 @@ class Pool {
   // Replaces as many blocks as the pool has.
   void StoreOneTurnOver(PrefixIndex* index) {
     for (uint64_t stored = 0; stored < blocks_;) {
+      if (growing_.size() == kGrowing) {
+        StoreOneStep(index);
+        continue;
+      }
       const uint32_t length = PromptLength(&random_);
       const Prompt prompt{next_seed_++, length};
       while (held_blocks_ + length > blocks_) EvictSome(index);
       const BlockChain chain = MakeChain(prompt.seed, length);
-      for (size_t s = 0; s < streams_.size(); ++s) Store(index, s, chain);
-      held_.push_back(prompt);
       held_blocks_ += length;
       stored += length;
+      if (form_ == Form::kSteps) {
+        growing_.push_back({prompt, chain, 0});
+        continue;
+      }
+      for (size_t s = 0; s < streams_.size(); ++s) Store(index, s, chain);
+      held_.push_back(prompt);
     }
   }
 
@@ -126,8 +136,31 @@ class Pool {
     uint32_t length;
   };
 
+  struct Growing {
+    Prompt prompt;
+    BlockChain chain;
+    size_t stored;
+  };
+  static constexpr size_t kGrowing = 256;
+
+  void StoreOneStep(PrefixIndex* index) {
+    turn_ = (turn_ + 1) % growing_.size();
+    Growing& growing = growing_[turn_];
+    const size_t length = growing.chain.size();
+    const size_t step = growing.stored < length * 3 / 4 ? 8 : 1;
+    const size_t end = std::min(length, growing.stored + step);
+    for (const StreamId stream : streams_) {
+      StoreBlocks(index, stream, growing.chain, growing.stored, end);
+    }
+    growing.stored = end;
+    if (end < length) return;
+    held_.push_back(growing.prompt);
+    growing = std::move(growing_.back());
+    growing_.pop_back();
+  }
+
   BlockChain HashedBy(size_t stream, BlockChain chain) const {
-    if (!own_hashes_) return chain;
+    if (form_ != Form::kOwn) return chain;
     for (EngineHash& hash : chain.engine_hashes) {
       hash = EngineHash(hash.value() * (2 * stream + 1) + stream);
     }
@@ -157,10 +190,12 @@ class Pool {
 
   const uint64_t blocks_;
   const size_t stream_count_;
-  const bool own_hashes_;
+  const Form form_;
   SeededRandom random_{1};
   std::vector<StreamId> streams_;
   std::vector<Prompt> held_;
+  std::vector<Growing> growing_;
+  size_t turn_ = 0;  // whose step came last
   uint64_t held_blocks_ = 0;
   uint64_t next_seed_ = 1;
 };
@@ -171,12 +206,13 @@ struct ChurnMemory {
   double holdings = 0;
   double growth_ratio = 0;       // after ten turn-overs, against after the first fill
   double late_growth_ratio = 0;  // after ten, against after five
+  double run_blocks = 0;         // on average
 };
 
-ChurnMemory MeasureChurn(uint64_t blocks, size_t holders, bool own_hashes) {
+ChurnMemory MeasureChurn(uint64_t blocks, size_t holders, Pool::Form form) {
   const ChildNumbers numbers = RunInChild([&](ChildNumbers* out) {
     WarmUp();
-    Pool pool(blocks, holders, own_hashes);
+    Pool pool(blocks, holders, form);
     const uint64_t before = ProcessRssBytes();
     PrefixIndex index;
     pool.Fill(&index);
@@ -186,24 +222,30 @@ ChurnMemory MeasureChurn(uint64_t blocks, size_t holders, bool own_hashes) {
     for (int cycle = 5; cycle < 10; ++cycle) pool.StoreOneTurnOver(&index);
     const double last = Difference(ProcessRssBytes(), before);
     const PrefixIndexStats stats = index.Stats();
-    *out = {last, static_cast<double>(stats.bytes), static_cast<double>(stats.holdings),
-            last / filled, last / half_way};
+    *out = {last,
+            static_cast<double>(stats.bytes),
+            static_cast<double>(stats.holdings),
+            last / filled,
+            last / half_way,
+            static_cast<double>(stats.distinct_blocks) / static_cast<double>(stats.runs)};
   });
-  return {numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]};
+  return {numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]};
 }
 
-void ReportChurn(benchmark::State& state, bool own_hashes) {
+void ReportChurn(benchmark::State& state, Pool::Form form) {
   const auto blocks = static_cast<uint64_t>(state.range(0));
   const auto holders = static_cast<size_t>(state.range(1));
   for (auto _ : state) {
-    const ChurnMemory memory = MeasureChurn(blocks, holders, own_hashes);
+    const ChurnMemory memory = MeasureChurn(blocks, holders, form);
     state.counters["holdings"] = memory.holdings;
     state.counters["rss_bytes"] = memory.rss_bytes;
     state.counters["rss_bytes_per_holding"] = memory.rss_bytes / memory.holdings;
     state.counters["growth_ratio"] = memory.growth_ratio;
     state.counters["late_growth_ratio"] = memory.late_growth_ratio;
+    state.counters["index_bytes_per_holding"] = memory.index_bytes / memory.holdings;
+    state.counters["run_blocks"] = memory.run_blocks;
     if (holders > 1) {
-      const ChurnMemory single = MeasureChurn(blocks, 1, own_hashes);
+      const ChurnMemory single = MeasureChurn(blocks, 1, form);
       state.counters["further_holder_rss_bytes"] =
           (memory.rss_bytes - single.rss_bytes) / (memory.holdings - single.holdings);
       state.counters["further_holder_index_bytes"] =
@@ -211,8 +253,9 @@ void ReportChurn(benchmark::State& state, bool own_hashes) {
     }
   }
 }
-void MemoryAfterChurn(benchmark::State& state) { ReportChurn(state, false); }
-void MemoryAfterChurnOwnHashes(benchmark::State& state) { ReportChurn(state, true); }
+void MemoryAfterChurn(benchmark::State& state) { ReportChurn(state, Pool::Form::kShared); }
+void MemoryAfterChurnOwnHashes(benchmark::State& state) { ReportChurn(state, Pool::Form::kOwn); }
+void MemoryAfterChurnInSteps(benchmark::State& state) { ReportChurn(state, Pool::Form::kSteps); }
 
 void ChurnSizes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"blocks", "holders"})->Iterations(1)->Unit(benchmark::kMillisecond);
@@ -223,6 +266,11 @@ BENCHMARK(MemoryAfterChurn)
     ->Apply(ChurnSizes)
     ->Args({2'000'000, 1})
     ->Args({2'000'000, 8});
+BENCHMARK(MemoryAfterChurnInSteps)->Apply(ChurnSizes)->Args({100'000, 1});
+BENCHMARK(MemoryAfterChurnInSteps)
+    ->Name("MemoryAfterChurnInSteps/full")
+    ->Apply(ChurnSizes)
+    ->Args({2'000'000, 1});
 BENCHMARK(MemoryAfterChurnOwnHashes)
     ->Name("MemoryAfterChurnOwnHashes/full")
     ->Apply(ChurnSizes)

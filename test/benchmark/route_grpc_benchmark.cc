@@ -109,7 +109,9 @@ struct RouteServers {
   RouteServers() {
     for (const char* style :
          {"kvroute", "sync_echo", "callback_echo", "async_echo_1", "async_echo_2"}) {
-      all.push_back({style, std::make_unique<RouteServerProcess>(style, client_core.others())});
+      all.push_back(
+          {style, std::make_unique<RouteServerProcess>(
+                      std::vector<std::string>{"route_server", style}, client_core.others())});
     }
   }
   const ClientCore client_core;

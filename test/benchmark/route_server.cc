@@ -49,7 +49,7 @@ int Serve(std::string_view style) {
     return 0;
   }
   v1::RouteResponse answer;
-  KVROUTE_CHECK(Answer(&fleet.router_, RouteRequestFor(fleet.prompt), &answer).ok());
+  KVROUTE_CHECK(Answer(&fleet.router_, {}, RouteRequestFor(fleet.prompt), &answer).ok());
   std::unique_ptr<EchoServer> echo;
   if (style == "sync_echo") echo = StartSyncEcho(answer);
   if (style == "callback_echo") echo = StartCallbackEcho(answer);

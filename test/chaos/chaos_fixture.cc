@@ -109,8 +109,9 @@ bool ChaosTest::WaitUntilDegraded(const std::string& id, const std::string& reas
   });
 }
 
-void ChaosTest::StartWith(const std::vector<std::string>& ids, int steps) {
-  StartServer();
+void ChaosTest::StartWith(const std::vector<std::string>& ids, int steps,
+                          const std::vector<std::string>& flags) {
+  StartServer(flags);
   for (const std::string& id : ids) {
     if (!engines_.contains(id)) AddEngine(id);
     engine(id).Steps(steps / 2);
@@ -132,31 +133,62 @@ std::vector<TokenId> ChaosTest::RandomPrompt() {
   return prompt;
 }
 
+absl::StatusOr<ChaosTest::Asked> ChaosTest::Ask() {
+  const std::vector<TokenId> prompt = RandomPrompt();
+  Asked asked;
+  asked.prompt_tokens = prompt.size();
+  std::vector<PrefixHash> hashes;
+  HashPrompt(prompt, kBlockSize, MakeNamespaceSeed("", ""), &hashes);
+  MatchResult truth;
+  model_.Match(hashes, &truth);
+  for (const StreamMatch& match : truth.matches)
+    asked.expected[match.stream.value()] = match.blocks;
+
+  v1::ScoreRequest request;
+  request.set_model(kModel);
+  request.mutable_prompt()->mutable_token_ids()->Add(prompt.begin(), prompt.end());
+  const auto response = api_->Score(request);
+  if (!response.ok()) return response.status();
+  for (const v1::Match& match : response->matches()) {
+    asked.answers[match.target().worker_id()] = match;
+  }
+  return asked;
+}
+
 void ChaosTest::ExpectAnswersEqualModel(const std::vector<std::string>& ids, int prompts) {
   for (int i = 0; i < prompts; ++i) {
-    const std::vector<TokenId> prompt = RandomPrompt();
-    std::vector<PrefixHash> hashes;
-    HashPrompt(prompt, kBlockSize, MakeNamespaceSeed("", ""), &hashes);
-    MatchResult truth;
-    model_.Match(hashes, &truth);
-    std::map<uint32_t, uint64_t> expected;
-    for (const StreamMatch& match : truth.matches) expected[match.stream.value()] = match.blocks;
-
-    v1::ScoreRequest request;
-    request.set_model(kModel);
-    request.mutable_prompt()->mutable_token_ids()->Add(prompt.begin(), prompt.end());
-    const auto response = api_->Score(request);
-    ASSERT_TRUE(response.ok()) << response.status();
-    std::map<std::string, v1::Match> answers;
-    for (const v1::Match& match : response->matches()) answers[match.target().worker_id()] = match;
+    auto asked = Ask();
+    ASSERT_TRUE(asked.ok()) << asked.status();
     for (const std::string& id : ids) {
-      ASSERT_TRUE(answers.contains(id)) << id;
-      EXPECT_EQ(answers[id].trust(), v1::TRUST_EXACT) << id;
-      EXPECT_EQ(answers[id].matched_blocks(), expected[engine(id).options().model_stream.value()])
-          << id << ", prompt " << i << " of " << prompt.size() << " tokens";
+      ASSERT_TRUE(asked->answers.contains(id)) << id;
+      EXPECT_EQ(asked->answers[id].trust(), v1::TRUST_EXACT) << id;
+      EXPECT_EQ(asked->answers[id].matched_blocks(),
+                asked->expected[engine(id).options().model_stream.value()])
+          << id << ", prompt " << i << " of " << asked->prompt_tokens << " tokens";
     }
   }
   if (HasFailure()) std::printf("%s%s", Describe().c_str(), server_->Log().c_str());
+}
+
+int ChaosTest::CompareSettledAnswers(const std::vector<std::string>& ids, int prompts) {
+  int compared = 0;
+  for (int i = 0; i < prompts; ++i) {
+    auto asked = Ask();
+    if (!asked.ok()) {
+      ADD_FAILURE() << asked.status();
+      return compared;
+    }
+    for (const std::string& id : ids) {
+      const v1::Match& match = asked->answers[id];
+      if (match.trust() != v1::TRUST_EXACT) continue;
+      if (match.next_seq() != engine(id).sockets().next_seq()) continue;
+      ++compared;
+      EXPECT_EQ(match.matched_blocks(), asked->expected[engine(id).options().model_stream.value()])
+          << id << " says " << match.trust_reason() << ", prompt of " << asked->prompt_tokens
+          << " tokens";
+    }
+  }
+  return compared;
 }
 
 std::string ChaosTest::Describe() {

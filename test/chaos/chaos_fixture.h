@@ -47,17 +47,29 @@ class ChaosTest : public testing::Test {
   bool WaitUntilExact(const std::string& id);
   bool WaitUntilDegraded(const std::string& id, const std::string& reason);
   // A test that damages a stream must know that it was whole before.
-  void StartWith(const std::vector<std::string>& ids, int steps = 60);
+  void StartWith(const std::vector<std::string>& ids, int steps = 60,
+                 const std::vector<std::string>& flags = {});
 
   // Score answers for `prompts` random prompts what the model says, for each of these workers.
   void ExpectAnswersEqualModel(const std::vector<std::string>& ids, int prompts = 50);
+
+  // The same for the answers that are exact and whose stream has nothing under way; how many were.
+  int CompareSettledAnswers(const std::vector<std::string>& ids, int prompts);
 
   std::mt19937_64& random() { return random_; }
   ZmqContext& context() { return context_; }
   ReferenceIndex& model() { return model_; }
 
  private:
+  struct Asked {
+    size_t prompt_tokens = 0;
+    std::map<uint32_t, uint64_t> expected;     // blocks, by the model's stream
+    std::map<std::string, v1::Match> answers;  // by worker
+  };
+
   std::vector<TokenId> RandomPrompt();
+  // A random prompt, asked of the server and of the model.
+  absl::StatusOr<Asked> Ask();
   std::string Describe();
 
   const uint64_t seed_;

@@ -79,6 +79,23 @@ TEST_F(ConnectionCut, AReplayThatCannotBeReachedIsNotAnExactStream) {
   ExpectAnswersEqualModel({"a"});
 }
 
+TEST_F(ConnectionCut, OfEveryEngineStopsNoRequest) {
+  events_->Set(Mode::kCut);
+  ASSERT_TRUE(WaitFor("a stale", [&] { return State("a").trust() == v1::TRUST_STALE; }));
+  EXPECT_TRUE(State("a").unheard());
+  v1::RouteRequest request;
+  for (TokenId token = 0; token < 64; ++token) request.mutable_prompt()->add_token_ids(token);
+  const absl::StatusOr<v1::RouteResponse> routed = api().Route(request);
+  ASSERT_TRUE(routed.ok()) << routed.status();
+  EXPECT_EQ(routed->chosen().target().worker_id(), "a");
+  EXPECT_TRUE(routed->chosen().unheard());
+  EXPECT_EQ(routed->chosen().matched_blocks(), 0u);
+  events_->Set(Mode::kForward);
+  ASSERT_TRUE(WaitUntilExact("a"));
+  EXPECT_FALSE(State("a").unheard());
+  ExpectAnswersEqualModel({"a"});
+}
+
 TEST_F(ConnectionCut, OtherStreamsDoNotNotice) {
   AddEngine("b");
   Register("b");

@@ -5,11 +5,14 @@
 #include <vector>
 
 #include "indexer/base/check.h"
+#include "indexer/base/limits.h"
 #include "indexer/event/decoder.h"
+#include "test/support/counted_allocations.h"
 
 // Whatever the bytes: no crash, nothing that points outside of the payload, every event kept or
 // skipped exactly once and in order, and the same answer from a fresh decoder, from one that has
-// just decoded something else, and in every dialect the same verdict on the envelope.
+// just decoded something else, and in every dialect the same verdict on the envelope; and decoded
+// it takes a bounded multiple of its bytes.
 namespace kvroute {
 namespace {
 
@@ -43,6 +46,7 @@ void CheckEvent(std::string_view payload, const Event& event) {
 }
 
 void CheckBatch(std::string_view payload, const DecodedBatch& batch) {
+  CheckInside(payload, batch.unknown_tag);
   size_t kept = 0;
   size_t skipped = 0;
   for (size_t position = 0; position < batch.events.size() + batch.skipped.size(); ++position) {
@@ -59,7 +63,8 @@ bool Same(const Event& a, const Event& b) {
   return a.type == b.type && a.position == b.position && a.block_hashes == b.block_hashes &&
          a.tier == b.tier && a.medium == b.medium && a.group_idx == b.group_idx &&
          a.parent == b.parent && a.token_ids == b.token_ids && a.block_size == b.block_size &&
-         a.lora_name == b.lora_name && a.extra_keys_raw == b.extra_keys_raw;
+         a.lora_name == b.lora_name && a.extra_keys_raw == b.extra_keys_raw &&
+         a.every_tier == b.every_tier && a.owned == b.owned;
 }
 
 void CheckSame(const DecodedBatch& a, const DecodedBatch& b) {
@@ -71,12 +76,21 @@ void CheckSame(const DecodedBatch& a, const DecodedBatch& b) {
   }
 }
 
+void CheckMemory(std::string_view payload, const DecodedBatch& batch, int64_t allocated) {
+  const size_t pages =
+      batch.events.size() * sizeof(Event) + batch.skipped.size() * sizeof(SkippedEvent);
+  KVROUTE_CHECK(static_cast<size_t>(allocated) + pages <=
+                limits::kMaxDecodedBytesPerByte * payload.size() + limits::kDecodedSlackBytes);
+}
+
 void FuzzOne(std::string_view payload) {
   static Decoder reused;
-  Decoder fresh;
   DecodedBatch first;
   DecodedBatch second;
+  const int64_t before = most_live_bytes = live_bytes.load();
+  Decoder fresh;
   const DecodeReason reason = fresh.Decode(payload, &first);
+  CheckMemory(payload, first, most_live_bytes - before);
   KVROUTE_CHECK(reused.Decode(payload, &second) == reason);
   CheckBatch(payload, first);
   CheckSame(first, second);

@@ -24,6 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   options.labels = 2;
   options.own_schemes = data[0] / 16 % 2 == 1;
   options.sound_schemes = data[0] / 32 % 2 == 1;
+  options.offloaded = data[0] / 64 % 2 == 1;
   kvroute::IndexScript script(options, below);
   while (at < size) {
     std::string differs = script.Step();

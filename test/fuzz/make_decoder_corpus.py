@@ -29,6 +29,7 @@ SEEDS = {
     "vllm_window": [1.5, [stored(token_ids=TOKENS * 3, group_idx=1, kv_cache_spec_kind="sliding_window",
                                  kv_cache_spec_sliding_window=4)], 0],
     "vllm_placeholder": [1.5, [stored(token_ids=[], block_size=0, medium="CPU")], 0],
+    "vllm_lookahead": [1.5, [stored(extra_keys=EXTRA_KEYS, lookahead_token_ids=[[5]])], 0],
     "sglang_metadata": [1.5, [positional({"cache_salt": "tenant"})], 0],
     "sglang_map": [1.5, [stored(block_hashes=[-5], cache_salt="tenant", medium="CPU_PINNED")], None],
     "sglang_bigram": [1.5, [stored(token_ids=[[1, 2], [2, 3], [3, 4], [4, 70000]])], 0],

@@ -1,6 +1,6 @@
 // What deploy/ ships must work with this build: rules and scrape configuration pass promtool, every
 // metric they name exists, every alert has its runbook, the ConfigMap holds a configuration kvroute
-// takes.
+// takes, and so does the file that the package installs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
@@ -70,6 +70,17 @@ TEST(DeployTest, RulesDashboardsAndRunbooksNameOnlyMetricsThatExist) {
   for (const fs::path& runbook : FilesOf("docs/runbooks", ".md")) ExpectKnownMetrics(runbook);
 }
 
+TEST(DeployTest, TheExampleConfigurationIsTakenAsItIsAndWithEverythingInIt) {
+  const std::string text = Read("deploy/systemd/kvroute.yaml");
+  EXPECT_TRUE(ParseConfig(text, "kvroute.yaml", {}).ok());
+  // What is commented out is shown, not said: a name and a colon, or an item.
+  const std::string shown =
+      std::regex_replace(text, std::regex("(^|\n)# (?= *(?:- |[a-z_]+:))"), "$1");
+  const auto config = ParseConfig(shown, "kvroute.yaml", {});
+  ASSERT_TRUE(config.ok()) << config.status() << "\n" << shown;
+  EXPECT_EQ(config->workers.size(), 1u);
+}
+
 TEST(DeployTest, EveryAlertHasItsRunbookAndEveryRunbookItsAlert) {
   std::set<std::string> alerts;
   const YAML::Node rules = YAML::LoadFile("deploy/prometheus/rules.yml");
@@ -102,17 +113,51 @@ TEST(DeployTest, DashboardsAreJsonWithPanelsThatDoNotOverlap) {
   }
 }
 
-TEST(DeployTest, KubernetesManifestIsYamlAndItsConfigMapIsAConfiguration) {
-  const std::vector<YAML::Node> documents = YAML::LoadAllFromFile("deploy/kubernetes/kvroute.yaml");
+// Requests succeed while nobody hears the engines: it must be seen without being looked for.
+TEST(DeployTest, WorkersThatAreNotHeardAreOnADashboard) {
+  const std::string streams = Read("deploy/grafana/streams.json");
+  EXPECT_THAT(streams, testing::HasSubstr("kvroute_streams_unheard{"));
+  EXPECT_THAT(streams, testing::HasSubstr("kvroute_unheard_decisions_total{"));
+}
+
+// The kinds in a manifest, whose ConfigMap must be a configuration.
+std::set<std::string> KindsIn(const std::string& manifest, ServeConfig* found) {
   std::set<std::string> kinds;
-  for (const YAML::Node& document : documents) {
+  for (const YAML::Node& document : YAML::LoadAllFromFile(manifest)) {
     kinds.insert(document["kind"].as<std::string>());
     if (document["kind"].as<std::string>() != "ConfigMap") continue;
     const auto text = document["data"]["kvroute.yaml"].as<std::string>();
     const auto config = ParseConfig(text, "kvroute.yaml", {});
     EXPECT_TRUE(config.ok()) << config.status();
+    if (config.ok()) *found = *config;
   }
-  EXPECT_EQ(kinds, std::set<std::string>({"ConfigMap", "Deployment", "Service"}));
+  return kinds;
+}
+
+TEST(DeployTest, KubernetesManifestIsYamlAndItsConfigMapIsAConfiguration) {
+  ServeConfig config;
+  EXPECT_EQ(KindsIn("deploy/kubernetes/kvroute.yaml", &config),
+            std::set<std::string>({"ConfigMap", "Deployment", "Service"}));
+}
+
+TEST(DeployTest, ThePickersManifestMayReadWhatItsConfigurationLooksFor) {
+  ServeConfig config;
+  EXPECT_EQ(
+      KindsIn("deploy/kubernetes/picker.yaml", &config),
+      std::set<std::string>({"ServiceAccount", "Role", "RoleBinding", "ConfigMap", "Deployment",
+                             "Service", "PodDisruptionBudget", "NetworkPolicy"}));
+  EXPECT_EQ(config.discovery.kubernetes.pool, "vllm");
+  EXPECT_EQ(config.picker.listen, "[::]:9002");
+  for (const YAML::Node& document : YAML::LoadAllFromFile("deploy/kubernetes/picker.yaml")) {
+    if (document["kind"].as<std::string>() != "Role") continue;
+    std::set<std::string> resources;
+    for (const YAML::Node& rule : document["rules"]) {
+      EXPECT_EQ(rule["verbs"].as<std::vector<std::string>>(),
+                std::vector<std::string>({"get", "list", "watch"}));
+      resources.insert(rule["resources"][0].as<std::string>());
+    }
+    EXPECT_EQ(resources, std::set<std::string>({"pods", "inferencepools"}));
+  }
 }
 
 // The documentation's own example must be one that works.

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -126,6 +127,33 @@ grpc::Status List(const std::shared_ptr<grpc::Channel>& channel) {
   return v1::Fleet::NewStub(channel)->List(&context, {}, &response);
 }
 
+// A wrong events port, or a firewall in between: the engines serve, and kvroute hears none of them.
+TEST(ServeTest, RequestsAreRoutedToWorkersThatAreNotHeard) {
+  const std::string worker = ",address=http://w:8000,model=m,block_size=4,events=tcp://127.0.0.1:";
+  // Nobody listens on these ports.
+  Served served({"--worker", "id=w0" + worker + "1", "--worker", "id=w1" + worker + "2"});
+  auto router = v1::Router::NewStub(served.Channel());
+  v1::RouteRequest request;
+  for (uint32_t token = 0; token < 16; ++token) request.mutable_prompt()->add_token_ids(token);
+  std::map<std::string, int> chosen;
+  for (int i = 0; i < 20; ++i) {
+    grpc::ClientContext context;
+    v1::RouteResponse response;
+    const grpc::Status status = router->Route(&context, request, &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_TRUE(response.chosen().unheard());
+    EXPECT_EQ(response.chosen().matched_blocks(), 0u);
+    EXPECT_EQ(response.chosen().trust(), v1::TRUST_COLD);
+    ++chosen[response.chosen().target().worker_id()];
+  }
+  EXPECT_EQ(chosen["w0"], 10) << "by their load";
+  EXPECT_EQ(chosen["w1"], 10);
+  EXPECT_EQ(served.Status()["workers"][0]["streams"][0]["heard"], false);
+  const std::string metrics = HttpGet(served.http_port, "/metrics").body;
+  EXPECT_THAT(metrics, HasSubstr("kvroute_unheard_decisions_total 20\n"));
+  EXPECT_THAT(metrics, HasSubstr("kvroute_streams_unheard 2\n"));
+}
+
 TEST(ServeTest, AnEventOfARegisteredEngineIsAnsweredCountedAndEndedCleanly) {
   Engine engine;
   Served served;
@@ -151,6 +179,9 @@ TEST(ServeTest, AnEventOfARegisteredEngineIsAnsweredCountedAndEndedCleanly) {
   for (const char* sample :
        {"type=\"stored\",outcome=\"applied\"} 1\n", "kvroute_streams{trust=\"exact\"} 1\n",
         "kvroute_index_holdings 2\n", "kvroute_ready 1\n",
+        "kvroute_thread_stalled_seconds{thread=\"index-scrub\"} ",
+        "kvroute_thread_stalled_seconds{thread=\"grpc-queries\"} ",
+        "kvroute_thread_stalled_seconds{thread=\"zmq-io-0\"} ",
         "kvroute_workers{source=\"api\",state=\"serving\"} 1\n"}) {
     EXPECT_THAT(metrics, HasSubstr(sample));
   }
@@ -227,6 +258,33 @@ class ServeFilesTest : public testing::Test {
 constexpr char kColdWorker[] =
     "workers:\n- {worker_id: cold, address: x, model: m, event_endpoint: 'tcp://127.0.0.1:9'}\n";
 
+// By an operator's slip, a full disk, or somebody who means harm.
+TEST_F(ServeFilesTest, NoFileTakesTheProcessOrItsWorkersAway) {
+  Replace("k.yaml", kColdWorker);
+  Served served({"--config", Path("k.yaml")});
+  const auto failed = [&](int reloads, const std::string& why) {
+    EXPECT_TRUE(Eventually([&] { return served.Status()["config"]["reloads_failed"] == reloads; }));
+    const nlohmann::json status = served.Status();
+    EXPECT_THAT(status["config"]["last_reload_error"].get<std::string>(), HasSubstr(why));
+    EXPECT_EQ(status["workers"].size(), 1u);
+  };
+  std::filesystem::resize_file(Path("k.yaml"), 0);
+  failed(1, "k.yaml: is empty");
+  Replace("k.yaml", std::string(kColdWorker).substr(0, 40));
+  failed(2, "k.yaml: is cut off in the middle of a line");
+  Replace("k.yaml", "workers: &x\n- *x\n");
+  failed(3, "k.yaml:2: an alias inside of what it stands for");
+  Replace("k.yaml", "log: {level: info}\n");
+  failed(4, "workers: there is no such list, and that in force names 1");
+  std::filesystem::create_symlink("/proc/self/mem", Path("k.new"));
+  std::filesystem::rename(Path("k.new"), Path("k.yaml"));
+  failed(5, "k.yaml: Input/output error");
+  Replace("k.yaml", "workers: []\n");
+  // The report comes last of what a reload changes.
+  EXPECT_TRUE(Eventually([&] { return served.Status()["config"]["last_reload_error"] == ""; }));
+  EXPECT_TRUE(served.Status()["workers"].empty());
+}
+
 TEST_F(ServeFilesTest, EditsApplyLiveAndABadOneChangesNothing) {
   Replace("k.yaml", "");
   Served served({"--config", Path("k.yaml")});
@@ -244,8 +302,9 @@ TEST_F(ServeFilesTest, EditsApplyLiveAndABadOneChangesNothing) {
 
   served.process.Signal(SIGHUP);  // the same text again: still bad
   EXPECT_TRUE(Eventually([&] { return served.Status()["config"]["reloads_failed"] == 2; }));
-  Replace("k.yaml", "routing: {policy: random}\ningest: {lanes: 2}\n");
-  EXPECT_TRUE(Eventually([&] { return served.Status()["policy"] == "random"; }));
+  Replace("k.yaml", "routing: {policy: random}\ningest: {lanes: 2}\nworkers: []\n");
+  EXPECT_TRUE(Eventually([&] { return served.Status()["config"]["last_reload_error"] == ""; }));
+  EXPECT_EQ(served.Status()["policy"], "random");
   EXPECT_EQ(served.Status()["config"]["waiting_for_restart"][0], "ingest.lanes");
   EXPECT_EQ(served.Status()["workers"].size(), 0u);
   served.process.Signal(SIGINT);

@@ -6,7 +6,8 @@ import unittest
 import pages
 
 UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "s": 1}
-SECTIONS = ("grpc", "http", "ingest", "listeners[]", "log", "readiness", "routing", "shutdown")  # workers[] is also a path of /status
+SECTIONS = ("discovery", "grpc", "http", "ingest", "listeners[]", "log", "memory", "picker", "prompts", "readiness", "routing",
+            "scrape", "shutdown")  # workers[] is also a path of /status
 
 
 def constants(header):
@@ -39,10 +40,11 @@ def defaults(page):
 
 
 def constant_of(field):
-    """grpc.max_memory: kMaxGrpcMemory; ingest.max_streams: kMaxStreams. Only gRPC's limits share words with others."""
+    """grpc.max_memory: kMaxGrpcMemory; ingest.max_streams: kMaxStreams. Limits that share words with others have a third."""
     section, name = field.rsplit(".", 1)
     words = name.removeprefix("max_").split("_")
-    return "kMax" + ("Grpc" if section == "grpc" else "") + "".join(word.capitalize() for word in words)
+    owner = "Grpc" if section == "grpc" else "Picker" if section == "picker" and name != "max_body" else ""
+    return "kMax" + owner + "".join(word.capitalize() for word in words)
 
 
 def problems(header, limits_page, configuration):

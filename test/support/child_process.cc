@@ -90,7 +90,7 @@ void ChildProcess::Signal(int signal) {
 }
 
 int ChildProcess::Wait(std::chrono::milliseconds timeout) {
-  if (pid_ <= 0) return -1;
+  if (pid_ <= 0) return ended_as_;
   const int descriptor = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
   const bool ended = descriptor >= 0 && WaitReadable(descriptor, timeout);
   if (descriptor >= 0) close(descriptor);
@@ -98,7 +98,8 @@ int ChildProcess::Wait(std::chrono::milliseconds timeout) {
   int status = 0;
   waitpid(pid_, &status, 0);
   pid_ = -1;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  ended_as_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return ended_as_;
 }
 
 std::string ChildProcess::ReadStderr() const {

@@ -22,8 +22,9 @@ class ChildProcess {
   // The next line of standard output without its end; empty when there is none within the time.
   std::string ReadLine(std::chrono::milliseconds timeout = std::chrono::seconds(60));
   void Signal(int signal);
+  pid_t pid() const { return pid_; }
   // Waits until it ends; its exit status, or 128 + the signal that ended it, or -1 when it has not
-  // ended in time.
+  // ended in time. Once it has ended, the same again.
   int Wait(std::chrono::milliseconds timeout = std::chrono::seconds(60));
   std::string ReadStderr() const;
 
@@ -33,6 +34,7 @@ class ChildProcess {
 
  private:
   pid_t pid_ = -1;
+  int ended_as_ = -1;  // what Wait says from then on
   int stdout_fd_ = -1;
   std::string buffered_;
   std::string stderr_path_;

@@ -28,6 +28,12 @@ class FakeSource final : public EventSource {
   absl::StatusOr<std::shared_ptr<const StreamStatus>> AddStream(
       const StreamConfig& config) override {
     MutexLock lock(&mutex_);
+    while (!hanging_endpoint_.empty() && config.event_endpoint == hanging_endpoint_) {
+      hanging_ = true;
+      changed_.NotifyAll();
+      changed_.Wait(&mutex_);
+    }
+    hanging_ = false;
     if (!failing_endpoint_.empty() && config.event_endpoint == failing_endpoint_) {
       return absl::InvalidArgumentError("event_endpoint: made to fail");
     }
@@ -51,13 +57,13 @@ class FakeSource final : public EventSource {
 
   void Stop() override {}
 
-  std::vector<LaneAge> LaneAges() const override {
+  std::vector<ThreadAge> ThreadAges() const override {
     MutexLock lock(&mutex_);
-    return lane_ages_;
+    return thread_ages_;
   }
-  void SetLaneAges(std::vector<LaneAge> ages) {
+  void SetThreadAges(std::vector<ThreadAge> ages) {
     MutexLock lock(&mutex_);
-    lane_ages_ = std::move(ages);
+    thread_ages_ = std::move(ages);
   }
 
   // What a lane does when a topic is new. False: the stream was not wanted.
@@ -90,6 +96,18 @@ class FakeSource final : public EventSource {
   void FailAt(std::string endpoint) {
     MutexLock lock(&mutex_);
     failing_endpoint_ = std::move(endpoint);
+  }
+
+  // Adding a stream of this endpoint does not return before another one is named; empty: none.
+  void HangAt(std::string endpoint) {
+    MutexLock lock(&mutex_);
+    hanging_endpoint_ = std::move(endpoint);
+    changed_.NotifyAll();
+  }
+  // Until somebody hangs there.
+  void AwaitHanging() {
+    MutexLock lock(&mutex_);
+    while (!hanging_) changed_.Wait(&mutex_);
   }
 
   // The stream as its lane would see it. It must exist.
@@ -135,7 +153,10 @@ class FakeSource final : public EventSource {
   OnDiscovered on_discovered_ ABSL_GUARDED_BY(mutex_);
   OnExpired on_expired_ ABSL_GUARDED_BY(mutex_);
   std::string failing_endpoint_ ABSL_GUARDED_BY(mutex_);
-  std::vector<LaneAge> lane_ages_ ABSL_GUARDED_BY(mutex_);
+  std::string hanging_endpoint_ ABSL_GUARDED_BY(mutex_);
+  bool hanging_ ABSL_GUARDED_BY(mutex_) = false;
+  CondVar changed_;
+  std::vector<ThreadAge> thread_ages_ ABSL_GUARDED_BY(mutex_);
   int added_ ABSL_GUARDED_BY(mutex_) = 0;
   int removed_ ABSL_GUARDED_BY(mutex_) = 0;
 };

@@ -17,6 +17,9 @@ struct HttpReply {
 HttpReply HttpRequest(int port, std::string_view method, std::string_view path);
 inline HttpReply HttpGet(int port, std::string_view path) { return HttpRequest(port, "GET", path); }
 
+// Sends `bytes` as they are; the socket, the caller's to close. -1: no connection.
+int SendAndKeep(int port, std::string_view bytes);
+
 // Sends `bytes` as they are and reads until the peer closes.
 std::string SendRaw(int port, std::string_view bytes);
 

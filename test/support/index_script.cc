@@ -68,6 +68,11 @@ const IndexScript::Path& IndexScript::PickPath() {
 }
 
 Tier IndexScript::PickTier() {
+  if (options_.offloaded) {
+    const uint32_t choice = below_(20);
+    if (choice >= 10) return choice < 16 ? Tier::kCpu : Tier::kDisk;
+    return Tier::kGpu;
+  }
   return below_(8) != 0 ? Tier::kGpu : static_cast<Tier>(below_(kTierCount));
 }
 
@@ -87,12 +92,13 @@ std::string IndexScript::ApplyStore(const Stream& stream, const StoreRequest& re
   const StoreResult got = index_.Store(stream.id, request);
   const StoreResult want = model_.Store(stream.id, request);
   if (got.status == want.status && got.added == want.added && got.duplicate == want.duplicate &&
-      got.rebound == want.rebound) {
+      got.rebound == want.rebound && got.renamed == want.renamed) {
     return "";
   }
   return absl::StrCat("store of ", request.engine_hashes.size(), " on stream ", stream.id.value(),
                       ": added ", got.added, " duplicate ", got.duplicate, " rebound ", got.rebound,
-                      ", the model ", want.added, " ", want.duplicate, " ", want.rebound, "\n");
+                      " renamed ", got.renamed, ", the model ", want.added, " ", want.duplicate,
+                      " ", want.rebound, " ", want.renamed, "\n");
 }
 
 std::string IndexScript::StoreSome(Stream* stream) {
@@ -147,14 +153,18 @@ std::string IndexScript::RemoveSome(Stream* stream) {
       std::swap(engines[i - 1], engines[below_(static_cast<uint32_t>(i))]);
     }
   }
-  const Tier tier = PickTier();
-  const RemoveResult got = index_.Remove(stream->id, engines, tier);
-  const RemoveResult want = model_.Remove(stream->id, engines, tier);
+  return ApplyRemove(*stream, engines, PickTier());
+}
+
+std::string IndexScript::ApplyRemove(const Stream& stream, absl::Span<const EngineHash> engines,
+                                     Tier tier) {
+  const RemoveResult got = index_.Remove(stream.id, engines, tier);
+  const RemoveResult want = model_.Remove(stream.id, engines, tier);
   if (got.removed == want.removed && got.copies_left == want.copies_left &&
       got.unknown == want.unknown) {
     return "";
   }
-  return absl::StrCat("remove of ", engines.size(), " on stream ", stream->id.value(), ": removed ",
+  return absl::StrCat("remove of ", engines.size(), " on stream ", stream.id.value(), ": removed ",
                       got.removed, " left ", got.copies_left, " unknown ", got.unknown,
                       ", the model ", want.removed, " ", want.copies_left, " ", want.unknown, "\n");
 }
@@ -165,18 +175,40 @@ std::string IndexScript::AddCopiesSome(Stream* stream) {
   const auto begin = below_(static_cast<uint32_t>(engines.size()));
   const auto some = absl::MakeConstSpan(engines).subspan(begin);
   const Tier tier = static_cast<Tier>(below_(kTierCount));
-  const auto got = index_.AddCopies(stream->id, some, tier);
-  const auto want = model_.AddCopies(stream->id, some, tier);
+  return ApplyAddCopies(*stream, some, tier);
+}
+
+std::string IndexScript::ApplyAddCopies(const Stream& stream, absl::Span<const EngineHash> engines,
+                                        Tier tier) {
+  const AddCopiesResult got = index_.AddCopies(stream.id, engines, tier);
+  const AddCopiesResult want = model_.AddCopies(stream.id, engines, tier);
   if (got.added == want.added && got.duplicate == want.duplicate && got.unknown == want.unknown) {
     return "";
   }
-  return absl::StrCat("copies of ", some.size(), " on stream ", stream->id.value(), ": added ",
+  return absl::StrCat("copies of ", engines.size(), " on stream ", stream.id.value(), ": added ",
                       got.added, " duplicate ", got.duplicate, " unknown ", got.unknown,
                       ", the model ", want.added, " ", want.duplicate, " ", want.unknown, "\n");
 }
 
+// The tail of a prompt from gpu into a slower tier, as an engine evicts.
+std::string IndexScript::OffloadSome(Stream* stream) {
+  const Path path = PickPath();
+  const std::vector<EngineHash> engines = EngineHashes(*stream, path);
+  const auto tail =
+      absl::MakeConstSpan(engines).subspan(below_(static_cast<uint32_t>(engines.size())));
+  const std::string differs =
+      ApplyAddCopies(*stream, tail, below_(8) < 5 ? Tier::kCpu : Tier::kDisk);
+  return differs.empty() ? ApplyRemove(*stream, tail, Tier::kGpu) : differs;
+}
+
+double IndexScript::SlowerShare() const {
+  return answered_blocks_ == 0 ? 0
+                               : 1 - static_cast<double>(answered_gpu_blocks_) /
+                                         static_cast<double>(answered_blocks_);
+}
+
 std::string IndexScript::ClearOrReopen(Stream* stream) {
-  switch (below_(3)) {
+  switch (below_(4)) {
     case 0: {
       index_.Close(stream->id);
       model_.Close(stream->id);
@@ -186,6 +218,13 @@ std::string IndexScript::ClearOrReopen(Stream* stream) {
     case 1:  // the engine was restarted with another seed, and nobody noticed
       stream->scheme = options_.own_schemes ? PickScheme() : below_(3);
       return "";
+    case 2: {
+      const Tier tier = static_cast<Tier>(below_(kTierCount));
+      const uint64_t got = index_.ClearTier(stream->id, tier);
+      const uint64_t want = model_.ClearTier(stream->id, tier);
+      if (got == want) return "";
+      return absl::StrCat("clear of one tier: ", got, ", the model ", want, "\n");
+    }
     default: {
       const uint64_t got = index_.Clear(stream->id);
       const uint64_t want = model_.Clear(stream->id);
@@ -200,6 +239,7 @@ std::string IndexScript::Step() {
   if (kind == 0) return ClearOrReopen(stream);
   if (kind == 1 && !options_.sound_schemes) return StoreTwiceInOne(stream);
   if (kind < 6) return AddCopiesSome(stream);
+  if (kind < 14 && options_.offloaded) return OffloadSome(stream);
   return kind < 36 ? StoreSome(stream) : RemoveSome(stream);
 }
 
@@ -217,6 +257,10 @@ std::string IndexScript::CompareAnswers(uint32_t count) {
     if (SortedMatches(got) != SortedMatches(want)) {
       return absl::StrCat("a prompt of ", prompt.size(), " blocks:\n", DescribeMatches(got),
                           "the model:\n", DescribeMatches(want));
+    }
+    for (const StreamMatch& match : got.matches) {
+      answered_blocks_ += match.blocks;
+      answered_gpu_blocks_ += match.blocks_by_tier[0];
     }
     std::vector<PrefixHash> memory;
     PromptChain chain(PromptBlocks(path), &memory);

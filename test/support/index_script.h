@@ -15,7 +15,8 @@ namespace kvroute {
 // Does the same random things to a PrefixIndex and to the reference model and compares every
 // result: stores of roots, children, deep chains and divergences, holes and their refill,
 // duplicates, evictions from the tail and elsewhere, unknown parents and hashes, rebinds, other
-// tiers, clears, closes, streams with hash schemes of their own (broken ones too).
+// tiers, clears (of one tier, too), closes, streams with hash schemes of their own (broken ones
+// too).
 //
 // All choices come from `below(n)`, a number in [0, n): a seeded generator in tests, the input's
 // bytes in the fuzzer.
@@ -28,9 +29,10 @@ class IndexScript {
     uint32_t labels = 3;              // different blocks at one position
     // Every stream has a hash scheme of its own, as vLLM has by default; else most share one.
     bool own_schemes = false;
-    // No engine hash stands for two blocks of one stream. (Once one has, the index looks twice at
-    // everything, and the ways that it takes otherwise are seen no more.)
+    // No engine hash stands for two blocks of one stream.
     bool sound_schemes = false;
+    // About 40 % of the holdings are on cpu and disk: stored there, or offloaded from gpu.
+    bool offloaded = false;
   };
   using Below = std::function<uint32_t(uint32_t)>;
 
@@ -42,6 +44,8 @@ class IndexScript {
   // must first be quiet, only from 11 on). Empty, or what differs.
   std::string CompareAnswers(uint32_t count);
   PrefixIndex& index() { return index_; }
+  // Of all blocks in the answers compared so far: those in slower tiers than gpu.
+  double SlowerShare() const;
 
  private:
   using Path = std::vector<LocalHash>;
@@ -62,6 +66,9 @@ class IndexScript {
   std::string StoreTwiceInOne(Stream* stream);
   std::string RemoveSome(Stream* stream);
   std::string AddCopiesSome(Stream* stream);
+  std::string OffloadSome(Stream* stream);
+  std::string ApplyAddCopies(const Stream& stream, absl::Span<const EngineHash> engines, Tier tier);
+  std::string ApplyRemove(const Stream& stream, absl::Span<const EngineHash> engines, Tier tier);
   std::string ClearOrReopen(Stream* stream);
   std::string ApplyStore(const Stream& stream, const StoreRequest& request);
 
@@ -72,6 +79,8 @@ class IndexScript {
   std::vector<Stream> streams_;
   uint64_t schemes_ = 2;  // numbers of the shared ones, and of those given out
   std::vector<Path> paths_;
+  uint64_t answered_blocks_ = 0;
+  uint64_t answered_gpu_blocks_ = 0;
 };
 
 }  // namespace kvroute

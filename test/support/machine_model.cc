@@ -291,7 +291,24 @@ void MachineModel::Skipped() {
   ++lost_;
 }
 
+void MachineModel::CheckDoubt() {
+  if (known_connection_ != connection_ || status_.trust.load() != Trust::kDegraded) return;
+  const uint64_t next = status_.next_seq.load();
+  if (next > engine_.next_seq() || random_() % 8 != 0) return;
+  ++doubt_checks_;
+  uint64_t wrong = 0;
+  uint64_t held = 0;
+  for (uint32_t node = 0; node < engine_.nodes(); ++node) {
+    if (!index_.Holds(status_.id, engine_.EngineHashOf(node))) continue;
+    ++held;
+    if (!engine_.HoldsAt(next, node)) ++wrong;
+  }
+  EXPECT_EQ(held, status_.holdings.load());
+  EXPECT_LE(wrong, status_.unconfirmed_holdings.load()) << "of " << held << ", at batch " << next;
+}
+
 void MachineModel::Check() {
+  CheckDoubt();
   if (known_connection_ != connection_ || status_.trust.load() != Trust::kExact) return;
   ++exact_checks_;
   const uint64_t next = status_.next_seq.load();

@@ -41,6 +41,7 @@ std::string Describe(const Network& network);
 
 // For tests: an engine, a network and a lane around one StreamMachine, which is judged after each
 // call. Whatever the network does:
+// * of an engine that was lost sight of, no more blocks are held wrongly than are unconfirmed;
 // * whenever the stream is exact, every answer is the engine's own as of the number it has come to;
 // * a live batch that was handed over is applied, counted as a duplicate, or held; what is held is
 //   applied later, unless its publisher is gone, something behind it is lost, which ends what it
@@ -59,10 +60,13 @@ class MachineModel {
   // What is under way comes, in one turn.
   void DeliverAll();
   void Check();
+  // However much was lost: no more is wrong than is said to be in doubt.
+  void CheckDoubt();
 
   const StreamStatus& status() const { return status_; }
   const ModelEngine& engine() const { return engine_; }
   int exact_checks() const { return exact_checks_; }
+  int doubt_checks() const { return doubt_checks_; }
   uint64_t delivered() const { return delivered_; }
   uint64_t lost() const { return lost_; }
 
@@ -119,6 +123,7 @@ class MachineModel {
   uint64_t delivered_ = 0;
   uint64_t lost_ = 0;
   int exact_checks_ = 0;
+  int doubt_checks_ = 0;
 };
 
 }  // namespace kvroute

@@ -133,6 +133,14 @@ uint32_t ModelEngine::HeldAt(uint64_t seq, uint32_t node) const {
   return blocks;
 }
 
+// As vLLM publishes it: the last 8 bytes.
+EngineHash ModelEngine::EngineHashOf(uint32_t node) const {
+  const Digest& digest = nodes_[node].digest;
+  uint64_t hash = 0;
+  for (size_t i = digest.size() - 8; i < digest.size(); ++i) hash = hash << 8 | digest[i];
+  return EngineHash(hash);
+}
+
 std::vector<PrefixHash> ModelEngine::PromptOf(uint32_t node) const {
   std::vector<PrefixHash> prompt;
   for (const uint32_t at : PathOf(node)) prompt.push_back(nodes_[at].prefix);

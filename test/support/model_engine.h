@@ -38,6 +38,9 @@ class ModelEngine {
   // How many leading blocks of the prompt that ends at `node` were held when `seq` was next.
   uint32_t HeldAt(uint64_t seq, uint32_t node) const;
   std::vector<PrefixHash> PromptOf(uint32_t node) const;
+  // Whether `node` itself was held then, and how the engine calls it.
+  bool HoldsAt(uint64_t seq, uint32_t node) const { return history_[seq].contains(node); }
+  EngineHash EngineHashOf(uint32_t node) const;
   uint32_t nodes() const { return static_cast<uint32_t>(nodes_.size()); }
 
  private:

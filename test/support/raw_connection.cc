@@ -14,18 +14,30 @@
 namespace kvroute::testing_support {
 namespace {
 
-constexpr timeval kPatience{.tv_sec = 60, .tv_usec = 0};
+constexpr std::chrono::minutes kPatience{1};
 
 }  // namespace
 
-RawConnection::RawConnection(int port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  KVROUTE_CHECK(fd_ >= 0);
+RawConnection::RawConnection(int port) { KVROUTE_CHECK(Connect(port, kPatience)); }
+
+std::optional<RawConnection> RawConnection::Try(int port, std::chrono::milliseconds patience) {
+  RawConnection connection;
+  if (!connection.Connect(port, patience)) return std::nullopt;
+  return connection;
+}
+
+bool RawConnection::Connect(int port, std::chrono::milliseconds patience) {
+  fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd_ < 0) return false;
+  const timeval limit{.tv_sec = patience.count() / 1'000,
+                      .tv_usec = patience.count() % 1'000 * 1'000};
+  setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+  setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));  // of connect too
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof(kPatience));
-  KVROUTE_CHECK(connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0);
+  return connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
 }
 
 RawConnection::~RawConnection() {
@@ -51,6 +63,18 @@ std::string RawConnection::ReadUntil(std::string_view end) {
     if (got <= 0) break;
     all.append(buffer.data(), static_cast<size_t>(got));
   }
+  return all;
+}
+
+std::string RawConnection::Read(size_t bytes) {
+  std::string all(bytes, '\0');
+  size_t at = 0;
+  while (at < bytes) {
+    const ssize_t got = recv(fd_, all.data() + at, bytes - at, 0);
+    if (got <= 0) break;
+    at += static_cast<size_t>(got);
+  }
+  all.resize(at);
   return all;
 }
 

@@ -1,6 +1,8 @@
 #ifndef KVROUTE_TEST_SUPPORT_RAW_CONNECTION_H_
 #define KVROUTE_TEST_SUPPORT_RAW_CONNECTION_H_
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +13,9 @@ namespace kvroute::testing_support {
 class RawConnection {
  public:
   explicit RawConnection(int port);
+  // For peers that may refuse it or not answer: nothing waits for longer than `patience`; empty
+  // when there is no connection by then.
+  static std::optional<RawConnection> Try(int port, std::chrono::milliseconds patience);
   ~RawConnection();
   RawConnection(RawConnection&& other) noexcept;
   RawConnection& operator=(RawConnection&&) = delete;
@@ -18,11 +23,16 @@ class RawConnection {
   bool Send(std::string_view bytes);
   // All that came up to `end`, or as much as came.
   std::string ReadUntil(std::string_view end);
+  // The next so many bytes, or as many as came.
+  std::string Read(size_t bytes);
   // Reads and drops what the peer has sent until it closes; false when it does not.
   bool ClosedByPeer();
 
  private:
-  int fd_;
+  RawConnection() = default;
+  bool Connect(int port, std::chrono::milliseconds patience);
+
+  int fd_ = -1;
 };
 
 }  // namespace kvroute::testing_support

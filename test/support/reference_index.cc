@@ -49,6 +49,13 @@ bool ReferenceIndex::AddCopy(CopyMode mode, Tier tier, Holding* holding) {
   return false;
 }
 
+bool ReferenceIndex::HasCopy(const Stream& stream, PrefixHash prefix, Tier tier) {
+  const auto [begin, end] = stream.names.equal_range(prefix);
+  return std::any_of(begin, end, [&](const auto& name) {
+    return stream.holdings.at(name.second).copies[Index(tier)] > 0;
+  });
+}
+
 void ReferenceIndex::Drop(Stream* stream, EngineHash engine_hash) {
   const auto held = stream->holdings.find(engine_hash);
   const auto [begin, end] = stream->names.equal_range(held->second.prefix);
@@ -88,6 +95,7 @@ StoreResult ReferenceIndex::Store(StreamId stream_id, const StoreRequest& reques
       held = stream.holdings.end();
     }
     if (held == stream.holdings.end()) {
+      if (HasCopy(stream, prefixes[i], request.tier)) ++result.renamed;
       held = stream.holdings.emplace(engine_hash, Holding{prefixes[i], {}}).first;
       stream.names.emplace(prefixes[i], engine_hash);
     }
@@ -145,6 +153,19 @@ uint64_t ReferenceIndex::Clear(StreamId stream_id) {
   }
   stream.holdings.clear();
   stream.names.clear();
+  return holdings;
+}
+
+uint64_t ReferenceIndex::ClearTier(StreamId stream_id, Tier tier) {
+  Stream& stream = Get(stream_id);
+  uint64_t holdings = 0;
+  std::vector<EngineHash> gone;
+  for (auto& [engine_hash, holding] : stream.holdings) {
+    holdings += holding.copies[Index(tier)] > 0;
+    holding.copies[Index(tier)] = 0;
+    if (!holding.AnyCopy()) gone.push_back(engine_hash);
+  }
+  for (const EngineHash engine_hash : gone) Drop(&stream, engine_hash);
   return holdings;
 }
 

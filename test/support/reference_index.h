@@ -43,6 +43,7 @@ class ReferenceIndex {
   AddCopiesResult AddCopies(StreamId stream, absl::Span<const EngineHash> engine_hashes, Tier tier);
   RemoveResult Remove(StreamId stream, absl::Span<const EngineHash> engine_hashes, Tier tier);
   uint64_t Clear(StreamId stream);
+  uint64_t ClearTier(StreamId stream, Tier tier);
   bool Holds(StreamId stream, EngineHash engine_hash) const;
 
   // In ascending order of streams; PrefixIndex names them in any order.
@@ -66,6 +67,8 @@ class ReferenceIndex {
   Stream& Get(StreamId stream);
   const Stream& Get(StreamId stream) const;
   static bool AddCopy(CopyMode mode, Tier tier, Holding* holding);  // false: there was one already
+  // By whichever engine hash.
+  static bool HasCopy(const Stream& stream, PrefixHash prefix, Tier tier);
   static void Drop(Stream* stream, EngineHash engine_hash);
 
   std::map<StreamId, Stream> streams_;

@@ -5,6 +5,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/security/credentials.h>
 
+#include <chrono>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -52,6 +53,8 @@ grpc::Status ServerTest::CallRaw(const std::string& method, const std::string& r
                                  std::string* response) {
   grpc::GenericStub stub(channel_);
   grpc::ClientContext context;
+  // gRPC may leave a call that comes while its server shuts down without any answer.
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
   grpc::CompletionQueue queue;
   auto call = stub.PrepareCall(&context, method, &queue);
   const auto wait = [&] {

@@ -22,7 +22,6 @@ class ServerTest : public testing::Test, protected RoutingFixture {
   void Start(const GrpcServerOptions& options);
   void SetUp() override {
     GrpcServerOptions options;
-    options.max_threads = 32;
     options.max_message_bytes = 65'536;
     options.max_streams = 4;
     Start(options);

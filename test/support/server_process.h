@@ -20,19 +20,31 @@ class ServerProcess {
       const std::vector<std::string>& flags = {});
 
   const std::string& grpc_address() const { return grpc_address_; }  // host:port
+  int grpc_port() const { return grpc_port_; }
+  int http_port() const { return http_port_; }
+  // Of another listener, by the name that it is announced with; 0: there is none.
+  int PortOf(const std::string& name) const { return ChildProcess::PortOf(line_, name); }
+  pid_t pid() const { return process_.pid(); }
+  // Its status, once it is not: Wait.
+  int Wait() { return process_.Wait(); }
   bool running() { return process_.Wait(std::chrono::milliseconds(0)) == -1; }
 
   // SIGKILL: as an out-of-memory kill or a lost machine.
   void Kill();
   // SIGTERM; its exit status, see ChildProcess::Wait.
   int Terminate();
-  std::string Log() const { return process_.ReadStderr(); }
+  // What it wrote to standard error; of a long one the first lines and the last, which say how it
+  // ended.
+  std::string Log() const;
 
  private:
   explicit ServerProcess(const std::vector<std::string>& words) : process_(words) {}
 
   ChildProcess process_;
+  int grpc_port_ = 0;
+  int http_port_ = 0;
   std::string grpc_address_;
+  std::string line_;
 };
 
 }  // namespace kvroute::testing_support

@@ -19,7 +19,9 @@ namespace kvroute {
 // replays.
 class StreamScript {
  public:
-  StreamScript() {
+  // What the index may take.
+  explicit StreamScript(uint64_t index_bytes = MemoryBudget::kUnlimited)
+      : index_memory_(index_bytes) {
     status_.config.worker_id = "worker";
     status_.config.replay_endpoint = "tcp://engine:1";
     status_.id = *index_.Open(CopyMode::kCounted);
@@ -72,7 +74,8 @@ class StreamScript {
   }
 
   FakeClock clock_;
-  PrefixIndex index_;
+  MemoryBudget index_memory_;
+  PrefixIndex index_{PrefixIndexOptions{.memory = &index_memory_}};
   IngestCounters counters_;
   Decoder decoder_;
   StreamStatus status_;

@@ -1,6 +1,7 @@
 #include "tools/corpus/corpus_builder.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "indexer/base/check.h"
@@ -12,8 +13,20 @@ CorpusBuilder::CorpusBuilder(const CorpusOptions& options, CorpusWriter* writer)
       writer_(writer),
       random_(options.seed),
       placement_(options.placement, options.workers, options.seed),
-      workers_(options.workers, Worker(options.blocks_per_worker)) {
+      workers_(options.workers, Worker(options)) {
   KVROUTE_CHECK(options.block_size_tokens <= kTraceBlockTokens);
+}
+
+CorpusBuilder::Worker::Worker(const CorpusOptions& options) : pool(options.blocks_per_worker) {
+  if (options.cpu_blocks_per_worker > 0) slower.emplace(Tier::kCpu, options.cpu_blocks_per_worker);
+  if (options.disk_blocks_per_worker > 0) {
+    slower.emplace(Tier::kDisk, options.disk_blocks_per_worker);
+  }
+}
+
+void CorpusBuilder::Worker::Clear() {
+  pool.Clear();
+  for (auto& [tier, slower_pool] : slower) slower_pool.Clear();
 }
 
 void CorpusBuilder::Play(absl::Span<const TraceRequest> trace,
@@ -92,7 +105,7 @@ void CorpusBuilder::Serve(const Request& request, uint64_t deadline_ns) {
   const bool restarts = Chance(options_.restarts);
   if (restarts) worker.next_event_id = 0;
   if (restarts || Chance(options_.clears)) {
-    worker.pool.Clear();
+    worker.Clear();
     EmitCleared(&worker, op);
   }
 
@@ -102,6 +115,14 @@ void CorpusBuilder::Serve(const Request& request, uint64_t deadline_ns) {
   }
   evicted_.clear();
   const size_t run = worker.pool.Run(request.chain, reuse, &evicted_);
+  if (!worker.slower.empty()) {
+    for (size_t i = 0; i < run; ++i) {
+      Block& block = blocks_[request.chain[i]];
+      block.local = request.locals[i];
+      if (i > 0) block.parent = request.chain[i - 1];
+    }
+    if (!evicted_.empty()) Offload(&worker, op, worker.slower.begin()->first, evicted_);
+  }
   if (!evicted_.empty()) EmitRemoved(&worker, op, evicted_);
   if (run > reuse) EmitStored(&worker, op, request, reuse, run);
   placement_.Served(request.worker, request.chain, run - reuse);
@@ -109,6 +130,44 @@ void CorpusBuilder::Serve(const Request& request, uint64_t deadline_ns) {
   if (run > 1 && Chance(options_.holes)) {
     const PrefixHash hole = request.chain[random_.Below(run - 1)];
     if (worker.pool.Drop(hole)) EmitRemoved(&worker, op, {hole});
+  }
+}
+
+void CorpusBuilder::Offload(Worker* worker, CorpusOperation op, Tier tier,
+                            absl::Span<const PrefixHash> blocks) {
+  op.tier = tier;
+  const auto pool = worker->slower.find(tier);
+  std::vector<PrefixHash> fresh;
+  std::vector<PrefixHash> evicted;
+  for (const PrefixHash block : blocks) {
+    const size_t hits = pool->second.Hits({&block, 1});
+    if (hits == 0) fresh.push_back(block);
+    pool->second.Run({&block, 1}, hits, &evicted);
+  }
+  if (!fresh.empty()) EmitCopies(worker, op, fresh);
+  if (evicted.empty()) return;
+  if (const auto next = std::next(pool); next != worker->slower.end()) {
+    Offload(worker, op, next->first, evicted);
+  }
+  EmitRemoved(worker, op, evicted);
+}
+
+void CorpusBuilder::EmitCopies(Worker* worker, CorpusOperation op,
+                               absl::Span<const PrefixHash> blocks) {
+  std::vector<LocalHash> locals;
+  for (size_t end = blocks.size(); end > 0;) {  // parents first
+    locals.clear();
+    engine_hashes_.clear();
+    const std::optional<PrefixHash> parent = blocks_.at(blocks[end - 1]).parent;
+    do {
+      --end;
+      locals.push_back(blocks_.at(blocks[end]).local);
+      engine_hashes_.push_back(ToEngine(op.worker_id, blocks[end]));
+    } while (end > 0 && blocks_.at(blocks[end - 1]).parent == blocks[end]);
+    op.event_id = worker->next_event_id++;
+    op.has_parent = parent.has_value();
+    op.parent = parent.has_value() ? ToEngine(op.worker_id, *parent) : EngineHash();
+    writer_->AddStored(op, engine_hashes_, locals);
   }
 }
 

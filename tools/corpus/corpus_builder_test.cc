@@ -38,7 +38,8 @@ class CorpusBuilderTest : public testing::Test {
     GeneratorOptions generator;
     generator.seed = 3;
     generator.requests = 400;
-    absl::StatusOr<std::unique_ptr<CorpusWriter>> writer = CorpusWriter::Create(path_);
+    absl::StatusOr<std::unique_ptr<CorpusWriter>> writer =
+        CorpusWriter::Create(path_, options.cpu_blocks_per_worker > 0);
     ASSERT_TRUE(writer.ok()) << writer.status();
     CorpusBuilder builder(options, writer->get());
     builder.Play(GenerateTrace(generator), [](size_t) {});
@@ -85,6 +86,7 @@ ModelRun RunOnModel(const Corpus& corpus) {
         if (op.has_parent) request.parent = op.parent;
         request.engine_hashes = corpus.StoredEngineHashes(op);
         request.local_hashes = corpus.StoredLocalHashes(op);
+        request.tier = op.tier;
         const StoreResult result = model.Store(stream, request);
         run.unknown_parents += result.status == StoreStatus::kUnknownParent;
         run.duplicates += result.duplicate;
@@ -92,7 +94,7 @@ ModelRun RunOnModel(const Corpus& corpus) {
         break;
       }
       case OperationKind::kRemoved:
-        run.unknown_removals += model.Remove(stream, corpus.Removed(op), Tier::kGpu).unknown;
+        run.unknown_removals += model.Remove(stream, corpus.Removed(op), op.tier).unknown;
         break;
       case OperationKind::kCleared:
         model.Clear(stream);
@@ -127,6 +129,27 @@ TEST_F(CorpusBuilderTest, APlainFleetPublishesOnlyWhatItHolds) {
   EXPECT_EQ(run.duplicates, 0u);
   EXPECT_EQ(run.holdings_at_end, corpus.totals.stored_blocks - corpus.totals.removed_blocks);
   EXPECT_LE(run.holdings_at_end, 4u * 600u);
+}
+
+// 40 % of the holdings are on cpu and disk, and every event about them makes sense.
+TEST_F(CorpusBuilderTest, AFleetWithSlowerTiersOffloadsWhatItEvicts) {
+  CorpusOptions options = SmallFleet();
+  options.cpu_blocks_per_worker = 252;
+  options.disk_blocks_per_worker = 150;
+  const Corpus corpus = Build(options);
+  const ModelRun run = RunOnModel(corpus);
+  EXPECT_EQ(run.unknown_parents, 0u);
+  EXPECT_EQ(run.unknown_removals, 0u);
+  EXPECT_EQ(run.duplicates, 0u);
+  EXPECT_EQ(run.holdings_at_end, 4u * (600 + 252 + 150));
+  std::map<Tier, int64_t> held;
+  for (const CorpusOperation& op : corpus.operations) {
+    if (op.kind == OperationKind::kStored) held[op.tier] += op.length;
+    if (op.kind == OperationKind::kRemoved) held[op.tier] -= op.length;
+  }
+  EXPECT_EQ(held[Tier::kGpu], 4 * 600);
+  EXPECT_EQ(held[Tier::kCpu], 4 * 252);
+  EXPECT_EQ(held[Tier::kDisk], 4 * 150);
 }
 
 TEST_F(CorpusBuilderTest, MischiefStaysConsistentPerStream) {

@@ -46,7 +46,9 @@ absl::Status WriteCorpus(CorpusFlags flags) {
   flags.options.window_ns = uint64_t{flags.window_ms} * 1'000'000;
   absl::StatusOr<std::vector<TraceRequest>> trace = LoadTrace(flags);
   if (!trace.ok()) return trace.status();
-  absl::StatusOr<std::unique_ptr<CorpusWriter>> writer = CorpusWriter::Create(flags.out_path);
+  absl::StatusOr<std::unique_ptr<CorpusWriter>> writer =
+      CorpusWriter::Create(flags.out_path, flags.options.cpu_blocks_per_worker > 0 ||
+                                               flags.options.disk_blocks_per_worker > 0);
   if (!writer.ok()) return writer.status();
   CorpusBuilder builder(flags.options, writer->get());
   size_t shown_percent = 0;
@@ -96,6 +98,16 @@ void AddCorpusCommand(CommandLine* command_line) {
       .ShowDefault();
   command.AddOption("--blocks-per-worker", &options.blocks_per_worker, "capacity of each pool")
       .Between(1, 100'000'000)
+      .ShowDefault();
+  command
+      .AddOption("--cpu-blocks-per-worker", &options.cpu_blocks_per_worker,
+                 "... of the pool on cpu that evicted blocks go to")
+      .Between(0, 100'000'000)
+      .ShowDefault();
+  command
+      .AddOption("--disk-blocks-per-worker", &options.disk_blocks_per_worker,
+                 "... of the one on disk behind it")
+      .Between(0, 100'000'000)
       .ShowDefault();
   command.AddOption("--block-size", &options.block_size_tokens, "tokens a block")
       .Between(1u, kTraceBlockTokens)

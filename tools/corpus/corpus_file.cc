@@ -85,7 +85,7 @@ void ReadStored(FileReader* in, Corpus* corpus) {
   }
 }
 
-CorpusOperation ReadOperation(FileReader* in, uint32_t* id) {
+CorpusOperation ReadOperation(FileReader* in, bool with_tiers, uint32_t* id) {
   CorpusOperation op;
   *id = in->Number<uint32_t>();
   op.deadline_ns = in->Number<uint64_t>();
@@ -95,6 +95,9 @@ CorpusOperation ReadOperation(FileReader* in, uint32_t* id) {
   if (op.kind != OperationKind::kQuery) {
     op.dp_rank = in->Number<uint32_t>();
     op.event_id = in->Number<uint64_t>();
+  }
+  if (with_tiers && (op.kind == OperationKind::kStored || op.kind == OperationKind::kRemoved)) {
+    op.tier = static_cast<Tier>(in->Number<uint8_t>());
   }
   if (op.kind == OperationKind::kStored) {
     op.has_parent = in->Number<uint8_t>() != 0;
@@ -124,19 +127,20 @@ std::optional<uint64_t> Range(const Corpus& corpus, const CorpusOperation& op) {
   return std::nullopt;
 }
 
-absl::Status ReadOperations(FileReader* in, const std::string& path, Corpus* corpus) {
+absl::Status ReadOperations(FileReader* in, const std::string& path, bool with_tiers,
+                            Corpus* corpus) {
   const uint64_t count = in->Count(corpus_format::kShortestOperationBytes);
   corpus->operations.reserve(count);
   CorpusTotals totals;
   for (uint64_t i = 0; i < count; ++i) {
     uint32_t id = 0;
-    const CorpusOperation op = ReadOperation(in, &id);
+    const CorpusOperation op = ReadOperation(in, with_tiers, &id);
     const std::optional<uint64_t> range = Range(*corpus, op);
     if (!in->ok() || id != i || !range || op.start > *range || op.length > *range - op.start ||
-        op.worker_id >= corpus->header.logical_workers) {
+        op.worker_id >= corpus->header.logical_workers || op.tier >= Tier::kUnknown) {
       return Broken(
-          path, absl::StrCat("operation ", i, " is cut short, out of order, of an unknown kind ",
-                             "or points outside the file's hashes or workers"));
+          path, absl::StrCat("operation ", i, " is cut short, out of order, of an unknown kind or ",
+                             "tier, or points outside the file's hashes or workers"));
     }
     corpus_format::AddToTotals(op, &totals);
     corpus->operations.push_back(op);
@@ -152,8 +156,10 @@ absl::Status ReadSections(FileReader* in, const std::string& path, Corpus* corpu
     return Broken(path, "not a corpus: it does not start with SMGMCK01");
   }
   const auto version = in->Number<uint32_t>();
-  if (version != corpus_format::kVersion) {
-    return Broken(path, absl::StrCat("corpus version ", version, ", this program reads version 1"));
+  const bool with_tiers = version == corpus_format::kVersionWithTiers;
+  if (version != corpus_format::kVersion && !with_tiers) {
+    return Broken(
+        path, absl::StrCat("corpus version ", version, ", this program reads versions 1 and 2"));
   }
   CorpusHeader& header = corpus->header;
   header.block_size_tokens = in->Number<uint32_t>();
@@ -169,7 +175,8 @@ absl::Status ReadSections(FileReader* in, const std::string& path, Corpus* corpu
   if (!in->ok()) return Broken(path, "the stored hashes are cut short");
   ReadHashes(in, &corpus->removed_hashes);
   if (!in->ok()) return Broken(path, "the removed hashes are cut short");
-  if (absl::Status status = ReadOperations(in, path, corpus); !status.ok()) return status;
+  if (absl::Status status = ReadOperations(in, path, with_tiers, corpus); !status.ok())
+    return status;
   if (!in->ok() || in->left() != 0) return Broken(path, "it does not end after its operations");
   return absl::OkStatus();
 }

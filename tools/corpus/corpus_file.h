@@ -14,8 +14,9 @@
 namespace kvroute {
 
 // A corpus is a file of operations as an engine fleet and its gateway would issue them: the public
-// layout SMGMCK01, version 1 (docs/benchmarks.md, "Corpus files"). Everything in it is
-// little-endian.
+// layout SMGMCK01, version 1 (docs/benchmarks.md, "Corpus replays"). Everything in it is
+// little-endian. Version 2 is ours: stored and removed operations also say which tier they are
+// about; a corpus that is all in gpu is version 1.
 
 struct CorpusTotals {
   uint64_t requests = 0;
@@ -49,6 +50,7 @@ struct CorpusOperation {
   uint64_t deadline_ns = 0;
   uint64_t worker_id = 0;
   uint64_t event_id = 0;        // of its stream, ascending; going down is a restart
+  Tier tier = Tier::kGpu;       // stored, removed; a scored one
   EngineHash parent;            // stored
   uint32_t start_position = 0;  // stored: block position of the first hash in its prompt
   uint64_t start = 0;           // into the corpus's hashes of that kind

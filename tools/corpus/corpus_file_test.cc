@@ -22,8 +22,8 @@ class CorpusFileTest : public testing::Test {
   ~CorpusFileTest() override { std::filesystem::remove(path_); }
 
   // One operation of each kind.
-  void WriteSmall() {
-    absl::StatusOr<std::unique_ptr<CorpusWriter>> writer = CorpusWriter::Create(path_);
+  void WriteSmall(bool with_tiers = false) {
+    absl::StatusOr<std::unique_ptr<CorpusWriter>> writer = CorpusWriter::Create(path_, with_tiers);
     ASSERT_TRUE(writer.ok()) << writer.status();
     CorpusOperation op;
     op.deadline_ns = 5;
@@ -34,6 +34,7 @@ class CorpusFileTest : public testing::Test {
     op.has_parent = op.has_start_position = true;
     op.parent = EngineHash(20);
     op.start_position = 1;
+    if (with_tiers) op.tier = Tier::kDisk;
     (*writer)->AddStored(op, {EngineHash(21)}, {LocalHash(12)});
     (*writer)->AddRemoved(op, {EngineHash(20), EngineHash(21)});
     (*writer)->AddCleared(op);
@@ -99,6 +100,27 @@ TEST_F(CorpusFileTest, ReadsBackWhatWasWritten) {
   EXPECT_EQ(corpus->Query(corpus->operations[0])[1], LocalHash(12));
   EXPECT_EQ(corpus->Removed(corpus->operations[2])[0], EngineHash(20));
   EXPECT_EQ(corpus->totals.removed_blocks, 2u);
+}
+
+// Version 2 has a byte more behind the event id of what is stored and removed.
+TEST_F(CorpusFileTest, SaysWhichTierAnOperationIsAbout) {
+  ASSERT_NO_FATAL_FAILURE(WriteSmall());
+  const size_t without = Bytes().size();
+  ASSERT_NO_FATAL_FAILURE(WriteSmall(true));
+  std::string bytes = Bytes();
+  EXPECT_EQ(bytes.size(), without + 2);
+  EXPECT_EQ(bytes[8], 2);
+  const absl::StatusOr<Corpus> corpus = Corpus::Read(path_);
+  ASSERT_TRUE(corpus.ok()) << corpus.status();
+  EXPECT_EQ(corpus->operations[0].tier, Tier::kGpu);
+  EXPECT_EQ(corpus->operations[1].tier, Tier::kDisk);
+  EXPECT_EQ(corpus->operations[1].parent, EngineHash(20));
+  EXPECT_EQ(corpus->operations[2].tier, Tier::kDisk);
+  constexpr size_t kTierOfStored = 203 + (4 + 8 + 8 + 1 + 8 + 4) + (4 + 8 + 8 + 1 + 4 + 8);
+  EXPECT_EQ(bytes[kTierOfStored], static_cast<char>(Tier::kDisk));
+  bytes[kTierOfStored] = static_cast<char>(Tier::kUnknown);
+  Rewrite(bytes);
+  EXPECT_FALSE(Corpus::Read(path_).ok());
 }
 
 TEST_F(CorpusFileTest, RefusesEveryTruncation) {

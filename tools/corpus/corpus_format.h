@@ -12,6 +12,8 @@ namespace kvroute::corpus_format {
 
 inline constexpr char kMagic[8] = {'S', 'M', 'G', 'M', 'C', 'K', '0', '1'};
 inline constexpr uint32_t kVersion = 1;
+inline constexpr uint32_t kVersionWithTiers =
+    2;  // a byte behind the event id of stored and removed
 // A cleared operation: id, deadline, worker, kind, rank, event id.
 inline constexpr size_t kShortestOperationBytes = 4 + 8 + 8 + 1 + 4 + 8;
 

@@ -37,9 +37,9 @@ bool Append(std::FILE* from, std::FILE* to) {
   return std::ferror(from) == 0;
 }
 
-void PutHeader(std::FILE* out, CorpusHeader header, CorpusTotals totals) {
+void PutHeader(std::FILE* out, bool with_tiers, CorpusHeader header, CorpusTotals totals) {
   Put(out, corpus_format::kMagic);
-  Put(out, corpus_format::kVersion);
+  Put(out, with_tiers ? corpus_format::kVersionWithTiers : corpus_format::kVersion);
   Put(out, header.block_size_tokens);
   for (const uint64_t* field : corpus_format::HeaderFields(&header)) Put(out, *field);
   for (const uint64_t* field : corpus_format::TotalFields(&totals)) Put(out, *field);
@@ -49,9 +49,10 @@ void PutHeader(std::FILE* out, CorpusHeader header, CorpusTotals totals) {
 
 }  // namespace
 
-CorpusWriter::CorpusWriter(std::string path, File queries, File stored, File removed,
-                           File operations)
+CorpusWriter::CorpusWriter(std::string path, bool with_tiers, File queries, File stored,
+                           File removed, File operations)
     : path_(std::move(path)),
+      with_tiers_(with_tiers),
       queries_(std::move(queries)),
       stored_(std::move(stored)),
       removed_(std::move(removed)),
@@ -65,7 +66,8 @@ CorpusWriter::File CorpusWriter::Section(const std::string& path) {
   return File(fdopen(fd, "w+b"));
 }
 
-absl::StatusOr<std::unique_ptr<CorpusWriter>> CorpusWriter::Create(const std::string& path) {
+absl::StatusOr<std::unique_ptr<CorpusWriter>> CorpusWriter::Create(const std::string& path,
+                                                                   bool with_tiers) {
   File sections[4] = {Section(path), Section(path), Section(path), Section(path)};
   for (const File& section : sections) {
     if (section == nullptr) {
@@ -74,8 +76,8 @@ absl::StatusOr<std::unique_ptr<CorpusWriter>> CorpusWriter::Create(const std::st
     }
   }
   return std::unique_ptr<CorpusWriter>(
-      new CorpusWriter(path, std::move(sections[0]), std::move(sections[1]), std::move(sections[2]),
-                       std::move(sections[3])));
+      new CorpusWriter(path, with_tiers, std::move(sections[0]), std::move(sections[1]),
+                       std::move(sections[2]), std::move(sections[3])));
 }
 
 void CorpusWriter::AddQuery(CorpusOperation op, absl::Span<const LocalHash> hashes) {
@@ -122,6 +124,10 @@ void CorpusWriter::WriteOperation(const CorpusOperation& op) {
     Put(out, op.dp_rank);
     Put(out, op.event_id);
   }
+  KVROUTE_CHECK(with_tiers_ || op.tier == Tier::kGpu);
+  if (with_tiers_ && (op.kind == OperationKind::kStored || op.kind == OperationKind::kRemoved)) {
+    Put(out, op.tier);
+  }
   if (op.kind == OperationKind::kStored) {
     Put<uint8_t>(out, op.has_parent);
     Put(out, op.parent);
@@ -139,7 +145,7 @@ absl::Status CorpusWriter::Finish(const CorpusHeader& header) {
   const std::string unfinished = absl::StrCat(path_, ".part");
   File out(std::fopen(unfinished.c_str(), "wb"));
   bool ok = out != nullptr;
-  if (ok) PutHeader(out.get(), header, totals_);
+  if (ok) PutHeader(out.get(), with_tiers_, header, totals_);
   const std::pair<std::FILE*, uint64_t> sections[] = {{queries_.get(), totals_.request_blocks},
                                                       {stored_.get(), totals_.stored_blocks},
                                                       {removed_.get(), totals_.removed_blocks},

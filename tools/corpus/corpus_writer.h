@@ -20,7 +20,9 @@ namespace kvroute {
 // Errors: a failed write (a full disk) shows in Finish, which then leaves no file behind.
 class CorpusWriter {
  public:
-  static absl::StatusOr<std::unique_ptr<CorpusWriter>> Create(const std::string& path);
+  // `with_tiers`: version 2; else every operation must be about gpu.
+  static absl::StatusOr<std::unique_ptr<CorpusWriter>> Create(const std::string& path,
+                                                              bool with_tiers = false);
 
   // Operations in issue order. `op` gives what its kind needs except start and length.
   void AddQuery(CorpusOperation op, absl::Span<const LocalHash> hashes);
@@ -40,11 +42,13 @@ class CorpusWriter {
   };
   using File = std::unique_ptr<std::FILE, FileCloser>;
 
-  CorpusWriter(std::string path, File queries, File stored, File removed, File operations);
+  CorpusWriter(std::string path, bool with_tiers, File queries, File stored, File removed,
+               File operations);
   static File Section(const std::string& path);
   void WriteOperation(const CorpusOperation& op);
 
   const std::string path_;
+  const bool with_tiers_;
   const File queries_;
   const File stored_;
   const File removed_;

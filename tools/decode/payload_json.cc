@@ -39,6 +39,16 @@ Json OptionalJson(const std::optional<T>& value) {
 
 Json HashJson(EngineHash hash) { return std::to_string(hash.value()); }
 
+// One list a hash.
+Json LookaheadJson(const Event& event) {
+  Json lists = Json::array();
+  for (size_t at = 0; at < event.lookahead_token_ids.size(); at += event.lookahead_tokens) {
+    const auto list = event.lookahead_token_ids.subspan(at, event.lookahead_tokens);
+    lists.push_back(std::vector<TokenId>(list.begin(), list.end()));
+  }
+  return lists;
+}
+
 // A msgpack value that the decoder has found to be whole, and so nested within kMaxSkipDepth.
 Json ValueJson(MsgpackCursor* cursor);
 
@@ -93,7 +103,6 @@ Json ExtraKeysJson(std::string_view raw) {
 }
 
 Json EventJson(const Event& event) {
-  const bool names_blocks = event.type != EventType::kCleared;
   const bool stored = event.type == EventType::kStored;
   Json hashes = Json::array();
   for (const EngineHash hash : event.block_hashes) hashes.push_back(HashJson(hash));
@@ -102,8 +111,9 @@ Json EventJson(const Event& event) {
   json["block_hashes"] = std::move(hashes);
   json["parent"] = event.published_parent ? HashJson(*event.published_parent) : Json(nullptr);
   json["token_ids"] = std::vector<TokenId>(event.token_ids.begin(), event.token_ids.end());
+  if (!event.lookahead_token_ids.empty()) json["lookahead_token_ids"] = LookaheadJson(event);
   json["block_size"] = stored && event.has_block_size ? Json(event.block_size) : Json(nullptr);
-  json["tier"] = names_blocks ? Json(TierName(event.tier)) : Json(nullptr);
+  json["tier"] = event.every_tier ? Json(nullptr) : Json(TierName(event.tier));
   json["lora_name"] = TextJson(event.lora_name);
   json["cache_salt"] = TextJson(event.cache_salt);
   json["group_idx"] = OptionalJson(event.group_idx);

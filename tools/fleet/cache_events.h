@@ -13,9 +13,10 @@ namespace kvroute {
 class CacheEvents {
  public:
   virtual ~CacheEvents() = default;
-  // Consecutive blocks of one chain; `parent` nullptr: the first is a prompt's first block.
+  // Consecutive blocks of one chain; `parent` nullptr: the first is a prompt's first block. `names`
+  // went into the hashes.
   virtual void Stored(const Digest* parent, absl::Span<const Digest> hashes,
-                      absl::Span<const TokenId> tokens) = 0;
+                      absl::Span<const TokenId> tokens, const HashNamespace& names) = 0;
   virtual void Removed(const Digest& hash) = 0;
   virtual void Cleared() = 0;
 };

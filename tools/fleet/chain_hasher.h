@@ -21,10 +21,12 @@ class ChainHasher {
   ChainHasher(std::optional<HashScheme> scheme, uint32_t block_size_tokens);
 
   // Appends the hashes of all full blocks of `tokens`, which start at the prompt's first token.
-  void Hash(absl::Span<const TokenId> tokens, std::vector<Digest>* hashes);
+  void Hash(absl::Span<const TokenId> tokens, std::vector<Digest>* hashes,
+            const HashNamespace& names = {});
 
  private:
-  void HashCheaply(absl::Span<const TokenId> tokens, std::vector<Digest>* hashes);
+  void HashCheaply(absl::Span<const TokenId> tokens, std::vector<Digest>* hashes,
+                   const HashNamespace& names);
 
   const uint32_t block_size_tokens_;
   std::optional<BlockHasher> hasher_;

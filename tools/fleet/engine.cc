@@ -64,11 +64,12 @@ void Engine::EndStep(std::vector<StepOutcome>* outcomes) {
     ++request->generated_tokens;
     const bool finished = KnownTokens(*request) == request->tokens.size();
     const bool first_token = request->generated_tokens == 1;
-    if (first_token || finished) {
+    if (first_token || finished || options_.every_token) {
       outcomes->push_back({.number = request->number,
                            .first_token = first_token,
                            .finished = finished,
-                           .cached_tokens = *request->cached_tokens});
+                           .cached_tokens = *request->cached_tokens,
+                           .generated_tokens = request->generated_tokens});
     }
     if (finished) pool_->Release(request->blocks);
   }
@@ -76,6 +77,17 @@ void Engine::EndStep(std::vector<StepOutcome>* outcomes) {
   std::erase_if(running_, [](const auto& request) {
     return KnownTokens(*request) == request->tokens.size();
   });
+}
+
+bool Engine::Abort(uint64_t number) {
+  const auto is_it = [number](const auto& request) { return request->number == number; };
+  if (std::erase_if(waiting_, is_it) > 0) return true;
+  const auto found = std::find_if(running_.begin(), running_.end(), is_it);
+  if (found == running_.end()) return false;
+  std::erase(scheduled_, found->get());
+  pool_->Release((*found)->blocks);
+  running_.erase(found);
+  return true;
 }
 
 bool Engine::ScheduleRunning(StepLoad* load) {
@@ -131,7 +143,8 @@ bool Engine::Allocate(EngineRequest* request, uint32_t cached_blocks, uint32_t c
   if (cached_blocks > 0) request->registered_blocks = cached_blocks;
   const uint32_t full = tokens / size;
   if (full > request->registered_blocks) {
-    pool_->Register(request->blocks, hashes, request->tokens, request->registered_blocks, full);
+    pool_->Register(request->blocks, hashes, request->tokens, request->registered_blocks, full,
+                    {.lora_name = request->lora_name, .cache_salt = request->cache_salt});
     request->registered_blocks = full;
   }
   return true;

@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "indexer/base/clock.h"
@@ -24,6 +25,7 @@ struct EngineOptions {
   Nanos step_overhead = std::chrono::milliseconds(10);  // of every step
   // added for each decoding request of a step
   Nanos decode_per_request = std::chrono::microseconds(100);
+  bool every_token = false;  // an outcome for each token; false: for the first and the last
 };
 
 // One request on its way through an engine.
@@ -31,7 +33,9 @@ struct EngineRequest {
   uint64_t number = 0;          // the driver's own
   std::vector<TokenId> tokens;  // the prompt, then the output that will be generated
   std::vector<Digest> hashes;   // of all full blocks of `tokens`
-  uint32_t prompt_tokens = 0;   // at least 1, and fewer than tokens.size()
+  // what separates it from equal tokens; went into `hashes`
+  std::string lora_name, cache_salt;
+  uint32_t prompt_tokens = 0;  // at least 1, and fewer than tokens.size()
 
   // The engine's.
   uint32_t generated_tokens = 0;
@@ -42,12 +46,13 @@ struct EngineRequest {
   std::optional<uint32_t> cached_tokens;  // found in the cache when it was first scheduled
 };
 
-// What a step brought forth for one request.
+// What a step brought forth for one request: a token.
 struct StepOutcome {
   uint64_t number = 0;
   bool first_token = false;
   bool finished = false;
   uint32_t cached_tokens = 0;
+  uint32_t generated_tokens = 0;  // so far
 };
 
 // One engine rank: vLLM's v1 scheduler over a EnginePool, with a linear timing model. Each step
@@ -69,6 +74,10 @@ class Engine {
   void EndStep(std::vector<StepOutcome>* outcomes);
   bool stepping() const { return !scheduled_.empty(); }
 
+  // Forgets a request, in the middle of a step too: its client has gone away. What it has computed
+  // stays in the cache. False: there is none of this number.
+  bool Abort(uint64_t number);
+
   // Before the next step: every running request goes back to the queue and the cache is emptied
   // (vLLM's reset_prefix_cache with reset_running_requests).
   void ClearCacheAtNextStep() { clear_pending_ = true; }
@@ -82,6 +91,8 @@ class Engine {
   }
   // Requests in the engine, waiting ones included.
   size_t request_count() const { return running_.size() + waiting_.size(); }
+  size_t waiting_count() const { return waiting_.size(); }
+  uint32_t used_blocks() const { return pool_->capacity_blocks() - pool_->free_blocks(); }
   uint64_t prefilled_tokens() const { return prefilled_tokens_; }
   uint64_t preemptions() const { return preemptions_; }
   // Whether a request of so many tokens in all can ever run.

@@ -66,11 +66,13 @@ bool EnginePool::Acquire(absl::Span<const Digest> hits, uint32_t fresh,
 }
 
 void EnginePool::Register(absl::Span<const BlockIndex> blocks, absl::Span<const Digest> hashes,
-                          absl::Span<const TokenId> tokens, size_t first, size_t end) {
+                          absl::Span<const TokenId> tokens, size_t first, size_t end,
+                          const HashNamespace& names) {
   const auto announce = [&](size_t from, size_t to) {
     if (events_ == nullptr || from == to) return;
     events_->Stored(from == 0 ? nullptr : &hashes[from - 1], hashes.subspan(from, to - from),
-                    tokens.subspan(from * block_size_tokens_, (to - from) * block_size_tokens_));
+                    tokens.subspan(from * block_size_tokens_, (to - from) * block_size_tokens_),
+                    names);
   };
   size_t from = first;
   for (size_t i = first; i < end; ++i) {

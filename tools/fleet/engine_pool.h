@@ -43,9 +43,10 @@ class EnginePool {
   bool Acquire(absl::Span<const Digest> hits, uint32_t fresh, std::vector<BlockIndex>* blocks);
 
   // Makes blocks [first, end) of a request findable: they are full, hold these tokens and have
-  // these hashes. All spans start at the request's first block.
+  // these hashes, into which `names` went. All spans start at the request's first block.
   void Register(absl::Span<const BlockIndex> blocks, absl::Span<const Digest> hashes,
-                absl::Span<const TokenId> tokens, size_t first, size_t end);
+                absl::Span<const TokenId> tokens, size_t first, size_t end,
+                const HashNamespace& names = {});
 
   // Takes a request's references back, last block first.
   void Release(absl::Span<const BlockIndex> blocks);

@@ -165,5 +165,46 @@ TEST_F(EngineTest, RestartForgetsSilentlyAndRunsEverythingAgain) {
   EXPECT_THAT(events_.Take(), ElementsAre("stored >1,2"));
 }
 
+TEST_F(EngineTest, AnAbortedRequestGivesItsBlocksBackAndLeavesWhatItComputed) {
+  Engine engine(Options(16), Announce::kEveryCopy, &events_);
+  engine.Submit(Request(1, 18, 3, 1));
+  engine.Submit(Request(2, 8, 3, 21));
+  ASSERT_TRUE(engine.StartStep().has_value());
+  EXPECT_TRUE(engine.Abort(1)) << "in the middle of its step";
+  EXPECT_TRUE(engine.Abort(2)) << "while it waits";
+  EXPECT_FALSE(engine.Abort(2));
+  std::vector<StepOutcome> outcomes;
+  engine.EndStep(&outcomes);
+  EXPECT_THAT(outcomes, IsEmpty());
+  EXPECT_EQ(engine.used_blocks(), 0u);
+  EXPECT_EQ(engine.request_count(), 0u);
+  engine.Submit(Request(3, 18, 1, 1));
+  EXPECT_EQ(Finish(&engine, 1)[0].cached_tokens, 16u);
+}
+
+TEST_F(EngineTest, TellsEveryTokenWhenAsked) {
+  EngineOptions options = Options(16);
+  options.every_token = true;
+  Engine engine(options, Announce::kEveryCopy, &events_);
+  engine.Submit(Request(1, 4, 3, 1));
+  for (uint32_t token = 1; token <= 3; ++token) {
+    const auto outcomes = Step(&engine);
+    ASSERT_EQ(outcomes.size(), 1u);
+    EXPECT_EQ(outcomes[0].generated_tokens, token);
+    EXPECT_EQ(outcomes[0].first_token, token == 1);
+    EXPECT_EQ(outcomes[0].finished, token == 3);
+  }
+}
+
+TEST_F(EngineTest, SaysInWhichNamespaceItStores) {
+  Engine engine(Options(16), Announce::kEveryCopy, &events_);
+  auto request = Request(1, 8, 1, 1);
+  request->lora_name = "poet";
+  request->cache_salt = "s";
+  engine.Submit(std::move(request));
+  Step(&engine);
+  EXPECT_THAT(events_.Take(), ElementsAre("stored >1,2 lora poet salt s"));
+}
+
 }  // namespace
 }  // namespace kvroute

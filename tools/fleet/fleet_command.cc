@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tools/command_line/command_line.h"
+#include "tools/fleet/engine_flags.h"
 #include "tools/fleet/fleet_run.h"
 #include "tools/workload/generator.h"
 
@@ -30,39 +31,9 @@ struct Arguments {
   std::vector<std::string> styles = {"vllm_map"};
   std::vector<std::string> misbehaviours;
   std::string json;
-  double step_overhead_ms = 10;
-  double decode_us = 100;
+  EngineFlags engine;
   Verdict verdict;
 };
-
-void AddEngineOptions(Command* command, Arguments* arguments) {
-  EngineOptions* engine = &arguments->fleet.engine;
-  command
-      ->AddOption("--blocks-per-worker", &engine->capacity_blocks, "KV blocks of each rank's pool")
-      .Between(1u, 100'000'000u)
-      .ShowDefault();
-  command->AddOption("--block-size", &engine->block_size_tokens, "Tokens a block")
-      .Between(1u, 4'096u)
-      .ShowDefault();
-  command
-      ->AddOption("--prefill-rate", &engine->prefill_tokens_per_second,
-                  "Prompt tokens computed a second")
-      .Between(1.0, 1e9)
-      .ShowDefault();
-  command->AddOption("--step-ms", &arguments->step_overhead_ms, "Fixed time of each step")
-      .Between(0.001, 1e6)
-      .ShowDefault();
-  command
-      ->AddOption("--decode-us", &arguments->decode_us, "Added for each decoding request of a step")
-      .Between(0.0, 1e9)
-      .ShowDefault();
-  command->AddOption("--step-tokens", &engine->max_step_tokens, "Token budget of a step")
-      .Between(1u, 10'000'000u)
-      .ShowDefault();
-  command->AddOption("--batch", &engine->max_batch_requests, "Requests running at once")
-      .Between(1u, 100'000u)
-      .ShowDefault();
-}
 
 void AddOptions(Command* command, Arguments* arguments) {
   SimulatedFleetOptions* fleet = &arguments->fleet;
@@ -89,7 +60,7 @@ void AddOptions(Command* command, Arguments* arguments) {
                   "vllm_bytes, sglang_map")
       .SplitAt(',')
       .ShowDefault();
-  AddEngineOptions(command, arguments);
+  arguments->engine.AddTo(command);
   command->AddFlag("--paced", &fleet->paced,
                    "Keep pace with the wall clock and show what lag does, instead of running in "
                    "lock-step with kvroute, where every decision must be the oracle's");
@@ -126,8 +97,7 @@ void AddOptions(Command* command, Arguments* arguments) {
 
 absl::Status Interpret(Arguments* arguments, std::vector<PolicySpec>* policies) {
   SimulatedFleetOptions* fleet = &arguments->fleet;
-  fleet->engine.step_overhead = Nanos(static_cast<int64_t>(arguments->step_overhead_ms * 1e6));
-  fleet->engine.decode_per_request = Nanos(static_cast<int64_t>(arguments->decode_us * 1e3));
+  fleet->engine = arguments->engine.Options();
   fleet->styles.clear();
   for (const std::string& name : arguments->styles) {
     const auto style = ParseWireStyle(name);

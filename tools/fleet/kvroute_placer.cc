@@ -23,7 +23,7 @@ v1::Worker DescribeWorker(const KvroutePlacerOptions& options,
                           absl::Span<const RegisteredRank> ranks) {
   v1::Worker worker;
   worker.set_worker_id(ranks[0].worker_id);
-  worker.set_address(absl::StrCat("http://", ranks[0].worker_id, ".simulated:8000"));
+  worker.set_address(absl::StrCat("simulated://", ranks[0].worker_id));
   worker.set_model(options.model);
   worker.set_engine(std::string(EngineKindName(EngineKindOf(ranks[0].style))));
   worker.set_block_size_tokens(options.block_size_tokens);

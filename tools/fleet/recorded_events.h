@@ -13,7 +13,7 @@ namespace kvroute {
 
 // For tests: a made-up digest that can be told by its number (1 to 255), and a listener that writes
 // events down as text, e.g. "stored 1>2,3" (parent 1), "stored >1" (no parent), "removed 3",
-// "cleared".
+// "cleared". What was stored within a namespace ends in " lora NAME" or " salt TEXT".
 inline Digest TestDigest(uint8_t number) {
   Digest digest{};
   digest[0] = digest[31] = number;
@@ -23,7 +23,7 @@ inline Digest TestDigest(uint8_t number) {
 class RecordedEvents : public CacheEvents {
  public:
   void Stored(const Digest* parent, absl::Span<const Digest> hashes,
-              absl::Span<const TokenId> tokens) override {
+              absl::Span<const TokenId> tokens, const HashNamespace& names) override {
     std::string line = "stored ";
     if (parent != nullptr) absl::StrAppend(&line, static_cast<int>((*parent)[0]));
     const char* separator = ">";
@@ -31,6 +31,8 @@ class RecordedEvents : public CacheEvents {
       absl::StrAppend(&line, separator, static_cast<int>(hash[0]));
       separator = ",";
     }
+    if (!names.lora_name.empty()) absl::StrAppend(&line, " lora ", std::string(names.lora_name));
+    if (!names.cache_salt.empty()) absl::StrAppend(&line, " salt ", std::string(names.cache_salt));
     lines.push_back(line);
     stored_tokens.insert(stored_tokens.end(), tokens.begin(), tokens.end());
   }

@@ -55,6 +55,8 @@ absl::StatusOr<PolicyReport> Simulation::Run() {
     }
     if (!status.ok()) return status;
   }
+  // What was published last is applied too: kvroute's own counters are the same in every run.
+  if (absl::Status status = PreparePlacement(); !status.ok()) return status;
   return Report();
 }
 

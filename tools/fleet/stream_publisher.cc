@@ -4,14 +4,15 @@
 
 namespace kvroute {
 
-absl::StatusOr<std::unique_ptr<StreamPublisher>> StreamPublisher::Create(ZmqContext* context,
-                                                                         WireStyle style,
-                                                                         uint32_t rank,
-                                                                         uint32_t block_size_tokens,
-                                                                         size_t hold_batches) {
+absl::StatusOr<std::unique_ptr<StreamPublisher>> StreamPublisher::Create(
+    ZmqContext* context, WireStyle style, uint32_t rank, uint32_t block_size_tokens,
+    size_t hold_batches, const StreamEndpoints& at) {
   std::unique_ptr<StreamPublisher> stream(
       new StreamPublisher(style, rank, block_size_tokens, hold_batches));
   PublisherOptions options;
+  options.event_endpoint = at.event;
+  options.replay_endpoint = at.replay;
+  options.topic = at.topic;
   options.topic_in_replay = EngineKindOf(style) != EngineKind::kSglang;
   // libzmq's 1,000 is the engines' own limit for replies; a whole buffer fits here, so that a
   // replay that kvroute asks for completes as fast as the two processes can go.
@@ -23,11 +24,12 @@ absl::StatusOr<std::unique_ptr<StreamPublisher>> StreamPublisher::Create(ZmqCont
 }
 
 void StreamPublisher::Stored(const Digest* parent, absl::Span<const Digest> hashes,
-                             absl::Span<const TokenId> tokens) {
+                             absl::Span<const TokenId> tokens, const HashNamespace& names) {
   StoredBlocks blocks;
   blocks.hashes = hashes;
   blocks.parent = parent;
   blocks.token_ids = tokens;
+  blocks.names = names;
   blocks.block_size_tokens = block_size_tokens_;
   encoder_.Stored(blocks);
   published_blocks_ += hashes.size();

@@ -13,6 +13,13 @@
 
 namespace kvroute {
 
+// Where a stream binds, and under which topic it publishes.
+struct StreamEndpoints {
+  std::string event = "tcp://127.0.0.1:*";  // a port of * is chosen by the system
+  std::string replay = "tcp://127.0.0.1:*";
+  std::string topic = "";
+};
+
 // One engine rank's stream: collects a step's cache events in the wire style of the engine and
 // publishes them as one batch over real sockets: at once, or together with others when it is told.
 //
@@ -22,10 +29,11 @@ class StreamPublisher : public CacheEvents {
   static absl::StatusOr<std::unique_ptr<StreamPublisher>> Create(ZmqContext* context,
                                                                  WireStyle style, uint32_t rank,
                                                                  uint32_t block_size_tokens,
-                                                                 size_t hold_batches);
+                                                                 size_t hold_batches,
+                                                                 const StreamEndpoints& at = {});
 
   void Stored(const Digest* parent, absl::Span<const Digest> hashes,
-              absl::Span<const TokenId> tokens) override;
+              absl::Span<const TokenId> tokens, const HashNamespace& names) override;
   void Removed(const Digest& hash) override;
   void Cleared() override;
 

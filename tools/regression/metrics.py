@@ -18,11 +18,13 @@ class Direction(enum.Enum):
 _DIRECTIONS = [
     (r"(Floor|Flat|MsgpackCxxWalk|_echo|^replay/\w+/(flat|none):)", Direction.NOT_JUDGED),
     (r"(max_ns|max_running_ns|p999_ns|deepest_queue|cpu_share|cores_used|foreign_cores|probe_ns|_million_ops)$", Direction.NOT_JUDGED),
-    (r":idle_", Direction.NOT_JUDGED),
+    (r":idle_(?!stream_bytes)", Direction.NOT_JUDGED),
+    # Two processes beside each other: what is compared is one of kvroute's in parts of the floor's.
+    (r"^Picker\w*/.*:((added|floor|inline|quiet)_)?(p50|p99|cpu|picker_cpu|requests)_(ns|per_s)$", Direction.NOT_JUDGED),
     (r"(arithmetic|two_halves|_indexes|_indexes_writer|_memory|_memories)_speedup$", Direction.NOT_JUDGED),  # the machine's
     (r"^Concurrency/.*(mean|p90|p99)_ns$", Direction.NOT_JUDGED),
     (r"^BurstLoad.*:(mean|p90|p99)_ns$", Direction.NOT_JUDGED),
-    (r"(_per_s|_per_second|speedup|hit_rate|correct_share|echo_share)$", Direction.HIGHER_IS_BETTER),
+    (r"(_per_s|_per_second|speedup|hit_rate|correct_share|echo_share|floor_share)$", Direction.HIGHER_IS_BETTER),
     (r"(_ns|_ns_per_block|_ms|_bytes|bytes_per_(?!s$|second$)[a-z]+|allocs_per_op|error_rate|failed"
      r"|_ratio)$", Direction.LOWER_IS_BETTER),
 ]
@@ -39,10 +41,10 @@ _MEDIAN = re.compile(r"p50_ns$")
 _MEMORY = re.compile(r"(bytes|bytes_per_(?!s$|second$)[a-z]+|growth_ratio)$")
 _PER_ITEM = re.compile(r"(further_holder_)?rss_bytes(_per_[a-z]+)?$")
 # Of two things that were measured beside each other, or of few events: noise moves it either way. All else it makes worse.
-_EITHER_WAY = re.compile(r"(speedup|_ratio|hit_rate|correct_share|echo_share)$")
+_EITHER_WAY = re.compile(r"(speedup|_ratio|hit_rate|correct_share|echo_share|floor_share)$")
 # Client and server in processes of their own: the client's probe says nothing of the server's core. Such a repetition counts if
 # nothing else ran on the machine's cores.
-_TWO_PROCESSES = re.compile(r"^(Unary|Stream)/")
+_TWO_PROCESSES = re.compile(r"^(Unary|Stream|Picker\w*)/")
 ALONE = 0.05  # foreign cores
 # Benchmarks of which every time depends on what ran beside what.
 _SIDE_BY_SIDE = re.compile(r"^(Concurrency|QueriesBesideWriter|SecondCore|SecondLane)\b")

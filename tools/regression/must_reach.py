@@ -68,6 +68,53 @@ def _over_grpc(family, in_flight, awake=0):
             Target(f"{what}: p99, of that echo's", f"{name}:echo_p99_ratio", 1.3, unit="x", spread=True)]
 
 
+_PICKER_BODIES = (("1 KB", 1024, 1.5, 0.8), ("32 KB", 32768, 2, 0.65), ("400 KB", 409600, 2, 0.5))
+
+
+def _picker_rows(family, where, counted, counts):
+    """Processor time and rate beside the floor's, by form and size of the bodies."""
+    rows = []
+    for form, text in (("token ids", 0), ("remembered text", 1)):
+        for size, size_bytes, cpu, rate in _PICKER_BODIES:
+            for count in counts:
+                name = f"{family}/text:{text}/bytes:{size_bytes}/{counted}:{count}"
+                what = f"picker {where}, {size} of {form}, {count} at a time"
+                rows.append(Target(f"{what}: processor time a request, of the floor's", f"{name}:floor_cpu_ratio", cpu,
+                                   unit="x"))
+                rows.append(Target(f"{what}: rate, of the floor's", f"{name}:floor_share", rate, at_least=True, unit="x"))
+    return rows
+
+
+def _picker():
+    rows = _picker_rows("PickerBehindEnvoy", "behind Envoy", "connections", (1, 64))
+    rows += _picker_rows("Picker", "asked directly", "in_flight", (1, 64))
+    for form, text in (("token ids", 0), ("remembered text", 1)):
+        name = f"PickerOpenLoop/full/text:{text}/requests:200"
+        what = f"picker behind Envoy, 100 requests/s of 32 KB of {form}: added"
+        rows.append(Target(f"{what} p50", f"{name}:added_p50_ns", 0.3, scale=1e-6, unit="ms"))
+        rows.append(Target(f"{what} p99", f"{name}:added_p99_ns", 1, scale=1e-6, unit="ms"))
+    phase = "PickerTokenPhase/answers:64"
+    rows += [
+        Target("picker, 64 answers x 50 events/s: processor time, of the floor's", f"{phase}:floor_cpu_ratio", 1.3, unit="x"),
+        Target("picker, the same where the filter skips the response: of the floor's that sees it", f"{phase}:quiet_cpu_ns",
+               0.05, unit="x", divide_by=(f"{phase}:floor_cpu_ns",)),
+        Target("picker, 10,000 idle streams: memory each", "PickerIdleStreams/streams:10000:idle_stream_bytes", 20,
+               scale=1 / 1024, unit="KB"),
+        Target("picker, 10,000 idle streams beside 500 active: p99 of events, of that without",
+               "PickerIdleStreams/streams:10000:p99_ratio", 1.1, unit="x", spread=True)]
+    rows += [Target(f"allocations a picked request, {size} of {form}", f"PickedRequest/text:{text}/bytes:{size_bytes}:allocs_per_op",
+                    10) for form, text in (("token ids", 0), ("remembered text", 1)) for size, size_bytes, _, _ in _PICKER_BODIES]
+    changes = "PodChanges/engines:1000"
+    rows += [
+        Target("1,000 engines, 10 changes of pods a second: decision p99, of that without", f"{changes}:p99_ratio", 1.1, unit="x",
+               spread=True),
+        Target("1,000 engines, 10 changes of pods a second: the longest until one is seen", f"{changes}:longest_visible_ms", 1000,
+               unit="ms"),
+        Target("10,000 pods in a list: until a change among them is seen", "PodList/full/pods:10000:visible_ms", 1000, unit="ms"),
+        Target("1,000 engines asked for their load each second: share of a core", "ScrapeEngines/engines:1000:core_share", 0.15)]
+    return rows
+
+
 TARGETS = [
     Target(f"{_CORPUS}: block ops, queries as requested", f"{_RUNS}:requested_block_ops_per_s", 30,
            at_least=True, scale=1e-6, unit="M/s"),
@@ -100,6 +147,16 @@ TARGETS = [
            "MemoryAfterChurn/full/blocks:2000000/holders:8:further_holder_rss_bytes", 10, unit="B"),
     Target("memory growth over 10 cycles of churn",
            "MemoryAfterChurn/full/blocks:2000000/holders:1:growth_ratio", 1.05, unit="x"),
+    Target("40 % of the holdings in slower tiers: fleet mix, p50, of all in gpu",
+           "FleetMixOffloaded/holdings:200000:tiers_ratio", 1.5, unit="x"),
+    Target("stores and removals beside an engine with twins, p50, of those without", "BesideTwins:beside_ratio", 1.5,
+           unit="x"),
+    Target("an index grows to 10 M holdings: longest wait of its writer",
+           "GrowthWaits/full/holdings:10000000:filler_longest_us", 1, scale=1e-3, unit="ms"),
+    Target("an index grows to 10 M holdings: longest wait of another writer",
+           "GrowthWaits/full/holdings:10000000:writer_longest_us", 1, scale=1e-3, unit="ms"),
+    Target("an index grows to 10 M holdings: longest wait of a reader",
+           "GrowthWaits/full/holdings:10000000:reader_longest_us", 1, scale=1e-3, unit="ms"),
     Target("query p99 beside a writer", "QueriesBesideWriter:p99_ratio", 2, unit="x idle"),
     Target("clear storm: worst query whose core was not taken away",
            "ClearStorm/full/holdings:1000000:query_max_running_ns", 1, scale=1e-6, unit="ms"),
@@ -119,6 +176,9 @@ TARGETS = [
            "RoutingDecision/tokens:1024/workers:64:correct_share", 1, at_least=True),
     Target("routing decision in process, 512 workers, p50", "RoutingDecision/tokens:1024/workers:512:p50_ns",
            10, scale=1e-3, unit="us"),
+    *(Target(f"JSON body of {shown} to prompt text", f"BodyToText/bytes:{size}:bytes_per_second", 1, at_least=True,
+             scale=1e-9, unit="GB/s") for shown, size in (("1 KB", 1024), ("32 KB", 32768), ("400 KB", 409600))),
+    *_picker(),
     Target("two readers against one", "SecondCore:two_readers_speedup", 1.8, at_least=True, unit="x",
            beside=("SecondCore:two_indexes_speedup", "two indexes that share nothing")),
     Target("a reader and a writer together", "SecondCore:reader_and_writer_speedup", 1.7, at_least=True, unit="x",

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 
 class UnusableInput(Exception):
@@ -23,7 +24,7 @@ def _add(samples, name, value):
 
 
 def benchmark_name(run_name):
-    return run_name.replace("/iterations:1", "").replace("/manual_time", "")
+    return re.sub(r"/iterations:\d+|/manual_time", "", run_name)
 
 
 def _loops_on_one_thread(entry):

@@ -103,11 +103,12 @@ class ClosedLoop {
         if (op.has_parent) request.parent = op.parent;
         request.engine_hashes = corpus_.StoredEngineHashes(op);
         request.local_hashes = corpus_.StoredLocalHashes(op);
+        request.tier = op.tier;
         index_->Store(stream, request);
         break;
       }
       case OperationKind::kRemoved:
-        index_->Remove(stream, corpus_.Removed(op));
+        index_->Remove(stream, corpus_.Removed(op), op.tier);
         samples = &remove_;
         break;
       case OperationKind::kCleared:

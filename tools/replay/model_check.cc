@@ -80,13 +80,14 @@ class ModelCheck {
     }
     if (op.kind == OperationKind::kRemoved) {
       const absl::Span<const EngineHash> hashes = corpus_.Removed(op);
-      return {Describe(index_->Remove(stream, hashes)),
-              Describe(model_.Remove(stream, hashes, Tier::kGpu))};
+      return {Describe(index_->Remove(stream, hashes, op.tier)),
+              Describe(model_.Remove(stream, hashes, op.tier))};
     }
     StoreRequest request;
     if (op.has_parent) request.parent = op.parent;
     request.engine_hashes = corpus_.StoredEngineHashes(op);
     request.local_hashes = corpus_.StoredLocalHashes(op);
+    request.tier = op.tier;
     return {Describe(index_->Store(stream, request)), Describe(model_.Store(stream, request))};
   }
 

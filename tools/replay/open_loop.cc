@@ -67,12 +67,13 @@ class Lane {
     if (op.kind == OperationKind::kCleared) {
       index_->Clear(stream);
     } else if (op.kind == OperationKind::kRemoved) {
-      index_->Remove(stream, corpus_.Removed(op));
+      index_->Remove(stream, corpus_.Removed(op), op.tier);
     } else {
       StoreRequest request;
       if (op.has_parent) request.parent = op.parent;
       request.engine_hashes = corpus_.StoredEngineHashes(op);
       request.local_hashes = corpus_.StoredLocalHashes(op);
+      request.tier = op.tier;
       index_->Store(stream, request);
     }
   }

@@ -11,7 +11,7 @@ class NoIndex final : public ReplayIndex {
   absl::StatusOr<StreamId> Open(CopyMode) override { return StreamId(next_++); }
   void Close(StreamId) override {}
   StoreResult Store(StreamId, const StoreRequest&) override { return {}; }
-  RemoveResult Remove(StreamId, absl::Span<const EngineHash>) override { return {}; }
+  RemoveResult Remove(StreamId, absl::Span<const EngineHash>, Tier) override { return {}; }
   uint64_t Clear(StreamId) override { return 0; }
   void Match(absl::Span<const PrefixHash>, MatchResult* result) const override { result->Clear(); }
   PrefixIndexStats Stats() const override { return {}; }

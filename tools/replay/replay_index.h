@@ -19,7 +19,8 @@ class ReplayIndex {
   virtual absl::StatusOr<StreamId> Open(CopyMode mode) = 0;
   virtual void Close(StreamId stream) = 0;
   virtual StoreResult Store(StreamId stream, const StoreRequest& request) = 0;
-  virtual RemoveResult Remove(StreamId stream, absl::Span<const EngineHash> engine_hashes) = 0;
+  virtual RemoveResult Remove(StreamId stream, absl::Span<const EngineHash> engine_hashes,
+                              Tier tier) = 0;
   virtual uint64_t Clear(StreamId stream) = 0;
   virtual void Match(absl::Span<const PrefixHash> prompt, MatchResult* result) const = 0;
   // The same for local hashes, chained in `memory` as far as the index wants it.
@@ -44,8 +45,9 @@ class ReplayIndexOf final : public ReplayIndex {
   StoreResult Store(StreamId stream, const StoreRequest& request) override {
     return index_.Store(stream, request);
   }
-  RemoveResult Remove(StreamId stream, absl::Span<const EngineHash> engine_hashes) override {
-    return index_.Remove(stream, engine_hashes, Tier::kGpu);
+  RemoveResult Remove(StreamId stream, absl::Span<const EngineHash> engine_hashes,
+                      Tier tier) override {
+    return index_.Remove(stream, engine_hashes, tier);
   }
   uint64_t Clear(StreamId stream) override { return index_.Clear(stream); }
   void Match(absl::Span<const PrefixHash> prompt, MatchResult* result) const override {

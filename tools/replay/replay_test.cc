@@ -33,7 +33,8 @@ Corpus Build(const CorpusOptions& options) {
   GeneratorOptions generator;
   generator.seed = 5;
   generator.requests = 300;
-  absl::StatusOr<std::unique_ptr<CorpusWriter>> writer = CorpusWriter::Create(path);
+  absl::StatusOr<std::unique_ptr<CorpusWriter>> writer =
+      CorpusWriter::Create(path, options.cpu_blocks_per_worker > 0);
   EXPECT_TRUE(writer.ok()) << writer.status();
   CorpusBuilder builder(options, writer->get());
   builder.Play(GenerateTrace(generator), [](size_t) {});
@@ -49,6 +50,18 @@ class ReplayCheckTest : public testing::TestWithParam<ReplayIndexKind> {};
 TEST_P(ReplayCheckTest, EqualsTheModelWithHolesDuplicatesRestartsAndClears) {
   for (const CorpusHashScheme scheme : {CorpusHashScheme::kPrefix, CorpusHashScheme::kPerWorker}) {
     CorpusOptions options = Troubled();
+    options.hash_scheme = scheme;
+    const absl::Status status =
+        CheckAgainstModel(Build(options), MakeReplayIndex(GetParam()).get());
+    EXPECT_TRUE(status.ok()) << status;
+  }
+}
+
+TEST_P(ReplayCheckTest, EqualsTheModelWithSlowerTiers) {
+  for (const CorpusHashScheme scheme : {CorpusHashScheme::kPrefix, CorpusHashScheme::kPerWorker}) {
+    CorpusOptions options = Troubled();
+    options.cpu_blocks_per_worker = 210;
+    options.disk_blocks_per_worker = 125;
     options.hash_scheme = scheme;
     const absl::Status status =
         CheckAgainstModel(Build(options), MakeReplayIndex(GetParam()).get());

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
+#include <utility>
+#include <vector>
 
 #include "indexer/base/check.h"
 #include "indexer/index/memory/poison.h"
@@ -14,6 +17,7 @@ namespace {
 constexpr uint64_t kMostBytes = uint64_t{256} << 30;
 constexpr uint64_t kLeastBytes = uint64_t{1} << 30;
 constexpr uint64_t kHugePage = uint64_t{2} << 20;
+constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, which old headers do not have
 
 void* Reserve(uint64_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
@@ -114,7 +118,12 @@ Granule Arena::FindShorter(uint32_t granules, uint32_t least) const {
   return 0;
 }
 
+KVROUTE_READS_POISONED uint32_t Arena::FreeGranules(Granule start) const {
+  return At<FreeNode>(start)->granules;
+}
+
 KVROUTE_READS_POISONED Granule Arena::Take(Granule found, uint32_t granules) {
+  CountUsed(granules);
   if (found != 0) {
     const uint32_t have = At<FreeNode>(found)->granules;
     Unlink(found);
@@ -122,31 +131,48 @@ KVROUTE_READS_POISONED Granule Arena::Take(Granule found, uint32_t granules) {
     Unpoison(At<std::byte>(found), size_t{granules} * kGranuleBytes);
     return found;
   }
-  KVROUTE_CHECK(granules < limit_ - top_);
   const Granule start = top_;
-  top_ += granules;
-  high_ = std::max(high_, top_);
+  Grow(granules);
   Unpoison(At<std::byte>(start), size_t{granules} * kGranuleBytes);
   return start;
 }
 
+void Arena::Grow(uint32_t granules) {
+  KVROUTE_CHECK(granules < limit_ - top_);
+  top_ += granules;
+  if (top_ <= high_) return;
+  high_ = top_;
+  high_now_.store(high_, std::memory_order_relaxed);
+}
+
 Granule Arena::Allocate(uint32_t granules) {
-  SpinLockHolder lock(&lock_);
-  return Take(FindFree(granules), granules);
+  Granule start = 0;
+  {
+    SpinLockHolder lock(&lock_);
+    start = Take(FindFree(granules), granules);
+  }
+  WakeAheadIfNear();
+  return start;
 }
 
 KVROUTE_READS_POISONED Granule Arena::AllocateUpTo(uint32_t* granules, uint32_t least) {
-  SpinLockHolder lock(&lock_);
-  Granule found = FindFree(*granules);
-  if (found == 0 && *granules > high_ - top_) {
-    found = FindShorter(*granules, least);
-    if (found != 0) *granules = At<FreeNode>(found)->granules;
+  Granule start = 0;
+  {
+    SpinLockHolder lock(&lock_);
+    Granule found = FindFree(*granules);
+    if (found == 0 && *granules > high_ - top_) {
+      found = FindShorter(*granules, least);
+      if (found != 0) *granules = At<FreeNode>(found)->granules;
+    }
+    start = Take(found, *granules);
   }
-  return Take(found, *granules);
+  WakeAheadIfNear();
+  return start;
 }
 
 KVROUTE_READS_POISONED void Arena::Free(Granule start, uint32_t granules) {
   SpinLockHolder lock(&lock_);
+  CountUsed(-int64_t{granules});
   Poison(At<std::byte>(start), size_t{granules} * kGranuleBytes);
   if (start + granules < top_ && Boundary(start + granules)) {
     const Granule behind = start + granules;
@@ -166,18 +192,26 @@ KVROUTE_READS_POISONED void Arena::Free(Granule start, uint32_t granules) {
   }
 }
 
-KVROUTE_READS_POISONED uint32_t Arena::ExtendBetween(Granule start, uint32_t granules,
-                                                     uint32_t least, uint32_t extra) {
-  SpinLockHolder lock(&lock_);
+uint32_t Arena::ExtendBetween(Granule start, uint32_t granules, uint32_t least, uint32_t extra) {
+  uint32_t longer = 0;
+  {
+    SpinLockHolder lock(&lock_);
+    longer = ExtendLocked(start, granules, least, extra);
+  }
+  WakeAheadIfNear();
+  return longer;
+}
+
+KVROUTE_READS_POISONED uint32_t Arena::ExtendLocked(Granule start, uint32_t granules,
+                                                    uint32_t least, uint32_t extra) {
   const Granule end = start + granules;
   if (end == top_) {
     if (extra > high_ - top_ && FindFree(kUsefulGranules) != 0) {
       extra = high_ - top_;
       if (extra < least) return 0;
     }
-    KVROUTE_CHECK(extra < limit_ - top_);
-    top_ += extra;
-    high_ = std::max(high_, top_);
+    CountUsed(extra);
+    Grow(extra);
     Unpoison(At<std::byte>(end), size_t{extra} * kGranuleBytes);
     return extra;
   }
@@ -186,6 +220,7 @@ KVROUTE_READS_POISONED uint32_t Arena::ExtendBetween(Granule start, uint32_t gra
   if (have < least) return 0;
   Unlink(end);
   const uint32_t taken = std::min(have, extra);
+  CountUsed(taken);
   if (taken < have) Link(end + taken, have - taken);
   Unpoison(At<std::byte>(end), size_t{taken} * kGranuleBytes);
   return taken;
@@ -199,6 +234,86 @@ bool Arena::HasRoom(uint32_t granules) const {
 uint64_t Arena::ReservedBytes() const {
   SpinLockHolder lock(&lock_);
   return uint64_t{high_} * kGranuleBytes;
+}
+
+uint64_t Arena::ReturnFree() {
+  constexpr size_t kMost = 64;  // at a time
+  uint64_t returned = 0;
+  std::vector<std::pair<Granule, uint32_t>> taken;
+  taken.reserve(kMost);
+  {
+    SpinLockHolder lock(&lock_);
+    if (const uint32_t behind = high_ - top_; behind >= kReturnedGranules) {
+      taken.emplace_back(Take(0, behind), behind);
+      CountUsed(-int64_t{behind});  // nobody uses it
+    }
+    for (uint32_t bin = BinOf(kReturnedGranules); bin < kBins; ++bin) {
+      while (bins_[bin] != 0 && taken.size() < kMost) {
+        const uint32_t granules = FreeGranules(bins_[bin]);
+        taken.emplace_back(Take(bins_[bin], granules), granules);
+        CountUsed(-int64_t{granules});
+      }
+    }
+  }
+  for (const auto& [start, granules] : taken) {
+    returned += ReturnPages(start, granules);
+    {
+      SpinLockHolder lock(&lock_);
+      CountUsed(granules);
+    }
+    Free(start, granules);
+  }
+  SpinLockHolder lock(&lock_);
+  if (high_ - top_ < kReturnedGranules) return returned;
+  high_ = top_;
+  high_now_.store(high_, std::memory_order_relaxed);
+  if (taken_.load(std::memory_order_relaxed) != kNever) {
+    taken_.store(std::min(taken_.load(std::memory_order_relaxed), high_),
+                 std::memory_order_relaxed);
+    wake_at_.store(high_, std::memory_order_relaxed);
+  }
+  return returned;
+}
+
+// The whole huge pages of an extent that nobody else has.
+uint64_t Arena::ReturnPages(Granule start, uint32_t granules) const {
+  const uint64_t begin = (uint64_t{start} * kGranuleBytes + kHugePage - 1) / kHugePage * kHugePage;
+  const uint64_t end = (uint64_t{start} + granules) * kGranuleBytes / kHugePage * kHugePage;
+  if (begin >= end) return 0;
+  return madvise(base_ + begin, end - begin, MADV_DONTNEED) == 0 ? end - begin : 0;
+}
+
+uint32_t Arena::AheadGranules() const { return std::max(kLeastAheadGranules, high_ / kAheadPart); }
+
+Arena::Ahead Arena::TakeAhead() {
+  constexpr Granule kPage = kHugePage / kGranuleBytes;
+  Granule begin = 0;
+  {
+    SpinLockHolder lock(&lock_);
+    const Granule taken = taken_.load(std::memory_order_relaxed);
+    begin = taken == kNever ? 0 : taken / kPage * kPage;
+    const uint64_t wanted = uint64_t{high_} + AheadGranules();
+    if (taken != kNever && (taken >= wanted || uint64_t{begin} + kPage > limit_)) {
+      wake_at_.store(taken >= wanted ? taken - AheadGranules() : kNever, std::memory_order_relaxed);
+      return Ahead::kEnough;
+    }
+  }
+  // A page at a time: other threads cannot map or unmap anything meanwhile.
+  if (madvise(At<void>(begin), kHugePage, kPopulateWrite) != 0 && errno == EINVAL) {
+    SpinLockHolder lock(&lock_);
+    taken_.store(kNever, std::memory_order_relaxed);
+    return Ahead::kImpossible;
+  }
+  // Its bits: a small page of them.
+  std::byte* const bits = reinterpret_cast<std::byte*>(boundary_) + begin / 8;
+  madvise(bits, kPage / 8, kPopulateWrite);
+  SpinLockHolder lock(&lock_);
+  // Less than before: memory was returned meanwhile, and is taken again.
+  const Granule taken = taken_.load(std::memory_order_relaxed);
+  if (taken == kNever || taken >= begin) {
+    taken_.store(begin + kPage, std::memory_order_relaxed);
+  }
+  return Ahead::kTaken;
 }
 
 }  // namespace kvroute

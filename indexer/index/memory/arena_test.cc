@@ -91,6 +91,35 @@ TEST_F(ArenaTest, EveryAllocationKeepsItsContent) {
   }
 }
 
+TEST_F(ArenaTest, WhatIsInUseIsCountedHoweverItCameAndWent) {
+  const Granule start = AllocateBetween(30);
+  EXPECT_EQ(arena_.UsedBytes(), 31 * kGranuleBytes);
+  arena_.Free(start + 10, 20);
+  EXPECT_EQ(arena_.UsedBytes(), 11 * kGranuleBytes);
+  EXPECT_EQ(arena_.ExtendUpTo(start, 10, 5), 5u);
+  uint32_t granules = 100;
+  const Granule last = arena_.AllocateUpTo(&granules, 100);
+  arena_.Free(last + 60, 40);
+  EXPECT_EQ(arena_.UsedBytes(), (16 + 60) * kGranuleBytes);
+}
+
+TEST_F(ArenaTest, LongFreeStretchesGoBackToTheSystemAndCanBeUsedAgain) {
+  constexpr uint32_t kLong = (32 << 20) / kGranuleBytes;
+  const Granule between = AllocateBetween(kLong);
+  const Granule last = arena_.Allocate(kLong);
+  std::memset(arena_.At<char>(between), 'x', size_t{kLong} * kGranuleBytes);
+  std::memset(arena_.At<char>(last), 'x', size_t{kLong} * kGranuleBytes);
+  const uint64_t used = arena_.UsedBytes();
+  arena_.Free(between, kLong);
+  arena_.Free(last, kLong);
+  EXPECT_GE(arena_.ReturnFree(), uint64_t{56} << 20);
+  EXPECT_EQ(arena_.UsedBytes(), used - 2 * uint64_t{kLong} * kGranuleBytes);
+  EXPECT_LT(arena_.ReservedBytes(), uint64_t{40} << 20) << "what is behind the last in use";
+  EXPECT_EQ(arena_.Allocate(kLong), between);
+  EXPECT_EQ(arena_.At<char>(between)[kLong * kGranuleBytes / 2], 0)
+      << "the system has made it anew";
+}
+
 #ifdef KVROUTE_ADDRESS_SANITIZER
 TEST_F(ArenaTest, AUseOfFreedMemoryIsCaught) {
   const Granule start = AllocateBetween(4);

@@ -12,14 +12,10 @@ using epoch_internal::domain;
 
 constexpr uint64_t kEpochWeight = 8'192;  // granules; an item counts as 64 at least
 constexpr uint64_t kLeastItemWeight = 64;
+// Items freed at a time under the lock: more than are added between two times, so nothing piles up.
+constexpr uint64_t kMostFreed = 4 * kEpochWeight / kLeastItemWeight;
 
 }  // namespace
-
-Reclaimer::~Reclaimer() {
-  // The index is being destroyed: nobody is inside it.
-  MutexLock lock(&mutex_);
-  for (; head_ != tail_; ++head_) delete ring_[head_ & (ring_.size() - 1)].object;
-}
 
 void Reclaimer::Grow() {
   std::vector<Item> larger(std::max<size_t>(1'024, ring_.size() * 2));
@@ -29,43 +25,42 @@ void Reclaimer::Grow() {
   ring_ = std::move(larger);
 }
 
-void Reclaimer::Add(Granule start, uint32_t granules, const Retirable* object) {
+void Reclaimer::Retire(Granule start, uint32_t granules) {
   MutexLock lock(&mutex_);
   FullBarrierAfterLock();  // the unlinking before the load of the epoch: E2
   const uint64_t epoch = domain.epoch.load() + 1;
   if (tail_ - head_ == ring_.size()) Grow();
-  ring_[tail_++ & (ring_.size() - 1)] = Item{epoch, start, granules, object};
+  ring_[tail_++ & (ring_.size() - 1)] = Item{epoch, start, granules};
+  retired_.store(retired_.load(kRelaxed) + granules, kRelaxed);
   weight_ += std::max<uint64_t>(kLeastItemWeight, granules);
   if (weight_ < kEpochWeight) return;
   weight_ = 0;
   domain.epoch.fetch_add(1);
-  FreeSettled();
+  FreeSettled(kMostFreed);
 }
 
-void Reclaimer::FreeSettled() {
+bool Reclaimer::FreeSettled(uint64_t most) {
   epoch_internal::PassBarrierOnAllThreads();
   const uint64_t oldest = epoch_internal::OldestPin();
   const uint64_t now = domain.epoch.load();
-  while (head_ != tail_) {
+  for (uint64_t freed = 0; head_ != tail_; ++freed) {
     const Item& item = ring_[head_ & (ring_.size() - 1)];
-    if (item.epoch > oldest || item.epoch > now) return;
-    if (item.granules != 0) arena_->Free(item.start, item.granules);
-    delete item.object;
+    if (item.epoch > oldest || item.epoch > now) return false;
+    if (freed == most) return true;
+    arena_->Free(item.start, item.granules);
+    retired_.store(retired_.load(kRelaxed) - item.granules, kRelaxed);
     ++head_;
   }
-}
-
-void Reclaimer::Retire(Granule start, uint32_t granules) { Add(start, granules, nullptr); }
-
-void Reclaimer::Retire(const Retirable* object) {
-  if (object != nullptr) Add(0, 0, object);
+  return false;
 }
 
 void Reclaimer::Collect() {
-  MutexLock lock(&mutex_);
-  weight_ = 0;
-  domain.epoch.fetch_add(1);
-  FreeSettled();
+  for (bool more = true; more;) {
+    MutexLock lock(&mutex_);
+    weight_ = 0;
+    domain.epoch.fetch_add(1);
+    more = FreeSettled(kMostFreed);
+  }
 }
 
 uint64_t Reclaimer::WaitingBytes() const {

@@ -1,6 +1,7 @@
 #ifndef KVROUTE_INDEXER_INDEX_MEMORY_RECLAIMER_H_
 #define KVROUTE_INDEXER_INDEX_MEMORY_RECLAIMER_H_
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -9,12 +10,6 @@
 
 namespace kvroute {
 
-// What lies outside the arena and is retired like what lies in it.
-class Retirable {
- public:
-  virtual ~Retirable() = default;
-};
-
 // Memory of one index that was unlinked and that readers may still look at.
 //
 // An item is tagged with the epoch that begins after it was unlinked. A pin with this epoch or a
@@ -22,30 +17,34 @@ class Retirable {
 // older pin is left. Every reader reads the epoch, so it is only advanced once half a megabyte is
 // waiting.
 //
+// Nobody waits for more than a few items to be freed: what has piled up behind a reader that stood
+// still goes little by little.
+//
 // Thread safety: all methods from any thread. Allocates only when more is waiting than ever before.
 class Reclaimer {
  public:
   explicit Reclaimer(Arena* arena) : arena_(arena) {}
-  ~Reclaimer();
   Reclaimer(const Reclaimer&) = delete;
   Reclaimer& operator=(const Reclaimer&) = delete;
 
   void Retire(Granule start, uint32_t granules);
-  void Retire(const Retirable* object);  // may be null
-  // Begins an epoch and frees what may go.
+  // Begins an epoch and frees all that may go.
   void Collect();
   uint64_t WaitingBytes() const;
+  // Of the arena; without a lock.
+  uint64_t RetiredBytes() const {
+    return retired_.load(std::memory_order_relaxed) * uint64_t{kGranuleBytes};
+  }
 
  private:
   struct Item {
     uint64_t epoch;
     Granule start;
     uint32_t granules;
-    const Retirable* object;
   };
-  void Add(Granule start, uint32_t granules, const Retirable* object);
   void Grow() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void FreeSettled() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Frees at most `most` items. Returns whether there may be more that may go.
+  bool FreeSettled(uint64_t most) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Arena* const arena_;
   mutable Mutex mutex_;
@@ -54,6 +53,7 @@ class Reclaimer {
   uint64_t tail_ ABSL_GUARDED_BY(mutex_) = 0;
   // granules and items added since the epoch was last advanced
   uint64_t weight_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::atomic<uint64_t> retired_{0};  // granules that wait; written under the mutex
 };
 
 }  // namespace kvroute

@@ -2,21 +2,19 @@
 #define KVROUTE_INDEXER_INDEX_MEMORY_SPIN_LOCK_H_
 
 #include <atomic>
-#include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "indexer/index/memory/cpu_relax.h"
 
 namespace kvroute {
 
-// For sections of a few nanoseconds that are rarely contended; half the price of a mutex. Yields
-// when its holder seems to have been descheduled.
+// For sections of a few nanoseconds that are rarely contended; half the price of a mutex. Yields,
+// and in the end sleeps, when its holder seems to have been descheduled.
 class ABSL_LOCKABLE SpinLock {
  public:
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() {
-    for (int tries = 1; locked_.exchange(true, std::memory_order_acquire); ++tries) {
-      if (tries % 64 == 0) std::this_thread::yield();
-      CpuRelax();
+    for (uint32_t tries = 1; locked_.exchange(true, std::memory_order_acquire); ++tries) {
+      RelaxFor(tries);
     }
   }
   void Unlock() ABSL_UNLOCK_FUNCTION() { locked_.store(false, std::memory_order_release); }

@@ -87,8 +87,8 @@ DenseHolders* Holders::NewDense(uint32_t words, uint32_t entry_capacity) const {
   dense->words.store(static_cast<uint16_t>(words), kRelaxed);
   dense->entries.store(0, kRelaxed);
   dense->granules = static_cast<uint16_t>(granules);
-  dense->entry_capacity = static_cast<uint16_t>(
-      (granules * kGranuleBytes - sizeof(DenseHolders) - size_t{words} * 8) / 4);
+  const size_t room = (granules * kGranuleBytes - sizeof(DenseHolders) - size_t{words} * 8) / 4;
+  dense->entry_capacity = static_cast<uint16_t>(std::min<size_t>(room, kMaxSlots));
   dense->full = 0;
   for (uint32_t w = 0; w < words; ++w) dense->word(w).store(0, kRelaxed);
   return dense;
@@ -110,8 +110,9 @@ void Holders::GrowDense(Run* run, Slot slot) const {
     partly += entry.all() ? 0 : 1;
   });
   const bool listed = holders <= DenseHolders::kListed;
-  DenseHolders* dense = listed ? NewDense(0, DenseHolders::kListed)
-                               : NewDense(words, partly + partly / 2 + kRoomForEntries);
+  DenseHolders* dense =
+      listed ? NewDense(0, DenseHolders::kListed)
+             : NewDense(words, std::min(kMaxSlots, partly + partly / 2 + kRoomForEntries));
   ForEach(*run, [&](HolderEntry entry) { Add(dense, entry); });
   RetireDense(run);
   run->dense.store(arena_->Of(dense), kRelease);

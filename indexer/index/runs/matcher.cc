@@ -1,7 +1,6 @@
 #include "indexer/index/runs/matcher.h"
 
 #include <algorithm>
-#include <thread>
 
 #include "indexer/index/memory/cpu_relax.h"
 #include "indexer/index/memory/memory_order.h"
@@ -11,6 +10,9 @@ namespace {
 
 // Then the answer may mix moments, each run's part being exact for the moment it was looked at.
 constexpr int kMostWalks = 4;
+
+// A table of so many cells is copied rather than searched.
+constexpr uint32_t kCopiedWhole = 16;
 
 // A prompt whose hashes are there, with the methods of PromptChain.
 class GivenPrompt {
@@ -85,7 +87,6 @@ void Matcher::Run(const RunStore& store, const SlotTable& slots, PromptChain* pr
 template <typename Prompt>
 void Matcher::RunOn(const RunStore& store, const SlotTable& slots, Prompt* prompt,
                     MatchResult* result) {
-  result->Clear();
   for (int walks = 0; walks < kMostWalks; ++walks) {
     Walk(store, prompt);
     if (StillSo()) break;
@@ -103,7 +104,8 @@ template <typename Prompt>
 void Matcher::Walk(const RunStore& store, Prompt* prompt) {
   seen_.clear();
   scores_.clear();
-  slower_.clear();
+  cohort_blocks_ = 0;
+  tiers_.Clear();
   few_.clear();
   many_ = false;
   uint32_t depth = 0;
@@ -118,7 +120,6 @@ void Matcher::Walk(const RunStore& store, Prompt* prompt) {
     if (died) continue;  // it was moved, or is gone: look again
     if (run == nullptr) break;
     seen_.emplace_back(run, look.version);
-    if (look.tiers != nullptr) NoteTiers(look, depth);
     if (depth == 0) {
       Start(look);
     } else if (many_) {
@@ -130,7 +131,7 @@ void Matcher::Walk(const RunStore& store, Prompt* prompt) {
     if (NobodyLeft()) return;
   }
   if (many_) {
-    ScoreBits(bits_, depth);
+    cohort_blocks_ = depth;
   } else {
     for (const Slot slot : few_) Score(slot, depth);
   }
@@ -140,22 +141,23 @@ template <typename Prompt>
 bool Matcher::LookAt(const RunStore& store, const kvroute::Run& run, Prompt* prompt, uint32_t depth,
                      Look* look) {
   for (uint32_t tries = 1;; ++tries) {
+    if (!tiers_.empty()) tiers_.Forget(depth);  // what a look in vain copied
     look->version = run.version.load(kAcquire);
     if ((look->version & 1) == 0) {
       if (run.Dead()) return false;
       look->length = run.Length();
       store.PrefetchHolders(run);
+      store.PrefetchTiers(run);
       if (look->length < prompt->size() - depth && prompt->complete()) {
         const uint32_t next = depth + look->length;
         store.PrefetchHead(prompt->First(next + 1)[next].value());
       }
       look->blocks = CommonBlocks(run, prompt, depth, look->length);
       if (look->blocks > 0) CopyHolders(store, run, look);
-      look->tiers = run.tiers.load(kAcquire);
+      if (run.tiers.load(kAcquire) != 0) CopyTiers(store, run, *look, depth);
       if (run.version.load(std::memory_order_relaxed) == look->version) return true;
     }
-    if (tries % 64 == 0) std::this_thread::yield();  // its writer was descheduled
-    CpuRelax();
+    RelaxFor(tries);
   }
 }
 
@@ -227,7 +229,7 @@ void Matcher::StepMany(const Look& look, uint32_t depth) {
     }
   }
   if (look.words == 0) {
-    ScoreBits(bits_, depth);
+    cohort_blocks_ = depth;
     many_ = false;
     few_.swap(next_few_);
     return;
@@ -242,18 +244,21 @@ void Matcher::StepMany(const Look& look, uint32_t depth) {
   for (const Slot slot : next_few_) SetBit(&bits_, slot);
 }
 
-void Matcher::NoteTiers(const Look& look, uint32_t depth) {
-  for (const RunTiers::Range& range : look.tiers->ranges) {
-    if (range.begin >= look.blocks) continue;
-    slower_.push_back(Slower{range.slot, range.tier, depth + range.begin,
-                             depth + std::min<uint32_t>(range.end, look.blocks)});
+void Matcher::CopyTiers(const RunStore& store, const kvroute::Run& run, const Look& look,
+                        uint32_t depth) {
+  const TierTable* table = store.tiers().TableOf(run);
+  if (table == nullptr || look.blocks == 0) return;
+  if (depth == 0 || many_ || table->used.load(kAcquire) <= kCopiedWhole) {
+    tiers_.Copy(store.tiers(), *table, depth, look.blocks);
+  } else {
+    tiers_.CopyOf(store.tiers(), *table, few_, depth, look.blocks);
   }
 }
 
-void Matcher::ScoreBits(const std::vector<uint64_t>& bits, uint32_t blocks) {
-  for (size_t i = 0; i < bits.size(); ++i) {
-    for (uint64_t word = bits[i]; word != 0; word &= word - 1) {
-      Score(static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word))), blocks);
+void Matcher::ScoreCohort() {
+  for (size_t i = 0; i < bits_.size(); ++i) {
+    for (uint64_t word = bits_[i]; word != 0; word &= word - 1) {
+      Score(static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word))), cohort_blocks_);
     }
   }
 }
@@ -262,22 +267,25 @@ bool Matcher::AnyBit() const {
   return std::any_of(bits_.begin(), bits_.end(), [](uint64_t word) { return word != 0; });
 }
 
-void Matcher::Emit(const SlotTable& slots, MatchResult* result) const {
-  result->matches.reserve(scores_.size());
+void Matcher::Emit(const SlotTable& slots, MatchResult* result) {
+  if (!tiers_.empty()) {
+    const auto bits =
+        cohort_blocks_ > 0 ? absl::MakeConstSpan(bits_) : absl::Span<const uint64_t>();
+    return tiers_.Emit(slots, scores_, {bits, cohort_blocks_}, result);
+  }
+  if (cohort_blocks_ > 0) ScoreCohort();
+  // What is there of the last answer is written over.
+  if (result->matches.size() < scores_.size()) result->matches.resize(scores_.size());
+  StreamMatch* match = result->matches.data();
   for (const auto& [slot, blocks] : scores_) {
     const StreamId stream = slots.Owner(slot);
     if (stream == StreamId()) continue;  // cleared or closed
-    StreamMatch& match = result->matches.emplace_back();
-    match.stream = stream;
-    match.blocks = blocks;
-    match.blocks_by_tier[0] = blocks;
-    for (const Slower& slower : slower_) {
-      if (slower.slot != slot || slower.begin >= blocks) continue;
-      const uint32_t count = std::min(slower.end, blocks) - slower.begin;
-      match.blocks_by_tier[0] -= count;
-      match.blocks_by_tier[static_cast<size_t>(slower.tier)] += count;
-    }
+    match->stream = stream;
+    match->blocks = blocks;
+    match->blocks_by_tier = {blocks, 0, 0, 0};
+    ++match;
   }
+  result->matches.resize(static_cast<size_t>(match - result->matches.data()));
 }
 
 }  // namespace kvroute

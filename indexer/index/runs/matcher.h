@@ -7,6 +7,7 @@
 
 #include "indexer/index/match_result.h"
 #include "indexer/index/prefix_hash.h"
+#include "indexer/index/runs/matched_tiers.h"
 #include "indexer/index/runs/run_store.h"
 #include "indexer/index/slot_table.h"
 
@@ -28,14 +29,6 @@ class Matcher {
     uint32_t blocks;  // leading blocks that equal the prompt's; 0: not this chain
     uint32_t length;
     uint32_t words;  // of full_, the bits of who holds the whole run; the others are in entries_
-    const RunTiers* tiers;
-  };
-  // Blocks [begin, end) of the prompt that the slot has in a tier other than gpu.
-  struct Slower {
-    Slot slot;
-    Tier tier;
-    uint32_t begin;
-    uint32_t end;
   };
 
   template <typename Prompt>
@@ -52,14 +45,15 @@ class Matcher {
   void Start(const Look& look);
   void StepFew(const Look& look, uint32_t depth);
   void StepMany(const Look& look, uint32_t depth);
-  void NoteTiers(const Look& look, uint32_t depth);
+  // Copies what the run says of tiers, of those who may still hold all so far.
+  void CopyTiers(const RunStore& store, const kvroute::Run& run, const Look& look, uint32_t depth);
   void Score(Slot slot, uint32_t blocks) {
     if (blocks > 0) scores_.emplace_back(slot, blocks);
   }
-  void ScoreBits(const std::vector<uint64_t>& bits, uint32_t blocks);
+  void ScoreCohort();
   bool NobodyLeft() const { return many_ ? !AnyBit() : few_.empty(); }
   bool AnyBit() const;
-  void Emit(const SlotTable& slots, MatchResult* result) const;
+  void Emit(const SlotTable& slots, MatchResult* result);
 
   // Who holds everything so far: a list, or bits once a run had more holders than make a list.
   bool many_ = false;
@@ -70,8 +64,9 @@ class Matcher {
   std::vector<Slot> next_few_;
   // final, in the order in which holders dropped out
   std::vector<std::pair<Slot, uint32_t>> scores_;
+  uint32_t cohort_blocks_ = 0;  // that those in bits_ hold, who stayed to the end; 0: nobody
   std::vector<std::pair<const kvroute::Run*, uint32_t>> seen_;  // runs and their versions
-  std::vector<Slower> slower_;
+  MatchedTiers tiers_;
 };
 
 }  // namespace kvroute

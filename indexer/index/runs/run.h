@@ -4,11 +4,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
-#include "indexer/event/event.h"
 #include "indexer/index/memory/arena.h"
-#include "indexer/index/memory/reclaimer.h"
 #include "indexer/index/runs/place.h"
 
 namespace kvroute {
@@ -17,19 +14,6 @@ namespace kvroute {
 inline constexpr uint32_t kLineBlocks = 4;
 // A run's first line has so many blocks less: the header is in their place.
 inline constexpr uint32_t kHeaderBlocks = 2;
-
-// Which blocks of a run are not fastest in the gpu tier, for some of its holders. Immutable;
-// replaced as a whole.
-class RunTiers : public Retirable {
- public:
-  struct Range {
-    Slot slot;
-    uint16_t begin;
-    uint16_t end;
-    Tier tier;
-  };
-  std::vector<Range> ranges;
-};
 
 // One holder of a run in 32 bits: its slot, its first hole (the first block of the run that it does
 // not cover), and whether it covers islands (blocks behind its first hole).
@@ -91,7 +75,8 @@ static_assert(sizeof(DenseHolders) == 16);
 // Invariants, each with why it holds and the test that fails without it:
 //
 // R1. While anything that a reader goes by changes, the version is odd, and afterwards it is one
-//     that was never there before (RunEdit; 2^31 edits within one look are taken for impossible).
+//     that was not there before within a look (RunEdit). A version comes again after 2^31 edits,
+//     which take a minute of nothing else: a reader would have to stop for just so many.
 //     Test: RunTest.AnEditIsOddWhileItLastsAndNewAfterwards.
 // R2. A reader that has read something new finds another version at the end. The writer makes the
 //     version odd before it stores anything else with release, so whoever reads that with acquire
@@ -111,16 +96,23 @@ struct alignas(kGranuleBytes) Run {
   static constexpr uint8_t kDense = 255;  // as holder_count: they are in `dense`
   static constexpr uint8_t kDead = 1;
   static constexpr uint8_t kFixed = 2;  // may not move: some stream's columns refer to it
+  // Something was stored behind it, or again: a stream that has to give something up spares it
+  // once. Readers do not look at it.
+  static constexpr uint8_t kTouched = 4;
+  // It is among its shard's GrowingRuns. Readers do not look at it.
+  static constexpr uint8_t kGrowing = 8;
 
   std::atomic<uint32_t> version;
   std::atomic<uint16_t> length;
   std::atomic<uint8_t> holder_count;
   std::atomic<uint8_t> flags;
   std::atomic<Granule> dense;
-  uint16_t granules;  // the first one included
-  uint16_t unused;
+  uint16_t granules;        // the first one included; for the writer, like the next
+  uint16_t island_holders;  // that have islands
   std::atomic<uint64_t> first_prefixes[kHeaderBlocks];  // see prefix()
-  std::atomic<const RunTiers*> tiers;                   // null: all of it in the gpu tier
+  std::atomic<Granule> tiers;                           // see Tiers; 0: all of it in the gpu tier
+  uint16_t uncovered;                                   // blocks that nobody covers; for the writer
+  uint16_t unused;
   std::atomic<uint32_t> holders[kInlineHolders];
   std::atomic<uint64_t> first_engines[kHeaderBlocks];
 
@@ -139,6 +131,11 @@ struct alignas(kGranuleBytes) Run {
   uint32_t Length() const { return length.load(std::memory_order_acquire); }
   uint32_t Capacity() const { return CapacityOf(granules); }
   bool Dead() const { return flags.load(std::memory_order_acquire) & kDead; }
+  // Under the run's lock, like all that changes the flags.
+  void Touch() {
+    const uint8_t now = flags.load(std::memory_order_relaxed);
+    if ((now & kTouched) == 0) flags.store(now | kTouched, std::memory_order_release);
+  }
 
   static constexpr uint32_t GranulesFor(uint32_t blocks) {
     return (blocks + kHeaderBlocks + kLineBlocks - 1) / kLineBlocks;

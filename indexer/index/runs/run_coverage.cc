@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <bitset>
 
-#include "absl/container/flat_hash_set.h"
 #include "indexer/base/check.h"
 #include "indexer/index/memory/memory_order.h"
 #include "indexer/index/runs/run_store.h"
@@ -28,7 +27,7 @@ RunStore::Covered RunStore::CoveredAt(const Shard& shard, const Run& run, Slot s
   const uint32_t first_hole = entry->FirstHole(length);
   if (offset < first_hole) return Covered{true, 0, first_hole};
   if (!entry->islands()) return Covered{false, 0, length};
-  for (const Interval& island : shard.islands.at(IslandKey(arena_.Of(&run), slot))) {
+  for (const Interval& island : *shard.islands.Find(IslandKey(arena_.Of(&run), slot))) {
     if (offset < island.begin) return Covered{false, 0, island.begin};
     if (offset < island.end) return Covered{true, island.begin, island.end};
   }
@@ -41,28 +40,55 @@ RunStore::Intervals RunStore::CoverageOf(const Shard& shard, const Run& run,
   const auto first_hole = static_cast<uint16_t>(entry.FirstHole(run.Length()));
   if (first_hole > 0) coverage.push_back(Interval{0, first_hole});
   if (entry.islands()) {
-    const Intervals& islands = shard.islands.at(IslandKey(arena_.Of(&run), entry.slot()));
+    const Intervals& islands = *shard.islands.Find(IslandKey(arena_.Of(&run), entry.slot()));
     coverage.insert(coverage.end(), islands.begin(), islands.end());
   }
   return coverage;
 }
 
+void RunStore::PutIslands(Shard& shard, Run* run, Slot slot, absl::Span<const Interval> islands) {
+  const uint64_t key = IslandKey(arena_.Of(run), slot);
+  if (islands.empty()) {
+    const Intervals* gone = shard.islands.Find(key);
+    if (gone == nullptr) return;
+    shard.long_island_bytes -= HeapBytes(*gone);
+    shard.islands.Erase(key);
+    --run->island_holders;
+  } else {
+    const auto [kept, fresh] = shard.islands.TryEmplace(key);
+    if (fresh) ++run->island_holders;
+    shard.long_island_bytes -= HeapBytes(*kept);
+    kept->assign(islands.begin(), islands.end());
+    shard.long_island_bytes += HeapBytes(*kept);
+  }
+  CountIslands(shard);
+}
+
+uint64_t RunStore::HeapBytes(const Intervals& islands) {
+  const size_t capacity = islands.capacity();
+  return capacity > kInlineIslands ? capacity * sizeof(Interval) + kHeapOverheadBytes : 0;
+}
+
+void RunStore::CountIslands(Shard& shard) {
+  const uint64_t bytes = shard.islands.Bytes() + shard.long_island_bytes;
+  const uint64_t before = shard.island_bytes.load(kRelaxed);
+  if (bytes == before) return;
+  shard.island_bytes.store(bytes, kRelaxed);
+  island_bytes_.fetch_add(bytes - before, kRelaxed);
+}
+
 // `coverage` is ascending and its intervals do not touch.
 void RunStore::PutCoverage(Shard& shard, Run* run, Slot slot, const Intervals& coverage) {
-  const uint64_t key = IslandKey(arena_.Of(run), slot);
   const bool from_start = !coverage.empty() && coverage.front().begin == 0;
   const uint32_t first_hole = from_start ? coverage.front().end : 0;
-  const bool islands = coverage.size() > (from_start ? 1u : 0u);
-  if (islands) {
-    shard.islands[key] = Intervals(coverage.begin() + (from_start ? 1 : 0), coverage.end());
-  } else {
-    shard.islands.erase(key);
-  }
+  const absl::Span<const Interval> islands =
+      absl::MakeConstSpan(coverage).subspan(from_start ? 1 : 0);
+  PutIslands(shard, run, slot, islands);
   if (coverage.empty()) {
     holders_.Erase(run, slot);
   } else {
     const bool all = first_hole == run->Length();
-    holders_.Put(run, HolderEntry(slot, all ? HolderEntry::kAll : first_hole, islands));
+    holders_.Put(run, HolderEntry(slot, all ? HolderEntry::kAll : first_hole, !islands.empty()));
   }
 }
 
@@ -72,6 +98,7 @@ void RunStore::AddCoverage(Shard& shard, Run* run, Slot slot, uint32_t begin, ui
   const uint32_t first_hole = entry.has_value() ? entry->FirstHole(length) : 0;
   if (begin == first_hole && !(entry.has_value() && entry->islands())) {
     holders_.Put(run, HolderEntry(slot, end == length ? HolderEntry::kAll : end, false));
+    if (run->uncovered > 0) Add(&shard.covered_blocks, CountUncovered(shard, run));
     return;
   }
   Intervals merged;
@@ -90,10 +117,11 @@ void RunStore::AddCoverage(Shard& shard, Run* run, Slot slot, uint32_t begin, ui
   }
   if (!placed) merged.push_back(added);
   PutCoverage(shard, run, slot, merged);
+  if (run->uncovered > 0) Add(&shard.covered_blocks, CountUncovered(shard, run));
 }
 
 void RunStore::DropCoverage(Shard& shard, Run* run, Slot slot, uint32_t begin, uint32_t end) {
-  if (run->tiers.load(kRelaxed) != nullptr) SetTiers(run, slot, begin, end, Tier::kGpu);
+  if (run->tiers.load(kRelaxed) != 0) tiers_.Set(run, slot, begin, end, Tier::kGpu);
   const std::optional<HolderEntry> entry = holders_.Find(*run, slot);
   KVROUTE_CHECK(entry.has_value());
   if (!entry->islands() && end == entry->FirstHole(run->Length())) {
@@ -116,39 +144,6 @@ void RunStore::DropCoverage(Shard& shard, Run* run, Slot slot, uint32_t begin, u
   PutCoverage(shard, run, slot, left);
 }
 
-// Says that the slot's blocks [begin, end) are fastest in `tier`; kGpu needs no saying and only
-// takes back what was said.
-void RunStore::SetTiers(Run* run, Slot slot, uint32_t begin, uint32_t end, Tier tier) {
-  const RunTiers* old = run->tiers.load(kRelaxed);
-  auto* changed = new RunTiers;
-  RunTiers::Range added{slot, static_cast<uint16_t>(begin), static_cast<uint16_t>(end), tier};
-  if (old != nullptr) {
-    for (RunTiers::Range range : old->ranges) {
-      if (range.slot != slot || range.end < begin || end < range.begin) {
-        changed->ranges.push_back(range);
-        continue;
-      }
-      if (range.tier == tier) {  // neighbours of one tier become one
-        added.begin = std::min(added.begin, range.begin);
-        added.end = std::max(added.end, range.end);
-        continue;
-      }
-      RunTiers::Range behind = range;
-      range.end = std::min(range.end, static_cast<uint16_t>(begin));
-      behind.begin = std::max(behind.begin, static_cast<uint16_t>(end));
-      if (range.begin < range.end) changed->ranges.push_back(range);
-      if (behind.begin < behind.end) changed->ranges.push_back(behind);
-    }
-  }
-  if (tier != Tier::kGpu) changed->ranges.push_back(added);
-  if (changed->ranges.empty()) {
-    delete changed;
-    changed = nullptr;
-  }
-  run->tiers.store(changed, kRelease);
-  reclaimer_.Retire(old);
-}
-
 uint32_t RunStore::CoveredEnd(const Shard& shard, const Run& run) const {
   const uint32_t length = run.Length();
   if (holders_.AnyAll(run)) return length;
@@ -157,37 +152,45 @@ uint32_t RunStore::CoveredEnd(const Shard& shard, const Run& run) const {
   holders_.ForEach(run, [&](HolderEntry entry) {
     end = std::max(end, entry.FirstHole(length));
     if (!entry.islands()) return;
-    const Intervals& islands = all_islands->at(IslandKey(arena_.Of(&run), entry.slot()));
+    const Intervals& islands = *all_islands->Find(IslandKey(arena_.Of(&run), entry.slot()));
     end = std::max<uint32_t>(end, islands.back().end);
   });
   return end;
 }
 
-// A run ends where somebody's coverage ends, so only one with islands can have uncovered blocks.
-uint64_t RunStore::UncoveredBlocks(const Shard& shard) const {
-  absl::flat_hash_set<Granule> runs;
-  for (const auto& [key, islands] : shard.islands) runs.insert(static_cast<Granule>(key >> 16));
-  uint64_t uncovered = 0;
-  for (const Granule granule : runs) {
-    const Run& run = *arena_.At<Run>(granule);
-    if (holders_.AnyAll(run)) continue;
-    std::bitset<kMaxRunBlocks> covered;
-    std::vector<HolderEntry> entries;
-    holders_.ForEach(run, [&](HolderEntry entry) { entries.push_back(entry); });
-    for (const HolderEntry entry : entries) {
-      for (const Interval& interval : CoverageOf(shard, run, entry)) {
-        for (uint32_t i = interval.begin; i < interval.end; ++i) covered.set(i);
-      }
+uint32_t RunStore::UncoveredBlocks(const Shard& shard, const Run& run) const {
+  if (holders_.AnyAll(run)) return 0;
+  std::bitset<kMaxRunBlocks> covered;
+  uint32_t from_start = 0;
+  const uint32_t length = run.Length();
+  const auto* all_islands = &shard.islands;  // the analysis does not see the lock inside the lambda
+  holders_.ForEach(run, [&](HolderEntry entry) {
+    from_start = std::max(from_start, entry.FirstHole(length));
+    if (!entry.islands()) return;
+    for (const Interval& island : *all_islands->Find(IslandKey(arena_.Of(&run), entry.slot()))) {
+      for (uint32_t i = island.begin; i < island.end; ++i) covered.set(i);
     }
-    uncovered += run.Length() - covered.count();
-  }
-  return uncovered;
+  });
+  for (uint32_t i = 0; i < from_start; ++i) covered.set(i);
+  return length - static_cast<uint32_t>(covered.count());
+}
+
+// A run ends where somebody's coverage ends, so only one with islands can have uncovered blocks.
+int64_t RunStore::CountUncovered(const Shard& shard, Run* run) const {
+  const uint32_t before = run->uncovered;
+  if (run->island_holders == 0 && before == 0) return 0;
+  const uint32_t now = run->island_holders == 0 ? 0 : UncoveredBlocks(shard, *run);
+  run->uncovered = static_cast<uint16_t>(now);
+  return int64_t{before} - int64_t{now};
 }
 
 bool RunStore::Settle(Shard& shard, Run* run) {
   const uint32_t length = run->Length();
   const uint32_t end = CoveredEnd(shard, *run);
-  if (end == length) return false;
+  if (end == length) {
+    if (run->island_holders > 0) Add(&shard.covered_blocks, CountUncovered(shard, run));
+    return false;
+  }
   if (end == 0) {
     Kill(shard, run);
     return true;
@@ -198,8 +201,9 @@ bool RunStore::Settle(Shard& shard, Run* run) {
     holders_.PromoteAll(run);
   }
   DropEngineHashes(*run, end, length);
-  shard.blocks -= length - end;
+  Add(&shard.covered_blocks, CountUncovered(shard, run) + int64_t{end} - int64_t{length});
   // Readers may still look at the blocks behind, so that part goes the way of a dead run.
+  StopGrowing(shard, run);
   const uint32_t needed = Run::GranulesFor(end);
   if (run->granules - needed >= kLeastGivenBack) {
     reclaimer_.Retire(arena_.Of(run) + needed, run->granules - needed);
@@ -210,15 +214,16 @@ bool RunStore::Settle(Shard& shard, Run* run) {
 
 void RunStore::Kill(Shard& shard, Run* run) {
   const uint32_t length = run->Length();
+  StopGrowing(shard, run);
   HeadsOf(shard).Erase(Hash(run->Prefix(0)).fragment(), arena_.Of(run));
   {
     RunEdit edit(run);
-    run->flags.store(Run::kDead, kRelease);
+    run->flags.store(run->flags.load(kRelaxed) | Run::kDead, kRelease);
   }
   DropEngineHashes(*run, 0, length);
-  shard.blocks -= length;
+  Add(&shard.runs, -1);
+  Add(&shard.covered_blocks, int64_t{run->uncovered} - int64_t{length});
   holders_.Release(run);
-  reclaimer_.Retire(run->tiers.load(kRelaxed));
   reclaimer_.Retire(arena_.Of(run), run->granules);
 }
 
@@ -228,22 +233,19 @@ void RunStore::ScrubRun(Shard& shard, Run* run, absl::Span<const uint64_t> slots
     if (Marked(slots, entry.slot())) gone.push_back(entry.slot());
   });
   if (gone.empty()) return;
-  {
-    RunEdit edit(run);
-    for (const Slot slot : gone) {
-      if (run->tiers.load(kRelaxed) != nullptr) {
-        SetTiers(run, slot, 0, run->Length(), Tier::kGpu);
-      }
-      shard.islands.erase(IslandKey(arena_.Of(run), slot));
-      holders_.Erase(run, slot);
-    }
+  for (const Slot slot : gone) {
+    RunEdit edit(run);  // one each, so that readers get on in between
+    tiers_.Forget(run, slot);
+    PutIslands(shard, run, slot, {});
+    holders_.Erase(run, slot);
   }
   Settle(shard, run);
 }
 
-void RunStore::Scrub(absl::Span<const uint64_t> slots) {
-  constexpr uint32_t kBucketsALock = 16;
+void RunStore::Scrub(absl::Span<const uint64_t> slots, ThreadPulse* pulse) {
+  constexpr uint32_t kBucketsALock = 4;  // 28 runs: a few hundred us if all of them die
   for (uint32_t i = 0; i < kShards; ++i) {
+    pulse->Step();
     Shard& shard = shards_[i];
     // the table had this many buckets when the walk began; one that grew is walked again
     uint32_t walked = 0;

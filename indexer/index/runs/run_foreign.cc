@@ -58,7 +58,7 @@ RunStore::Coverage RunStore::Cover(Slot slot, Place place, uint64_t prefix, Tier
   if (CoveredAt(shard, *run, slot, place.offset).covered) return Coverage::kAlready;
   RunEdit edit(run);
   AddCoverage(shard, run, slot, place.offset, place.offset + 1u);
-  if (tier != Tier::kGpu) SetTiers(run, slot, place.offset, place.offset + 1u, tier);
+  if (tier != Tier::kGpu) tiers_.Set(run, slot, place.offset, place.offset + 1u, tier);
   return Coverage::kNew;
 }
 
@@ -87,9 +87,9 @@ void RunStore::SetTier(Slot slot, Place place, Tier tier) {
   Run* run = RunAt(place);
   Shard& shard = ShardOf(*run);
   MutexLock lock(&shard.mutex);
-  if (tier == Tier::kGpu && run->tiers.load(kRelaxed) == nullptr) return;
+  if (tiers_.At(*run, slot, place.offset) == tier) return;
   RunEdit edit(run);
-  SetTiers(run, slot, place.offset, place.offset + 1u, tier);
+  tiers_.Set(run, slot, place.offset, place.offset + 1u, tier);
 }
 
 }  // namespace kvroute

@@ -1,7 +1,6 @@
 #include "indexer/index/runs/run_store.h"
 
 #include <algorithm>
-#include <array>
 
 #include "indexer/base/check.h"
 #include "indexer/index/memory/memory_order.h"
@@ -10,10 +9,16 @@
 namespace kvroute {
 namespace {
 
-constexpr uint32_t kMostCrowded = 32;  // entries of a stretch that may wait for room
-// A longer run is not moved to make room for more; a new one begins. That costs 32 bytes of header;
-// a move costs a table's entry's worth of time for every block, and leaves a gap in the arena.
+// A longer run is not moved to make room for more; a new one begins. That costs 32 bytes of header
+// and a miss for each query; a move costs a table's entry's worth of time for every block, and
+// leaves a gap in the arena.
 constexpr uint32_t kMaxMovedBlocks = 16;
+// A run that grows gets room for so many times what it has, and one that begins because its
+// predecessor had no room, for so many times that one's blocks.
+constexpr uint32_t kGrowthFactor = 4;
+// Room to grow into is one part of so many of what the index has, and a kilobyte for a shard.
+constexpr uint32_t kSparePart = 64;
+constexpr uint32_t kLeastSpareGranules = 16;
 // What it gains at least by being moved to an extent that is shorter than it should be.
 constexpr uint32_t kLeastGainGranules = 2;
 // A new run is cut to a free extent that is shorter than it should be, rather than letting the
@@ -34,21 +39,10 @@ RunStore::RunStore(uint64_t secret)
   }
 }
 
-// The arena takes everything with it but what lies outside.
-RunStore::~RunStore() {
-  for (uint32_t i = 0; i < kShards; ++i) {
-    for (uint32_t bucket = 0; bucket < heads_[i].Buckets(); ++bucket) {
-      heads_[i].ForEachIn(bucket, [&](Granule run) {
-        delete arena_.At<Run>(run)->tiers.load(std::memory_order_acquire);
-      });
-    }
-  }
-}
-
-RunStore::Stretch RunStore::Store(const StoreArgs& args,
-                                  std::vector<std::pair<uint64_t, Place>>* twins) {
+RunStore::Stretch RunStore::Store(const StoreArgs& args, std::vector<Blank>* blanks) {
   const uint64_t first = args.prefixes[0].value();
   PrefetchHead(first);
+  uint32_t grown = 0;  // blocks of the run that grew until it had no room
   if (args.parent.run != 0) {
     Run* run = RunAt(args.parent);
     const uint32_t next = args.parent.offset + 1u;
@@ -57,13 +51,15 @@ RunStore::Stretch RunStore::Store(const StoreArgs& args,
     MutexLock lock(&shard.mutex);
     // The parent may have been dropped since it was located, by a rebind in this very request.
     if (!run->Dead() && next <= run->Length() && run->Prefix(next - 1) == args.parent_prefix) {
+      run->Touch();
       if (next < run->Length() && run->Prefix(next) == first) return Join(shard, run, next, args);
       if (next == run->Length() && args.plain > 0 && holders_.IsSole(*run, args.slot) &&
           holders_.AnyAll(*run)) {
         const auto is_first = [first](const Run& head) { return head.Prefix(0) == first; };
         if (FindHead(first, is_first) == nullptr) {
-          const Stretch appended = Append(shard, run, args, twins);
+          const Stretch appended = Append(shard, run, args, blanks);
           if (appended.count > 0) return appended;
+          if ((run->flags.load(kRelaxed) & Run::kGrowing) != 0) grown = run->Length();
         }
       }
     }
@@ -75,7 +71,7 @@ RunStore::Stretch RunStore::Store(const StoreArgs& args,
       hash.fragment(), [&](Granule run) { return arena_.At<Run>(run)->Prefix(0) == first; });
   if (head != 0) return Join(shard, arena_.At<Run>(head), 0, args);
   if (args.plain == 0) return Stretch{Outcome::kBlocked, Place{}, 1};
-  return Create(shard, args, twins);
+  return Create(shard, args, grown, blanks);
 }
 
 RunStore::Stretch RunStore::Join(Shard& shard, Run* run, uint32_t offset, const StoreArgs& args) {
@@ -91,29 +87,36 @@ RunStore::Stretch RunStore::Join(Shard& shard, Run* run, uint32_t offset, const 
   const Covered covered = CoveredAt(shard, *run, args.slot, offset);
   count = std::min(count, covered.until - offset);
   const Place place = PlaceOf(*run, offset);
+  run->Touch();
   if (covered.covered) return Stretch{Outcome::kHeld, place, count};
 
   const uint32_t plain = std::min(count, args.plain);
   uint32_t alike = 0;
-  while (alike < plain && run->Engine(offset + alike) == args.engines[alike].value()) ++alike;
+  const auto carries = [&](uint32_t i) {
+    const uint64_t engine = args.engines[i].value();
+    return run->Engine(offset + i) == engine && engine != 0;
+  };
+  while (alike < plain && carries(alike)) ++alike;
   if (alike == 0) return Stretch{Outcome::kForeign, place, count};
   RunEdit edit(run);
   AddCoverage(shard, run, args.slot, offset, offset + alike);
-  if (args.tier != Tier::kGpu) SetTiers(run, args.slot, offset, offset + alike, args.tier);
+  if (args.tier != Tier::kGpu) tiers_.Set(run, args.slot, offset, offset + alike, args.tier);
   return Stretch{Outcome::kAdded, place, alike};
 }
 
-RunStore::Stretch RunStore::Create(Shard& shard, const StoreArgs& args,
-                                   std::vector<std::pair<uint64_t, Place>>* twins) {
+RunStore::Stretch RunStore::Create(Shard& shard, const StoreArgs& args, uint32_t grown,
+                                   std::vector<Blank>* blanks) {
   const auto wanted =
       static_cast<uint32_t>(std::min<size_t>({args.prefixes.size(), args.plain, kMaxRunBlocks}));
-  uint32_t granules = Run::GranulesFor(wanted);
-  Run* run = arena_.At<Run>(
-      arena_.AllocateUpTo(&granules, std::max(kLeastCutGranules, granules / kLeastCutPart)));
+  uint32_t granules = GranulesToGrow(wanted, grown);
+  const uint32_t needed_now = Run::GranulesFor(wanted);
+  const uint32_t spare = granules - needed_now;
+  Run* run = arena_.At<Run>(arena_.AllocateUpTo(
+      &granules, std::max(std::min(kLeastCutGranules, needed_now), needed_now / kLeastCutPart)));
   // Only now: looking whether blocks are heads is most of the work, and what is cut is looked at
   // again in the next run.
   const uint32_t count = FreshCount(args, std::min(wanted, Run::CapacityOf(granules)));
-  if (const uint32_t needed = Run::GranulesFor(count); needed < granules) {
+  if (const uint32_t needed = Run::GranulesFor(count) + spare; needed < granules) {
     arena_.Free(arena_.Of(run) + needed, granules - needed);  // no reader has seen it
     granules = needed;
   }
@@ -123,22 +126,26 @@ RunStore::Stretch RunStore::Create(Shard& shard, const StoreArgs& args,
   run->flags.store(0, kRelaxed);
   run->dense.store(0, kRelaxed);
   run->granules = static_cast<uint16_t>(granules);
-  run->tiers.store(nullptr, kRelaxed);
+  run->island_holders = 0;
+  run->tiers.store(0, kRelaxed);
+  run->uncovered = 0;
   run->holders[0].store(HolderEntry(args.slot, HolderEntry::kAll, false).bits(), kRelaxed);
   for (uint32_t i = 0; i < count; ++i) {
     run->prefix(i).store(args.prefixes[i].value(), kRelaxed);
     run->engine(i).store(args.engines[i].value(), kRelaxed);
   }
-  if (args.tier != Tier::kGpu) SetTiers(run, args.slot, 0, count, args.tier);
-  AddEngineHashes(*run, 0, count, twins);
+  if (args.tier != Tier::kGpu) tiers_.Set(run, args.slot, 0, count, args.tier);
+  AddEngineHashes(run, 0, count, blanks);
   const TableHash hash = Hash(args.prefixes[0].value());
   HeadsOf(shard).Insert(hash.fragment(), arena_.Of(run));
-  shard.blocks += count;
+  Add(&shard.runs, 1);
+  Add(&shard.covered_blocks, count);
+  if (spare > 0) KeepGrowing(shard, run);
   return Stretch{Outcome::kAdded, PlaceOf(*run, 0), count};
 }
 
 RunStore::Stretch RunStore::Append(Shard& shard, Run* run, const StoreArgs& args,
-                                   std::vector<std::pair<uint64_t, Place>>* twins) {
+                                   std::vector<Blank>* blanks) {
   const uint32_t length = run->Length();
   const auto wanted = static_cast<uint32_t>(
       std::min<size_t>({args.prefixes.size(), args.plain, kMaxRunBlocks - length}));
@@ -151,13 +158,14 @@ RunStore::Stretch RunStore::Append(Shard& shard, Run* run, const StoreArgs& args
     run->prefix(length + i).store(args.prefixes[i].value(), kRelease);
     run->engine(length + i).store(args.engines[i].value(), kRelease);
   }
-  AddEngineHashes(*run, length, length + count, twins);
+  AddEngineHashes(run, length, length + count, blanks);
   {
     RunEdit edit(run);
     run->length.store(static_cast<uint16_t>(length + count), kRelease);
-    if (args.tier != Tier::kGpu) SetTiers(run, args.slot, length, length + count, args.tier);
+    if (args.tier != Tier::kGpu) tiers_.Set(run, args.slot, length, length + count, args.tier);
   }
-  shard.blocks += count;
+  Add(&shard.covered_blocks, count);
+  KeepGrowing(shard, run);
   return Stretch{Outcome::kAdded, PlaceOf(*run, length), count};
 }
 
@@ -179,21 +187,65 @@ uint32_t RunStore::FreshCount(const StoreArgs& args, size_t most) const {
   return size;
 }
 
-// The run, longer or elsewhere, if it can have room for more; else as it is.
+// The run, longer or elsewhere, if it can have room for more; else as it is. One that grows gets
+// more than it needs now, before something else is put behind it.
 Run* RunStore::MakeRoom(Shard& shard, Run* run, uint32_t blocks) {
   const uint32_t length = run->Length();
   const uint32_t wanted = std::min(kMaxRunBlocks, length + blocks);
   if (wanted <= run->Capacity()) return run;
-  const uint32_t granules = Run::GranulesFor(wanted);
+  const uint8_t flags = run->flags.load(kRelaxed);
+  const bool is_short = length <= kMaxMovedBlocks;
+  const bool grows = (is_short && blocks <= kMaxMovedBlocks) || (flags & Run::kGrowing) != 0;
+  const uint32_t granules = grows ? GranulesToGrow(wanted, length) : Run::GranulesFor(wanted);
   const uint32_t extended =
       arena_.ExtendUpTo(arena_.Of(run), run->granules, granules - run->granules);
   run->granules = static_cast<uint16_t>(run->granules + extended);
-  const bool pinned = run->flags.load(kRelaxed) & Run::kFixed;
-  if (run->Capacity() > length || length > kMaxMovedBlocks || pinned ||
-      run->tiers.load(kRelaxed) != nullptr) {
-    return run;
+  if (run->Capacity() > length || !is_short || (flags & Run::kFixed) != 0) return run;
+  return Relocate(shard, run, Run::CapacityOf(granules));
+}
+
+// For so many blocks now, of a run that is given room for a multiple of `grown`.
+uint32_t RunStore::GranulesToGrow(uint32_t blocks, uint32_t grown) const {
+  const uint32_t needed = Run::GranulesFor(blocks);
+  const uint32_t roomy =
+      Run::GranulesFor(std::min(kMaxRunBlocks, std::max(blocks, grown * kGrowthFactor)));
+  return std::min(roomy, needed + MostSpareGranules());
+}
+
+uint32_t RunStore::MostSpareGranules() const {
+  return std::max(
+      kLeastSpareGranules,
+      static_cast<uint32_t>(arena_.UsedBytes() / (kGranuleBytes * kShards * kSparePart)));
+}
+
+void RunStore::KeepGrowing(Shard& shard, Run* run) {
+  const uint32_t spare = run->granules - Run::GranulesFor(run->Length());
+  const uint8_t flags = run->flags.load(kRelaxed);
+  if ((flags & Run::kGrowing) == 0) {
+    if (spare == 0) return;
+    if (shard.growing.full()) GiveBackSpare(shard, arena_.At<Run>(shard.growing.oldest()));
+    run->flags.store(flags | Run::kGrowing, kRelease);
   }
-  return Relocate(shard, run, std::max(wanted, length + length / 2));
+  shard.growing.Note(arena_.Of(run), spare);
+  while (shard.growing.spare_granules() > MostSpareGranules()) {
+    GiveBackSpare(shard, arena_.At<Run>(shard.growing.oldest()));
+  }
+}
+
+void RunStore::StopGrowing(Shard& shard, Run* run) {
+  const uint8_t flags = run->flags.load(kRelaxed);
+  if ((flags & Run::kGrowing) == 0) return;
+  run->flags.store(static_cast<uint8_t>(flags & ~Run::kGrowing), kRelease);
+  shard.growing.Drop(arena_.Of(run));
+}
+
+void RunStore::GiveBackSpare(Shard& shard, Run* run) {
+  StopGrowing(shard, run);
+  const uint32_t needed = Run::GranulesFor(run->Length());
+  if (run->granules == needed) return;
+  // Readers may still look there, if the run was longer once.
+  reclaimer_.Retire(arena_.Of(run) + needed, run->granules - needed);
+  run->granules = static_cast<uint16_t>(needed);
 }
 
 Run* RunStore::Relocate(Shard& shard, Run* old, uint32_t capacity) {
@@ -205,15 +257,17 @@ Run* RunStore::Relocate(Shard& shard, Run* old, uint32_t capacity) {
   run->length.store(static_cast<uint16_t>(length), kRelaxed);
   run->flags.store(0, kRelaxed);
   run->granules = static_cast<uint16_t>(granules);
-  run->tiers.store(nullptr, kRelaxed);
+  // Its only holder covers all of it.
+  run->island_holders = 0;
+  run->uncovered = 0;
+  run->tiers.store(old->tiers.load(kRelaxed), kRelaxed);
   holders_.Move(old, run);
   for (uint32_t i = 0; i < length; ++i) {
     run->prefix(i).store(old->Prefix(i), kRelaxed);
     run->engine(i).store(old->Engine(i), kRelaxed);
   }
-  ForEachEngineHash(*run, 0, length, [&](EngineHashTable* table, const auto& fetched, uint32_t i) {
-    table->Replace(fetched, PlaceOf(*old, i), PlaceOf(*run, i));
-  });
+  MoveEngineHashes(*old, *run);
+  StopGrowing(shard, old);
   HeadsOf(shard).Replace(Hash(run->Prefix(0)).fragment(), arena_.Of(old), arena_.Of(run));
   {
     RunEdit edit(old);
@@ -221,114 +275,6 @@ Run* RunStore::Relocate(Shard& shard, Run* old, uint32_t capacity) {
   }
   reclaimer_.Retire(arena_.Of(old), old->granules);
   return run;
-}
-
-// Compiled once for either way of writing: a test for each entry would cost a third of what the
-// lock does.
-template <typename Use>
-void RunStore::ForEachEngineHash(const Run& run, uint32_t begin, uint32_t end, Use use) {
-  if (gate_.Alone()) {
-    ForEachFetchedEngineHash(run, begin, end,
-                             [&](EngineHashShard* shard, const auto& fetched, uint32_t i) {
-                               use(&shard->table, fetched, i);
-                             });
-  } else {
-    ForEachFetchedEngineHash(run, begin, end,
-                             [&](EngineHashShard* shard, const auto& fetched, uint32_t i) {
-                               SpinLockHolder lock(&shard->lock);
-                               use(&shard->table, fetched, i);
-                             });
-  }
-}
-
-template <typename Use>
-void RunStore::ForEachFetchedEngineHash(const Run& run, uint32_t begin, uint32_t end, Use use) {
-  struct Ahead {
-    EngineHashShard* shard;
-    EngineHashTable::FetchedBuckets fetched;
-  };
-  std::array<Ahead, kPrefetchAhead> ahead;
-  const auto fetch = [&](uint32_t i) {
-    const TableHash hash = Hash(run.Engine(i));
-    EngineHashShard& shard = engine_hashes_[hash.shard()];
-    ahead[i % kPrefetchAhead] = Ahead{&shard, shard.table.Fetch(hash.fragment())};
-  };
-  for (uint32_t i = begin; i < std::min(end, begin + kPrefetchAhead); ++i) fetch(i);
-  for (uint32_t i = begin; i < end; ++i) {
-    const Ahead& at = ahead[i % kPrefetchAhead];
-    use(at.shard, at.fetched, i);
-    if (i + kPrefetchAhead < end) fetch(i + kPrefetchAhead);
-  }
-}
-
-// An entry whose buckets are full (one in 25) waits to be made, rather than that all wait for the
-// lines that making room for it takes.
-void RunStore::AddEngineHashes(const Run& run, uint32_t begin, uint32_t end,
-                               std::vector<std::pair<uint64_t, Place>>* twins) {
-  std::array<uint32_t, kMostCrowded> crowded;
-  uint32_t crowded_count = 0;
-  const auto note = [&](const EngineHashTable& table, EngineHashTable::Inserted inserted,
-                        uint32_t i) {
-    if (inserted != EngineHashTable::Inserted::kAlone) [[unlikely]]
-      NoteTwins(table, run.Engine(i), PlaceOf(run, i), twins);
-  };
-  ForEachEngineHash(run, begin, end, [&](EngineHashTable* table, const auto& fetched, uint32_t i) {
-    const EngineHashTable::Inserted inserted = table->TryInsert(fetched, PlaceOf(run, i));
-    if (inserted != EngineHashTable::Inserted::kNo) return note(*table, inserted, i);
-    if (crowded_count < kMostCrowded) {
-      crowded[crowded_count++] = i;
-    } else {
-      note(*table, table->Insert(fetched, PlaceOf(run, i)), i);
-    }
-  });
-  for (const uint32_t i : absl::MakeConstSpan(crowded.data(), crowded_count)) {
-    ForEachEngineHash(run, i, i + 1, [&](EngineHashTable* table, const auto& fetched, uint32_t) {
-      note(*table, table->Insert(fetched, PlaceOf(run, i)), i);
-    });
-  }
-}
-
-void RunStore::NoteTwins(const EngineHashTable& table, uint64_t engine, Place place,
-                         std::vector<std::pair<uint64_t, Place>>* twins) {
-  table.Find(Hash(engine).fragment(), [&](Place other) {
-    if (other != place && RunAt(other)->Engine(other.offset) == engine) {
-      twins_seen_.store(true, kRelease);
-      // Behind it in its own run is only what came later in the same stretch: that has the hash
-      // now.
-      const bool entered_late = other.run == place.run && other.offset > place.offset;
-      twins->emplace_back(engine, entered_late ? place : other);
-    }
-    return false;
-  });
-}
-
-void RunStore::DropEngineHashes(const Run& run, uint32_t begin, uint32_t end) {
-  ForEachEngineHash(run, begin, end, [&](EngineHashTable* table, const auto& fetched, uint32_t i) {
-    table->Erase(fetched, PlaceOf(run, i));
-  });
-}
-
-Place RunStore::Locate(Slot slot, uint64_t engine, absl::FunctionRef<bool(Place)> accept) const {
-  const TableHash hash = Hash(engine);
-  return TableOf(hash).Find(hash.fragment(), [&](Place place) {
-    const Run& run = *RunAt(place);
-    if (run.Engine(place.offset) != engine) return false;
-    if (!accept(place)) return false;
-    const Shard& shard = ShardOf(run);
-    MutexLock lock(&shard.mutex);
-    return !run.Dead() && place.offset < run.Length() && run.Engine(place.offset) == engine &&
-           CoveredAt(shard, run, slot, place.offset).covered;
-  });
-}
-
-void RunStore::PrefetchRunOf(uint64_t engine) const {
-  const TableHash hash = Hash(engine);
-  TableOf(hash).Find(hash.fragment(), [&](Place place) {
-    const Run* run = RunAt(place);
-    __builtin_prefetch(run);
-    __builtin_prefetch(arena_.At<std::byte>(place.run + Run::LineOf(place.offset)));
-    return true;
-  });
 }
 
 uint32_t RunStore::Remove(Slot slot, Place hint, absl::Span<const EngineHash> engines,
@@ -391,11 +337,11 @@ RunStore::Totals RunStore::Count() const {
                  kShards * (sizeof(Shard) + sizeof(EngineHashShard));
   for (uint32_t i = 0; i < kShards; ++i) {
     const Shard& shard = shards_[i];
-    MutexLock lock(&shard.mutex);
-    totals.runs += heads_[i].size();
-    totals.blocks += shard.blocks - UncoveredBlocks(shard);
-    totals.bytes += shard.islands.capacity() * (sizeof(Intervals) + sizeof(uint64_t) + 1);
+    totals.runs += shard.runs.load(kRelaxed);
+    totals.blocks += shard.covered_blocks.load(kRelaxed);
+    totals.bytes += shard.island_bytes.load(kRelaxed);
   }
+  totals.twins = twins_.load(kRelaxed);
   return totals;
 }
 

@@ -5,26 +5,29 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
 #include "indexer/base/mutex.h"
+#include "indexer/base/thread_pulse.h"
 #include "indexer/event/event.h"
 #include "indexer/index/memory/arena.h"
+#include "indexer/index/memory/arena_ahead.h"
 #include "indexer/index/memory/epoch.h"
 #include "indexer/index/memory/reclaimer.h"
 #include "indexer/index/memory/spin_lock.h"
 #include "indexer/index/memory/writer_gate.h"
 #include "indexer/index/prefix_hash.h"
+#include "indexer/index/runs/growing_runs.h"
 #include "indexer/index/runs/holders.h"
 #include "indexer/index/runs/run.h"
+#include "indexer/index/runs/tiers.h"
 #include "indexer/index/tables/engine_hash_columns.h"
 #include "indexer/index/tables/engine_hash_table.h"
 #include "indexer/index/tables/head_table.h"
+#include "indexer/index/tables/steady_map.h"
 
 namespace kvroute {
 
@@ -50,7 +53,8 @@ inline constexpr uint32_t kPrefetchAhead = 16;
 //     Tests: PrefixIndexMemoryTest.ChurnDoesNotGrow,
 //     PrefixIndexModelTest.SeveralStreamsShareChains.
 // S3. Every live run is in the head table of the shard that its first prefix hash belongs to, and
-//     each of its blocks is in the engine hash table, under the hash that the run carries for it.
+//     each of its blocks is in the engine hash table, under the hash that the run carries for it,
+//     unless it carries none (0, a blank).
 //     Both are made before readers can find the run, and taken back before it is retired, so an
 //     entry never leads to memory that is something else. The tables check that what they erase is
 //     there, in every build.
@@ -58,9 +62,19 @@ inline constexpr uint32_t kPrefetchAhead = 16;
 // S4. What a table says is only a hint: entries hold a part of the hash. Who looks up compares with
 //     the run, and a writer again under the lock.
 //     Test: PrefixIndexCollisionTest.EngineHashesThatATableCannotTellApart.
-// S5. Nobody waits for a lock in a circle: a thread takes one shard's lock, under it one of an
+// S5. An engine hash is at one place: no two places that anybody covers carry the same one. Whoever
+//     enters a hash looks, under the lock of its table's shard, whether it is there already; if so,
+//     the new block's place stays blank, and the stream that stores it knows it by a foreign hash.
+//     So a place that carries an engine hash proves that the hash stands for nothing else as a
+//     run's hash, and what streams with broken hash schemes do costs nobody else anything.
+//     Tests: RunStoreTest.AnEngineHashIsAtOnePlace, PrefixIndexTwinsTest.
+// S6. Nobody waits for a lock in a circle: a thread takes one shard's lock, under it one of an
 //     engine hash table, the arena or the reclaimer, and under those none.
 //     Test: none.
+// S7. A run has granules behind its blocks that it does not need, more than one, only while it is
+//     among its shard's GrowingRuns, which together have a bounded part of the index.
+//     Who makes a run longer counts them, and whoever ends or shortens it takes it off that list.
+//     Test: GrowingRunsTest.ChainsThatGrowTogetherLieInFewRuns.
 //
 // Thread safety: FindHead and the readers' parts of a run without a lock. Others lock; one thread
 // at a time per slot. Every call under an EpochPin, those that change something within a Write.
@@ -103,16 +117,23 @@ class RunStore {
     uint32_t plain;  // leading blocks whose engine hash the slot holds nowhere
   };
 
-  explicit RunStore(uint64_t secret);
-  ~RunStore();
+  // A block of an added stretch for which the run carries no engine hash (S5).
+  struct Blank {
+    uint32_t index;  // in the stretch
+    Place twin;      // that carries it; nowhere: the engine hash is 0, which no run carries
+  };
 
-  // Stores what can be stored in one run. Places that carry an engine hash of the stretch already
-  // are appended to `twins`.
-  Stretch Store(const StoreArgs& args, std::vector<std::pair<uint64_t, Place>>* twins);
+  explicit RunStore(uint64_t secret);
+
+  // Stores what can be stored in one run. Blocks of the stretch that became blanks are appended to
+  // `blanks`, in order; the run is fixed then.
+  Stretch Store(const StoreArgs& args, std::vector<Blank>* blanks);
 
   // The place of a block that the slot covers, whose run carries this engine hash for it, and for
   // which accept(Place) is true; or nowhere.
   Place Locate(Slot slot, uint64_t engine, absl::FunctionRef<bool(Place)> accept) const;
+  // The same of a block that anybody covers; nowhere when there are several.
+  Place LocateAnyones(uint64_t engine) const;
   void PrefetchEngineHash(uint64_t engine) const {
     const TableHash hash = Hash(engine);
     TableOf(hash).Fetch(hash.fragment());
@@ -144,13 +165,21 @@ class RunStore {
   bool UncoverIfCovered(Slot slot, Place place);
   void SetTier(Slot slot, Place place, Tier tier);
 
+  // What a slot covers from a place on, for a stream that has to give something up (run_cut.cc).
+  struct Holding {
+    uint32_t count = 0;    // blocks without a hole; 0: not the place itself
+    bool sole = false;     // nobody else covers anything of the run
+    bool touched = false;  // something was stored again, or behind it, since this was last asked
+  };
+  Holding HoldingAt(Slot slot, Place place);
+
   // For a stream's foreign hashes. `stagger`: see EngineHashTable.
   std::unique_ptr<EngineHashColumns> NewColumns(uint32_t stagger) {
     return std::make_unique<EngineHashColumns>(&arena_, &reclaimer_, hasher_, stagger);
   }
 
-  // Takes all slots marked in `slots` (a bit each) out of every run.
-  void Scrub(absl::Span<const uint64_t> slots);
+  // Takes all slots marked in `slots` (a bit each) out of every run; `pulse` beats with each shard.
+  void Scrub(absl::Span<const uint64_t> slots, ThreadPulse* pulse);
 
   // Readers: offers the live or dying runs whose first block may have this prefix hash.
   template <typename Accept>
@@ -172,32 +201,53 @@ class RunStore {
   }
   Run* RunAt(Place place) const { return arena_.At<Run>(place.run); }
 
-  // Whether there ever were twins: two blocks with one engine hash. From then on a place that
-  // carries an engine hash no longer proves that the hash stands for nothing else.
-  bool twins_seen() const { return twins_seen_.load(std::memory_order_acquire); }
+  const Tiers& tiers() const { return tiers_; }
+  void PrefetchTiers(const Run& run) const {
+    if (const TierTable* table = tiers_.TableOf(run)) __builtin_prefetch(table);
+  }
 
   // Frees what no reader can reach any more.
   void Collect() { reclaimer_.Collect(); }
+
+  // In the arena, without what only waits for its last readers, and of islands; without a lock.
+  uint64_t UsedBytes() const;
+  // The same including the gaps in it: what the arena has grown to.
+  uint64_t GrownBytes() const { return arena_.ReservedBytes(); }
+  uint64_t CapacityBytes() const { return arena_.CapacityBytes(); }
+  // Returns long stretches of free memory to the system.
+  void ReturnFree() { arena_.ReturnFree(); }
 
   struct Totals {
     uint64_t runs = 0;
     uint64_t blocks = 0;
     uint64_t bytes = 0;
+    uint64_t twins = 0;  // blocks that became blanks because another carries their engine hash
   };
-  Totals Count() const;
+  Totals Count() const;  // reads counters only
 
  private:
   struct Interval {
     uint16_t begin;
     uint16_t end;
   };
-  using Intervals = absl::InlinedVector<Interval, 4>;
+  static constexpr size_t kInlineIslands = 4;
+  static constexpr size_t kHeapOverheadBytes = 16;
+  using Intervals = absl::InlinedVector<Interval, kInlineIslands>;
   struct alignas(128) Shard {
     mutable Mutex mutex;
     // Per run and slot: what the slot covers behind its first hole.
-    absl::flat_hash_map<uint64_t, Intervals> islands ABSL_GUARDED_BY(mutex);
-    uint64_t blocks ABSL_GUARDED_BY(mutex) = 0;
+    SteadyMap<Intervals> islands ABSL_GUARDED_BY(mutex);
+    // Written under the mutex, read by Count.
+    GrowingRuns growing ABSL_GUARDED_BY(mutex);
+    std::atomic<uint64_t> runs{0};
+    std::atomic<uint64_t> covered_blocks{0};
+    std::atomic<uint64_t> island_bytes{0};
+    uint64_t long_island_bytes ABSL_GUARDED_BY(mutex) = 0;  // of lists that are on the heap
   };
+  static void Add(std::atomic<uint64_t>* counter, int64_t change) {
+    counter->store(counter->load(std::memory_order_relaxed) + static_cast<uint64_t>(change),
+                   std::memory_order_relaxed);
+  }
   struct alignas(64) EngineHashShard {
     SpinLock lock;
     EngineHashTable table;  // written under the lock, or by who is alone behind the gate
@@ -220,12 +270,11 @@ class RunStore {
   // The shard's lock is held by the callers of all these.
   Stretch Join(Shard& shard, Run* run, uint32_t offset, const StoreArgs& args)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
-  Stretch Create(Shard& shard, const StoreArgs& args,
-                 std::vector<std::pair<uint64_t, Place>>* twins)
+  // `grown`: see GranulesToGrow; 0: no more than is needed.
+  Stretch Create(Shard& shard, const StoreArgs& args, uint32_t grown, std::vector<Blank>* blanks)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   // Count 0: the run cannot take more.
-  Stretch Append(Shard& shard, Run* run, const StoreArgs& args,
-                 std::vector<std::pair<uint64_t, Place>>* twins)
+  Stretch Append(Shard& shard, Run* run, const StoreArgs& args, std::vector<Blank>* blanks)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   // How many leading blocks may be appended or become a run: those before the first that is the
   // head of a run already (S1).
@@ -233,12 +282,20 @@ class RunStore {
   Run* MakeRoom(Shard& shard, Run* run, uint32_t blocks) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   Run* Relocate(Shard& shard, Run* run, uint32_t capacity)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
-  void AddEngineHashes(const Run& run, uint32_t begin, uint32_t end,
-                       std::vector<std::pair<uint64_t, Place>>* twins);
-  // Appends the other places of an engine hash that was entered for `place`.
-  void NoteTwins(const EngineHashTable& table, uint64_t engine, Place place,
-                 std::vector<std::pair<uint64_t, Place>>* twins);
+  // After a run became longer: it is the last one to lose the room that it has left.
+  void KeepGrowing(Shard& shard, Run* run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  // Its room is not counted any more; whose it is then is the caller's.
+  void StopGrowing(Shard& shard, Run* run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  void GiveBackSpare(Shard& shard, Run* run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  uint32_t GranulesToGrow(uint32_t blocks, uint32_t grown) const;
+  // How many granules the growing runs of a shard may have to grow into.
+  uint32_t MostSpareGranules() const;
+  // Enters those of blocks [begin, end); some may become blanks.
+  void AddEngineHashes(Run* run, uint32_t begin, uint32_t end, std::vector<Blank>* blanks);
+  // Another place that carries the engine hash that was entered for `place`, or nowhere.
+  Place TwinOf(const EngineHashTable& table, uint64_t engine, Place place) const;
   void DropEngineHashes(const Run& run, uint32_t begin, uint32_t end);
+  void MoveEngineHashes(const Run& from, const Run& to);
   // use(table, fetched, i) for the engine hashes of the run's blocks [begin, end), each under
   // its shard's lock unless nobody else writes; their lines are fetched ahead.
   template <typename Use>
@@ -266,28 +323,39 @@ class RunStore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void DropCoverage(Shard& shard, Run* run, Slot slot, uint32_t begin, uint32_t end)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
-  void SetTiers(Run* run, Slot slot, uint32_t begin, uint32_t end, Tier tier);
   // After coverage went: shortens the run to what anybody covers; one that nobody covers dies. True
   // when it is gone.
   bool Settle(Shard& shard, Run* run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   uint32_t CoveredEnd(const Shard& shard, const Run& run) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
-  // Blocks of the shard's runs that nobody covers.
-  uint64_t UncoveredBlocks(const Shard& shard) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  // After coverage changed: counts the run's blocks that nobody covers, if there can be any.
+  // Returns how many fewer they are than before.
+  int64_t CountUncovered(const Shard& shard, Run* run) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  uint32_t UncoveredBlocks(const Shard& shard, const Run& run) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  // Says what the slot covers behind its first hole; may be nothing.
+  static uint64_t HeapBytes(const Intervals& islands);
+  void CountIslands(Shard& shard) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  void PutIslands(Shard& shard, Run* run, Slot slot, absl::Span<const Interval> islands)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void Kill(Shard& shard, Run* run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   void ScrubRun(Shard& shard, Run* run, absl::Span<const uint64_t> slots)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
 
   const TableHasher hasher_;
   Arena arena_;
+  const ArenaAhead ahead_{&arena_};
   mutable Reclaimer reclaimer_{&arena_};
   const Holders holders_{&arena_, &reclaimer_};
+  const Tiers tiers_{&arena_, &reclaimer_};
   std::unique_ptr<Shard[]> shards_;
   // Each written under its shard's mutex; apart from the mutexes, which readers have no use for.
   std::unique_ptr<HeadTable[]> heads_;
   std::unique_ptr<EngineHashShard[]> engine_hashes_;
   WriterGate gate_;
-  std::atomic<bool> twins_seen_{false};
+  std::atomic<uint64_t> twins_{0};
+  std::atomic<uint64_t> island_bytes_{0};  // of all shards
 };
 
 }  // namespace kvroute

@@ -20,10 +20,10 @@ class RunStoreTest : public testing::Test {
       engines_.emplace_back(i * 99);
     }
     prefixes_[0] = RootPrefix(locals_[0]);
-    std::vector<std::pair<uint64_t, Place>> twins;
+    std::vector<RunStore::Blank> blanks;
     const RunStore::StoreArgs args{
         kSlot, Tier::kGpu, Place{}, 0, locals_, absl::MakeSpan(prefixes_), engines_, kBlocks};
-    const RunStore::Stretch stored = store_.Store(args, &twins);
+    const RunStore::Stretch stored = store_.Store(args, &blanks);
     EXPECT_EQ(stored.count, kBlocks);
     place_ = stored.place;
   }
@@ -67,6 +67,47 @@ TEST_F(RunStoreTest, ADeadRunSaysSo) {
   EXPECT_EQ(store_.Cover(kSlot + 1, place_, prefixes_[0].value(), Tier::kGpu, false),
             RunStore::Coverage::kGone);
   EXPECT_EQ(store_.CoverStretch(kSlot + 1, place_, prefixes_), 0u);
+}
+
+// S5: the second block with an engine hash has none in its run, which then stays where it is. The
+// hash leads to the first alone, and to another when that is gone.
+TEST_F(RunStoreTest, AnEngineHashIsAtOnePlace) {
+  std::vector<LocalHash> locals = {LocalHash(1), LocalHash(2), LocalHash(3)};
+  std::vector<EngineHash> engines = {EngineHash(1), engines_[4], EngineHash(0)};
+  std::vector<PrefixHash> prefixes(3);
+  std::vector<RunStore::Blank> blanks;
+  const auto store = [&](uint64_t root) {
+    locals[0] = LocalHash(root);
+    prefixes[0] = RootPrefix(locals[0]);
+    engines[0] = EngineHash(root);
+    blanks.clear();
+    const RunStore::StoreArgs args{
+        kSlot + 1, Tier::kGpu, Place{}, 0, locals, absl::MakeSpan(prefixes), engines, 3};
+    return store_.Store(args, &blanks);
+  };
+  const RunStore::Stretch second = store(1'000);
+  ASSERT_EQ(second.count, 3u);
+  ASSERT_EQ(blanks.size(), 2u);
+  EXPECT_EQ(blanks[0].index, 1u);
+  EXPECT_EQ(blanks[0].twin, (Place{place_.run, 4}));
+  EXPECT_EQ(blanks[1].index, 2u);
+  EXPECT_EQ(blanks[1].twin, Place{});
+  EXPECT_EQ(store_.Count().twins, 1u);
+  const kvroute::Run* run = store_.RunAt(second.place);
+  EXPECT_EQ(run->Engine(0), 1'000u);
+  EXPECT_EQ(run->Engine(1), 0u);
+  EXPECT_EQ(run->Engine(2), 0u);
+  EXPECT_TRUE(run->flags.load() & kvroute::Run::kFixed);
+  const auto any = [](Place) { return true; };
+  EXPECT_EQ(store_.Locate(kSlot, engines_[4].value(), any), (Place{place_.run, 4}));
+  EXPECT_EQ(store_.Locate(kSlot + 1, engines_[4].value(), any), Place{});
+
+  EXPECT_EQ(RemoveFrom(0), kBlocks);
+  const RunStore::Stretch third = store(2'000);
+  ASSERT_EQ(blanks.size(), 1u);
+  EXPECT_EQ(blanks[0].index, 2u);
+  EXPECT_EQ(store_.Locate(kSlot + 1, engines_[4].value(), any), (Place{third.place.run, 1}));
+  EXPECT_EQ(store_.Count().twins, 1u);
 }
 
 }  // namespace

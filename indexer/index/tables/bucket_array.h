@@ -67,14 +67,16 @@ class BucketArray {
   using Word = std::atomic<uint64_t>;
 
   constexpr explicit BucketArray(uint64_t bits) : bits_(bits) {}
-  // All zero; behind the buckets `extra` granules of the caller's.
+  // Not cleared; behind the buckets `extra` granules of the caller's.
   static BucketArray New(Arena* arena, uint32_t buckets, uint32_t extra) {
-    const Granule start = arena->Allocate(buckets + extra);
-    Word* words = arena->At<Word>(start);
-    for (size_t i = 0; i < size_t{buckets + extra} * kWords; ++i) {
+    return BucketArray(uint64_t{arena->Allocate(buckets + extra)} << 32 | buckets);
+  }
+  // Makes granules [begin, end) zero.
+  void Clear(const Arena& arena, uint32_t begin, uint32_t end) const {
+    Word* words = arena.At<Word>(start());
+    for (size_t i = size_t{begin} * kWords; i < size_t{end} * kWords; ++i) {
       words[i].store(0, std::memory_order_relaxed);
     }
-    return BucketArray(uint64_t{start} << 32 | buckets);
   }
   constexpr uint64_t bits() const { return bits_; }
   constexpr Granule start() const { return static_cast<Granule>(bits_ >> 32); }

@@ -25,7 +25,7 @@ void ForEachFetched(uint32_t count, Fetch fetch, Use use) {
 }  // namespace
 
 EngineHashColumns::~EngineHashColumns() {
-  for (const auto& [key, page] : pages_) arena_->Free(page.start, page.lines);
+  pages_.ForEach([&](uint64_t, const Page& page) { arena_->Free(page.start, page.lines); });
   if (used_ != 0) ReleaseTables();
 }
 
@@ -36,9 +36,9 @@ uint64_t* EngineHashColumns::WordOf(const Page& page, uint32_t offset) const {
 }
 
 uint64_t EngineHashColumns::At(Place place) const {
-  const auto page = pages_.find(KeyOf(place));
-  if (page == pages_.end()) return 0;
-  const uint64_t* word = WordOf(page->second, place.offset);
+  const Page* page = pages_.Find(KeyOf(place));
+  if (page == nullptr) return 0;
+  const uint64_t* word = WordOf(*page, place.offset);
   return word == nullptr ? 0 : *word;
 }
 
@@ -69,11 +69,11 @@ uint32_t EngineHashColumns::CountBackward(Place place, absl::Span<const EngineHa
   while (count < most) {
     const uint32_t last = place.offset - count;
     const Place at{place.run, static_cast<uint16_t>(last)};
-    const auto page = pages_.find(KeyOf(at));
-    if (page == pages_.end()) break;
+    const Page* page = pages_.Find(KeyOf(at));
+    if (page == nullptr) break;
     const uint32_t end = std::min(most, count + last % kPageHashes + 1);
     for (; count < end; ++count) {
-      const uint64_t* word = WordOf(page->second, place.offset - count);
+      const uint64_t* word = WordOf(*page, place.offset - count);
       if (word == nullptr || *word == 0 || *word != engines[count].value()) return count;
     }
   }
@@ -87,11 +87,11 @@ uint32_t EngineHashColumns::CountForward(Place place, absl::Span<const EngineHas
   while (count < most) {
     const uint32_t next = place.offset + count;
     const Place at{place.run, static_cast<uint16_t>(next)};
-    const auto page = pages_.find(KeyOf(at));
-    if (page == pages_.end()) break;
+    const Page* page = pages_.Find(KeyOf(at));
+    if (page == nullptr) break;
     const uint32_t end = std::min(most, count + kPageHashes - next % kPageHashes);
     for (; count < end; ++count) {
-      const uint64_t* word = WordOf(page->second, place.offset + count);
+      const uint64_t* word = WordOf(*page, place.offset + count);
       if (word == nullptr || *word == 0 || *word != engines[count].value()) return count;
     }
   }
@@ -110,24 +110,24 @@ BlockRange EngineHashColumns::BlanksAround(Place place, uint32_t most) const {
   };
   while (begin > least) {
     const uint32_t last = begin - 1;
-    const auto page = pages_.find(KeyOf(Place{place.run, static_cast<uint16_t>(last)}));
+    const Page* page = pages_.Find(KeyOf(Place{place.run, static_cast<uint16_t>(last)}));
     const uint32_t first = std::max(least, last - last % kPageHashes);
-    if (page == pages_.end()) {
+    if (page == nullptr) {
       begin = first;
       continue;
     }
-    while (begin > first && !in_use(page->second, begin - 1)) --begin;
+    while (begin > first && !in_use(*page, begin - 1)) --begin;
     if (begin > first) break;
   }
   if (begin > place.offset) return BlockRange{place.offset, place.offset};
   while (end < limit) {
-    const auto page = pages_.find(KeyOf(Place{place.run, static_cast<uint16_t>(end)}));
+    const Page* page = pages_.Find(KeyOf(Place{place.run, static_cast<uint16_t>(end)}));
     const uint32_t behind = std::min(limit, end - end % kPageHashes + kPageHashes);
-    if (page == pages_.end()) {
+    if (page == nullptr) {
       end = behind;
       continue;
     }
-    while (end < behind && !in_use(page->second, end)) ++end;
+    while (end < behind && !in_use(*page, end)) ++end;
     if (end < behind) break;
   }
   return BlockRange{begin, end};
@@ -200,7 +200,7 @@ void EngineHashColumns::PutInPage(Place place, absl::Span<const EngineHash> engi
         ++used_;
         if (had.run == 0) return true;
         TableOf(hash).Erase(fetched[i], had);
-        Page& other = pages_.at(KeyOf(had));
+        Page& other = *pages_.Find(KeyOf(had));
         *WordOf(other, had.offset) = 0;
         --other.used;
         --used_;
@@ -212,7 +212,7 @@ void EngineHashColumns::PutInPage(Place place, absl::Span<const EngineHash> engi
 void EngineHashColumns::Erase(Place place, uint32_t count) {
   while (count > 0) {
     const uint64_t key = KeyOf(place);
-    Page& page = pages_.at(key);
+    Page& page = *pages_.Find(key);
     const uint32_t first = place.offset % kPageHashes;
     const uint32_t here = std::min(count, kPageHashes - first);
     uint64_t* const words = WordOf(page, place.offset);
@@ -235,12 +235,12 @@ void EngineHashColumns::Erase(Place place, uint32_t count) {
 }
 
 void EngineHashColumns::Trim(uint64_t key) {
-  const auto found = pages_.find(key);
-  if (found == pages_.end()) return;
-  Page& page = found->second;
+  Page* const found = pages_.Find(key);
+  if (found == nullptr) return;
+  Page& page = *found;
   if (page.used == 0) {
     arena_->Free(page.start, page.lines);
-    pages_.erase(found);
+    pages_.Erase(key);
     return;
   }
   const auto blank = [&](uint32_t line) {

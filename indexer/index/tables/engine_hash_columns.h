@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
 #include "indexer/event/event.h"
 #include "indexer/index/memory/arena.h"
@@ -13,6 +12,7 @@
 #include "indexer/index/runs/place.h"
 #include "indexer/index/tables/bucket_array.h"
 #include "indexer/index/tables/engine_hash_table.h"
+#include "indexer/index/tables/steady_map.h"
 
 namespace kvroute {
 
@@ -63,7 +63,7 @@ class EngineHashColumns {
   void Erase(Place place, uint32_t count);
 
   // Outside the arena.
-  uint64_t HeapBytes() const { return pages_.capacity() * (sizeof(uint64_t) + sizeof(Page) + 1); }
+  uint64_t HeapBytes() const { return pages_.Bytes(); }
 
  private:
   static constexpr uint32_t kTables = 8;
@@ -107,7 +107,7 @@ class EngineHashColumns {
   const uint32_t stagger_;
   uint64_t used_ = 0;
   std::array<EngineHashTable, kTables> tables_;  // have memory while there are hashes
-  absl::flat_hash_map<uint64_t, Page> pages_;
+  SteadyMap<Page> pages_;
 };
 
 }  // namespace kvroute

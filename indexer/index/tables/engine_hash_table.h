@@ -3,11 +3,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 
 #include "indexer/index/memory/arena.h"
 #include "indexer/index/memory/reclaimer.h"
 #include "indexer/index/tables/bucket_array.h"
 #include "indexer/index/tables/bucket_pair.h"
+#include "indexer/index/tables/growing_array.h"
 
 namespace kvroute {
 
@@ -20,14 +22,16 @@ namespace kvroute {
 // goes into the emptier of its two; when both are full, an entry of one of them moves to that
 // entry's other bucket. With that, 29 of 32 cells can be in use before the table must grow.
 //
-// An entry that finds no room even so (say, thousands of streams with one engine hash) overflows
-// into the buckets behind its second one. A byte for every eight buckets counts how many entries
-// passed there. With sound hashes next to nothing overflows, and while nothing has, nobody looks.
+// An entry that finds no room even so overflows into the buckets behind its second one. A byte for
+// every eight buckets counts how many entries passed there. Next to nothing overflows, and while
+// nothing has, nobody looks.
 //
-// Growth. A table grows by a quarter. Each table does so at sizes of its own (`stagger`, in 1/256
-// of a step): if all grew at once, the arrays they leave would be a hole as large as all entries
-// together, and all would be at their emptiest together. Smaller steps would keep tables fuller,
-// but the arrays that they leave behind then fit nothing else. What an entry costs is in
+// Growth. A table grows by a quarter, and in steps, so that nobody waits for all of it: each
+// insertion clears or copies a few buckets (`GrowingArray`). Until the last step the old array is
+// the table, and readers know of no other. Each table does so at sizes of its own (`stagger`, in
+// 1/256 of a step): if all grew at once, the arrays they leave would be a hole as large as all
+// entries together, and all would be at their emptiest together. Smaller steps would keep tables
+// fuller, but the arrays that they leave behind then fit nothing else. What an entry costs is in
 // docs/index.md, "Bytes".
 //
 // Waiting. Where blocks come and go at a constant number, a shard now and then has a percent more
@@ -129,9 +133,10 @@ class EngineHashTable {
   // body(place) for what a bucket has under the fragment, until it returns true.
   template <typename Body>
   static bool Scan(const Word* words, uint32_t fragment, Body body);
-  // The fetched in today's array.
+  // The fetched in that array.
   FetchedBuckets BucketsOf(BucketArray array, uint32_t fragment) const;
-  void Put(const FetchedBuckets& fetched, Cell cell);
+  // Returns the number of the bucket that the cell went into.
+  uint32_t Put(BucketArray array, Cell cell);
   Inserted Judge(const BucketPair& pair, uint32_t fragment) const;
   // The bucket that a fragment's entry in `bucket` may move to.
   Word* OtherBucket(BucketArray array, uint32_t fragment, uint32_t bucket) const {
@@ -141,30 +146,43 @@ class EngineHashTable {
   // Prefetches what MoveOne looks at for the fetched's first bucket.
   void FetchMoves(const FetchedBuckets& fetched) const;
   // When both of its buckets are full.
-  void PutInFull(BucketArray array, Cell cell);
+  Word* PutInFull(BucketArray array, Cell cell);
   // Makes room in a full bucket: one of its entries goes to its other bucket. Null: all those are
   // full as well.
   Word* MoveOne(BucketArray array, uint32_t bucket);
-  void PutBehind(BucketArray array, Cell cell);
+  Word* PutBehind(BucketArray array, Cell cell);
+  uint32_t BucketOf(BucketArray array, const Word* word) const {
+    return arena_->Of(word) - array.start();
+  }
   Word* Locate(const FetchedBuckets& fetched, Cell cell) const;
-  // Wherever it is.
-  Word* LocateAnew(Cell cell) const;
-  // When the table has grown since the fetched was found, or the cell is not in its two buckets.
+  // Wherever it is in that array.
+  Word* LocateIn(BucketArray array, Cell cell) const;
+  // Returns the number of the bucket that it was in.
+  uint32_t EraseIn(BucketArray array, Cell cell);
+  // While the table grows, when it has grown since the fetched was found, or when the cell is not
+  // in its two buckets.
   void EraseAnew(Cell cell);
   uint32_t NextBuckets() const;
   // At the limit: raises it a little if the table had better wait than grow.
   bool Wait();
-  void Grow();
+  void BeginGrowth();
+  bool StepGrowth();  // true: all is copied
+  void FinishGrowth();
+  // Whether a cell in that bucket of the old array is in the new one as well.
+  bool Copied(uint32_t bucket) const { return growing_ != nullptr && bucket < growing_->copied; }
+  // While the table grows: the cell went from one bucket of the old array to another.
+  void FollowMove(Cell cell, uint32_t from, uint32_t to);
 
   std::atomic<uint64_t> array_{0};
   std::atomic<uint32_t> overflowed_{0};
   std::atomic<uint32_t> moves_{0};  // entries that went to their other bucket
   uint32_t size_ = 0;
-  uint32_t limit_ = 0;   // entries; with more it grows, or waits
-  uint32_t erased_ = 0;  // since it grew
+  uint32_t limit_ = 0;   // entries; with more it grows, or waits; 0 while it grows
+  uint32_t erased_ = 0;  // since it grew; stays at the highest number
   uint32_t stagger_ = 0;
   Arena* arena_ = nullptr;
   Reclaimer* reclaimer_ = nullptr;
+  GrowingArray* growing_ = nullptr;  // null: the table does not grow
 };
 
 inline EngineHashTable::FetchedBuckets EngineHashTable::BucketsOf(BucketArray array,
@@ -255,15 +273,6 @@ Place EngineHashTable::FindAsWriter(uint32_t fragment, Accept accept) const {
   return found;
 }
 
-inline void EngineHashTable::Put(const FetchedBuckets& fetched, Cell cell) {
-  const uint32_t room = BucketPair(fetched.buckets_[0], fetched.buckets_[1]).Room();
-  if (room == BucketPair::kNone) {
-    PutInFull(BucketArray(fetched.array_), cell);
-  } else {
-    fetched.buckets_[room / kCells][room % kCells].store(cell.bits(), std::memory_order_release);
-  }
-}
-
 inline EngineHashTable::Inserted EngineHashTable::Judge(const BucketPair& pair,
                                                         uint32_t fragment) const {
   return pair.MayHave(fragment) || overflowed_.load(std::memory_order_relaxed) != 0
@@ -298,13 +307,14 @@ inline EngineHashTable::Word* EngineHashTable::Locate(const FetchedBuckets& fetc
 
 inline void EngineHashTable::Erase(const FetchedBuckets& fetched, Place place) {
   const Cell cell(fetched.fragment_, place);
-  Word* word = fetched.array_ == Array().bits() ? Locate(fetched, cell) : nullptr;
+  const bool today = fetched.array_ == Array().bits() && growing_ == nullptr;
+  Word* word = today ? Locate(fetched, cell) : nullptr;
   if (word == nullptr) [[unlikely]] {
     EraseAnew(cell);
     return;
   }
   --size_;
-  ++erased_;
+  erased_ += erased_ != std::numeric_limits<uint32_t>::max();
   word->store(0, std::memory_order_release);
 }
 

@@ -7,6 +7,7 @@
 #include "indexer/index/memory/arena.h"
 #include "indexer/index/memory/reclaimer.h"
 #include "indexer/index/tables/bucket_array.h"
+#include "indexer/index/tables/growing_array.h"
 
 namespace kvroute {
 
@@ -19,6 +20,8 @@ namespace kvroute {
 // A store asks of every block whether it is a head, and nearly none is. For that each bucket has a
 // word of 64 bits in an array an eighth as long, which the caches hold. Each entry that belongs to
 // the bucket sets one bit of it, chosen by six bits of its fragment that did not choose the bucket.
+//
+// The table grows by a quarter, in steps (GrowingArray).
 //
 // Thread safety: Find and Prefetch by any thread under an EpochPin, without a lock; the
 // rest by one writer at a time.
@@ -48,7 +51,6 @@ class HeadTable {
   uint32_t Buckets() const { return Array().size(); }
   template <typename Body>
   void ForEachIn(uint32_t bucket, Body body) const;
-  uint32_t size() const { return size_; }
 
  private:
   static constexpr uint32_t kCells = 7;
@@ -65,24 +67,32 @@ class HeadTable {
   static constexpr uint32_t HintGranules(uint32_t buckets) {
     return (buckets + BucketArray::kWords - 1) / BucketArray::kWords;
   }
-  static BucketArray New(Arena* arena, uint32_t buckets) {
-    return BucketArray::New(arena, buckets, HintGranules(buckets));
-  }
   BucketArray::Word& Hints(BucketArray array, uint32_t bucket) const {
     return array.Bucket(*arena_, array.size())[bucket];
   }
   static uint64_t HintOf(uint32_t fragment) { return uint64_t{1} << (fragment % 64); }
   // After the entry went.
   void DropHint(BucketArray array, uint32_t fragment);
-  void Put(BucketArray array, Cell cell);
-  // Where the cell is, and how many buckets it had to pass.
-  BucketArray::Word* Locate(Cell cell, uint32_t* passed) const;
-  void Grow();
+  // Returns the number of the bucket that the cell went into.
+  uint32_t Put(BucketArray array, Cell cell);
+  // Where the cell is, in that array, and how many buckets it had to pass.
+  BucketArray::Word* Locate(BucketArray array, Cell cell, uint32_t* passed) const;
+  // Returns the number of the bucket that it was in.
+  uint32_t EraseIn(BucketArray array, Cell cell);
+  uint32_t BucketOf(BucketArray array, const BucketArray::Word* word) const {
+    return arena_->Of(word) - array.start();
+  }
+  void BeginGrowth();
+  bool StepGrowth();  // true: all is copied
+  void FinishGrowth();
+  // Whether a cell in that bucket of the old array is in the new one as well.
+  bool Copied(uint32_t bucket) const { return growing_ != nullptr && bucket < growing_->copied; }
 
   std::atomic<uint64_t> array_{0};
   Arena* arena_ = nullptr;
   Reclaimer* reclaimer_ = nullptr;
   uint32_t size_ = 0;
+  GrowingArray* growing_ = nullptr;  // null: the table does not grow
 };
 
 template <typename Accept>

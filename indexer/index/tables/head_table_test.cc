@@ -48,6 +48,31 @@ TEST_F(HeadTableTest, MayHaveNeverDeniesWhatIsThere) {
   }
 }
 
+// While a table grows, what is replaced is so in what it becomes, and none is left of what went.
+TEST_F(HeadTableTest, WhatChangesWhileItGrowsIsSoAfterwards) {
+  std::map<Granule, uint32_t> heads;
+  for (Granule run = 1; run <= 20'000; ++run) {
+    const uint32_t fragment = NewFragment();
+    table_.Insert(fragment, run);
+    heads.emplace(run, fragment);
+    const auto changed = heads.lower_bound(static_cast<Granule>(random_()) % run);
+    if (changed == heads.end()) continue;
+    const Granule moved = changed->first + 100'000;
+    if (run % 2 == 0 && !heads.contains(moved)) {
+      table_.Replace(changed->second, changed->first, moved);
+      heads.emplace(moved, changed->second);
+    } else {
+      table_.Erase(changed->second, changed->first);
+    }
+    heads.erase(changed);
+  }
+  for (const auto& [run, fragment] : heads) ASSERT_TRUE(Holds(fragment, run));
+  for (const auto& [run, fragment] : heads) table_.Erase(fragment, run);
+  for (uint32_t bucket = 0; bucket < table_.Buckets(); ++bucket) {
+    table_.ForEachIn(bucket, [](Granule run) { ADD_FAILURE() << run; });
+  }
+}
+
 TEST_F(HeadTableTest, MayHaveIsSeldomWrong) {
   for (Granule run = 1; run <= 20'000; ++run) table_.Insert(NewFragment(), run);
   uint32_t alarms = 0;

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "indexer/source/zmq/accept_reserve.h"
+#include "indexer/source/zmq/socket_budget.h"
 #include "indexer/source/zmq/zmq_options.h"
 #include "indexer/source/zmq/zmq_socket.h"
 
@@ -13,48 +15,83 @@ namespace kvroute {
 
 // The SUB socket of one stream, or of a listener, and the monitor that tells of its connections.
 //
-// Thread safety: one thread at a time, see ZmqSocket. Errors: INVALID_ARGUMENT naming the field.
+// Thread safety: one thread at a time, see ZmqSocket. Errors: INVALID_ARGUMENT naming the field;
+// RESOURCE_EXHAUSTED without descriptors, see SocketBudget.
 class EventSubscription {
  public:
+  // Where the endpoint names a host, it connects to nothing before ConnectTo.
   static absl::StatusOr<std::unique_ptr<EventSubscription>> Connect(SocketContext* context,
+                                                                    SocketBudget* budget,
                                                                     const ZmqSourceOptions& options,
                                                                     const StreamConfig& config);
   static absl::StatusOr<std::unique_ptr<EventSubscription>> Listen(SocketContext* context,
+                                                                   SocketBudget* budget,
                                                                    const ZmqSourceOptions& options,
                                                                    const ListenerConfig& config);
   ~EventSubscription();
 
-  bool Receive(Multipart* message) { return message->ReceiveFrom(events_.get()); }
+  // False: there is nothing to read, or what there is must not be read: of one that connects whose
+  // connection was reset, see lost.
+  bool Receive(Multipart* message);
+
+  // Connects to another address, or anew to the same one; the connection before ends.
+  absl::Status ConnectTo(const std::string& endpoint);
+  // Empty: none yet.
+  const std::string& connects_to() const { return endpoint_; }
 
   enum class Change : uint8_t {
     kConnected,     // the handshake with a publisher is done
     kDisconnected,  // a connection that had been made is gone
     kRefused,       // a publisher answered but the handshake failed: wrong keys, no ZeroMQ
+    kNotAccepted,   // a publisher's connection, for want of a descriptor: PauseAccepting
   };
   // The next change of connection; nullopt when there is none to report.
   std::optional<Change> NextChange();
   // The connection that kDisconnected was last reported of, see Multipart::connection.
   int lost_connection() const { return lost_connection_; }
 
-  // After a connection that was lost libzmq connects again by itself, but never after what it takes
-  // for a breach of the protocol: a peer without CURVE, not ZeroMQ at all, or a message beyond the
-  // limit. True then, until Reconnect; only of a subscription that connects.
-  bool gave_up() const { return gave_up_; }
+  // A connection was lost, refused or could not be made. Nobody makes another until Reconnect or
+  // ConnectTo, which forget what came by it and has not been read. Only of a subscription that
+  // connects.
+  bool lost() const { return lost_; }
+  // Something can be read.
+  bool HasUnread() { return !reset_ && (peeked_ = events_->HasUnread()); }
   void Reconnect();
 
-  int event_fd() const { return events_.fd(); }
-  int monitor_fd() const { return monitor_.fd(); }
-  std::string BoundEndpoint() const { return events_.BoundEndpoint(); }
+  // Of one that listens: takes no more connections, see AcceptReserve. False: nor did it before.
+  bool PauseAccepting();
+  // Takes them again once there are descriptors; true when it has just begun to.
+  bool ResumeAccepting();
+
+  int event_fd() const { return events_->fd(); }
+  int monitor_fd() const { return monitor_->fd(); }
+  std::string BoundEndpoint() const { return events_->BoundEndpoint(); }
 
  private:
-  EventSubscription(SocketContext* context, const ZmqSourceOptions& options);
+  EventSubscription() = default;
+  bool WouldResumeAReset();
+  void Disconnect();
+  static absl::StatusOr<std::unique_ptr<EventSubscription>> Open(SocketContext* context,
+                                                                 SocketBudget* budget,
+                                                                 const ZmqSourceOptions& options,
+                                                                 const std::string& topic);
 
-  ZmqSocket events_;
-  ZmqSocket monitor_;
+  SocketBudget::Share share_;  // first: returned when the sockets are closed
+  SocketBudget::Share reserve_share_;
+  std::optional<AcceptReserve> reserve_;  // of one that listens
+  int listening_fd_ = -1;                 // libzmq's
+  std::unique_ptr<ZmqSocket> events_;
+  std::unique_ptr<ZmqSocket> monitor_;
   Multipart monitor_message_;
   std::string endpoint_;  // that it connects to
-  bool gave_up_ = false;
+  bool lost_ = false;
   int lost_connection_ = -1;
+  int connection_ = -1;  // libzmq's descriptor of the one that was made last
+  bool reset_ = false;   // it was, and what came by it is left unread
+  bool reset_untold_ = false;
+  bool peeked_ = false;    // libzmq has taken the first frame of what is read next out of its queue
+  uint64_t received_ = 0;  // messages of this connection's queue
+  uint64_t resumes_at_ = 1;  // multiples of so many messages
 };
 
 }  // namespace kvroute

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "indexer/base/limits.h"
 #include "test/support/vectors.h"
 
 namespace kvroute {
@@ -27,6 +28,22 @@ TEST(FramesTest, LiveMessagesHaveThreeFramesAndAnEightByteNumber) {
   EXPECT_FALSE(ParseLiveMessage(Views{"", kSeventeen, "payload", ""}));
   EXPECT_FALSE(ParseLiveMessage(Views{"", kSeventeen.substr(1), "payload"}));
   EXPECT_FALSE(ParseLiveMessage(Views{"", kEnd, "payload"}));
+}
+
+TEST(FramesTest, WhatIsWrongWithALiveMessageIsSaid) {
+  EXPECT_EQ(DescribeMalformed(Views{}), "0 frames");
+  EXPECT_EQ(DescribeMalformed(Views{"payload"}), "1 frame");
+  EXPECT_EQ(DescribeMalformed(Views{"", kSeventeen, "payload", ""}), "4 frames");
+  EXPECT_EQ(DescribeMalformed(Views{"", kSeventeen.substr(4), "payload"}), "a number of 4 bytes");
+  EXPECT_EQ(DescribeMalformed(Views{"", kEnd, "payload"}), "the number that ends a replay");
+  EXPECT_EQ(TopicOfMalformed(Views{"topic", "", "payload", ""}), "topic");
+  EXPECT_EQ(TopicOfMalformed(Views{}), "");
+}
+
+TEST(FramesTest, ARepliesTopicIsTheSecondOfFourFrames) {
+  EXPECT_EQ(ParseReplayReply(Views{"", "topic", kSeventeen, "p"})->topic, "topic");
+  EXPECT_FALSE(ParseReplayReply(Views{"", kSeventeen, "p"})->topic.has_value());
+  EXPECT_FALSE(ParseReplayReply(Views{"", "", kEnd, ""})->topic.has_value());  // of no batch
 }
 
 TEST(FramesTest, RepliesAreToldApartByTheirCountAlone) {
@@ -60,6 +77,18 @@ TEST(FramesTest, TopicsNameAPodAndAModel) {
   for (const char* topic : {"", "kv", "kv@", "kv@pod", "kv@pod@", "kv@@m", "other@pod@m"}) {
     EXPECT_FALSE(ParseTopicIdentity(topic)) << topic;
   }
+}
+
+TEST(FramesTest, NamesThatNoWorkerMayHaveAreNoIdentity) {
+  for (const std::string& topic :
+       std::vector<std::string>{"kv@a\xff@m", "kv@a@m\xc3", "kv@a\n@m", "kv@a@m\x1b[31m",
+                                std::string("kv@a\0@m", 7), "kv@a@caf\xc3\xa9", "kv@a\x7f@m"}) {
+    EXPECT_FALSE(ParseTopicIdentity(topic)) << topic;
+  }
+  const std::string host(limits::kMaxWorkerIdBytes, 'a'), model(limits::kMaxModelBytes, 'm');
+  EXPECT_TRUE(ParseTopicIdentity("kv@" + host + "@" + model));
+  EXPECT_FALSE(ParseTopicIdentity("kv@" + host + "a@" + model));
+  EXPECT_FALSE(ParseTopicIdentity("kv@" + host + "@" + model + "m"));
 }
 
 TEST(FramesTest, EveryMessageOfTheVectorsIsTakenOrDroppedAsListed) {

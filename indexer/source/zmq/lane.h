@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <string>
 #include <variant>
@@ -13,17 +14,23 @@
 #include "indexer/base/named_thread.h"
 #include "indexer/source/event_source.h"
 #include "indexer/source/zmq/listener.h"
+#include "indexer/source/zmq/memory_return.h"
+#include "indexer/source/zmq/replay_queue.h"
 #include "indexer/source/zmq/stream_worker.h"
 
 namespace kvroute {
 
-// One thread and the streams whose events it applies, in turns of bounded work each.
+// One thread and the streams whose events it applies, in turns of kTurn each: whatever is ready,
+// and whatever is asked of it, waits for no more than that, but for the time that one batch takes.
 //
 // Thread safety: Add, Remove, AddListener and Age from any thread; they return at once.
 class Lane {
  public:
-  // `context` without its poll set and decoders, which are the lane's own.
-  Lane(const std::string& name, const LaneContext& context);
+  static constexpr std::chrono::milliseconds kTurn{20};
+
+  // `context` without what is the lane's own. RESOURCE_EXHAUSTED without descriptors.
+  static absl::StatusOr<std::unique_ptr<Lane>> Start(const std::string& name,
+                                                     const LaneContext& context);
   ~Lane();  // as Stop
   // Ends the thread and closes the sockets.
   void Stop();
@@ -32,7 +39,7 @@ class Lane {
   void AddListener(std::unique_ptr<EventSubscription> subscription, const ListenerConfig& config,
                    Listener::OpenStream open_stream, OnExpired on_expired);
   void Remove(StreamId id);
-  LaneAge Age() const;
+  ThreadAge Age() const;
 
  private:
   struct AddCommand {
@@ -50,26 +57,33 @@ class Lane {
   };
   using Command = std::variant<AddCommand, ListenCommand, RemoveCommand>;
 
+  Lane(const std::string& name, const LaneContext& context);
   void Post(Command command);
   void Run();
-  bool RunCommands();  // false: to end
+  bool TakeCommands();  // false: to end
+  void RunCommands(const Turn& turn);
   void Execute(AddCommand command);
   void Execute(ListenCommand command);
   void Execute(RemoveCommand command);
   void TickAll();
+  void ReturnMemory(bool idle);
 
   const std::string name_;
   PollSet poll_set_;
   LaneContext context_;
+  ReplayQueue replays_;
+  LogLimiter connect_log_{std::chrono::milliseconds(100)};
   std::array<std::unique_ptr<Decoder>, kEngineKindCount> decoders_;
   // Of the lane's thread.
   absl::flat_hash_map<StreamId, std::unique_ptr<ConnectedStream>> streams_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  std::deque<Command> taken_;  // of commands_, to be run
   Nanos next_tick_{0};
+  MemoryReturn memory_return_;
   std::atomic<int64_t> last_turn_ns_;  // monotonic, when the last turn ended
 
   Mutex mutex_;
-  std::vector<Command> commands_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Command> commands_ ABSL_GUARDED_BY(mutex_);
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   NamedThread thread_;  // last: it starts when everything else is there
 };

@@ -25,19 +25,19 @@ Listener::~Listener() {
   lane_.poll_set->Unwatch(subscription_->monitor_fd());
 }
 
-bool Listener::Work() {
+bool Listener::Work(const Turn& turn) {
   FollowConnections();
-  const bool more = ReceiveLive();
+  const bool more = ReceiveLive(turn);
   if (!more) LoseConnections();
   return more;
 }
 
-bool Listener::ReceiveLive() {
-  for (size_t i = 0; i < kBatchesPerTurn; ++i) {
+bool Listener::ReceiveLive(const Turn& turn) {
+  for (size_t i = 0; i < kBatchesPerTurn && (i == 0 || !turn.Over()); ++i) {
     if (!subscription_->Receive(&message_)) return false;
     const auto live = ParseLiveMessage(message_.frames());
     if (!live.has_value()) {
-      Increment(&lane_.counters->malformed_messages);
+      CountMalformed();
     } else if (Followed* followed = Follow(live->topic)) {
       followed->stream->machine().OnLiveBatch(live->seq, live->payload);
       lane_.poll_set->MarkReady(followed->stream.get());
@@ -47,21 +47,26 @@ bool Listener::ReceiveLive() {
   return true;
 }
 
+// Of a stream that is followed already: what cannot be read opens none.
+void Listener::CountMalformed() {
+  const std::string_view topic = TopicOfMalformed(message_.frames());
+  const auto found = streams_.find(absl::string_view(topic.data(), topic.size()));
+  const std::string what = DescribeMalformed(message_.frames());
+  if (found != streams_.end()) return found->second.stream->machine().OnMalformedLive(what);
+  Increment(&lane_.counters->malformed_messages);
+  if (const uint64_t lines = malformed_limiter_.Admit(lane_.clock->Monotonic())) {
+    LogWarning(
+        "listener {}: a message of no stream was left out: {}; expected a topic, a number of 8 "
+        "bytes and a batch ({} alike not shown)",
+        subscription_->BoundEndpoint(), what, lines - 1);
+  }
+}
+
 // The stream of the message just received, which has come by one of its connections.
 Listener::Followed* Listener::Follow(std::string_view topic) {
-  auto found = streams_.find(absl::string_view(topic.data(), topic.size()));
-  if (found == streams_.end()) {
-    OpenedStream opened = Open(std::string(topic));
-    if (const auto* reason = std::get_if<UnknownTopic>(&opened)) {
-      Increment(&lane_.counters->unknown_topics[static_cast<size_t>(*reason)]);
-      return nullptr;
-    }
-    Followed followed;
-    followed.stream = std::make_unique<ReplayedStream>(
-        lane_, std::get<std::shared_ptr<StreamStatus>>(std::move(opened)));
-    found = streams_.emplace(std::string(topic), std::move(followed)).first;
-  }
-  Followed* const followed = &found->second;
+  const auto found = streams_.find(absl::string_view(topic.data(), topic.size()));
+  Followed* const followed = found != streams_.end() ? &found->second : Begin(topic);
+  if (followed == nullptr) return nullptr;
   if (!followed->stream->connected()) followed->stream->machine().OnConnected();
   auto& connections = followed->connections;
   const int connection = message_.connection();
@@ -70,6 +75,27 @@ Listener::Followed* Listener::Follow(std::string_view topic) {
     connections.push_back(connection);
   }
   return followed;
+}
+
+// nullptr: the topic gets no stream, which is counted. One that is too long is neither copied nor
+// shown.
+Listener::Followed* Listener::Begin(std::string_view topic) {
+  SocketBudget::Share share;
+  OpenedStream opened = UnknownTopic::kNoIdentity;
+  if (topic.size() <= limits::kMaxTopicBytes) {
+    auto taken = lane_.budget->TakeForStream(kConnectionCost);
+    opened = taken.ok() ? Open(std::string(topic)) : UnknownTopic::kDescriptors;
+    if (taken.ok()) share = *std::move(taken);
+  }
+  if (const auto* reason = std::get_if<UnknownTopic>(&opened)) {
+    Increment(&lane_.counters->unknown_topics[static_cast<size_t>(*reason)]);
+    return nullptr;
+  }
+  Followed followed;
+  followed.share = std::move(share);
+  followed.stream = std::make_unique<ReplayedStream>(
+      lane_, std::get<std::shared_ptr<StreamStatus>>(std::move(opened)));
+  return &streams_.emplace(std::string(topic), std::move(followed)).first->second;
 }
 
 Listener::OpenedStream Listener::Open(const std::string& topic) {
@@ -97,6 +123,14 @@ void Listener::FollowConnections() {
     if (*change == EventSubscription::Change::kDisconnected) {
       lost_connections_.push_back(subscription_->lost_connection());
       left_before_ = static_cast<size_t>(lane_.options->receive_high_water_mark);
+    }
+    if (*change == EventSubscription::Change::kNotAccepted && subscription_->PauseAccepting()) {
+      Increment(&lane_.counters->refused_for_descriptors);
+      LogWarning(
+          "listener {}: max_open_files: no file descriptor for an engine's connection: none is "
+          "accepted until there are some; raise RLIMIT_NOFILE (ulimit -n, LimitNOFILE= of "
+          "systemd, the ulimits of a container)",
+          subscription_->BoundEndpoint());
     }
     if (*change == EventSubscription::Change::kRefused) {
       if (const uint64_t lines = limiter_.Admit(lane_.clock->Monotonic())) {
@@ -162,6 +196,9 @@ bool Listener::Expired(Followed* followed, Nanos now) {
 
 void Listener::Tick() {
   const Nanos now = lane_.clock->Monotonic();
+  if (subscription_->ResumeAccepting()) {
+    LogInfo("listener {}: accepts connections again", subscription_->BoundEndpoint());
+  }
   for (auto& [topic, followed] : streams_) followed.stream->Tick();
   absl::erase_if(streams_, [&](auto& entry) {
     if (!Expired(&entry.second, now)) return false;

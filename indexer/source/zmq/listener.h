@@ -33,13 +33,14 @@ class Listener final : public Pollable {
            const ListenerConfig& config, OpenStream open_stream, OnExpired on_expired);
   ~Listener() override;
 
-  bool Work() override;
+  bool Work(const Turn& turn) override;
   void Tick() override;
   // Forgets a stream; it comes back when its topic is heard again.
   void Remove(StreamId id);
 
  private:
   struct Followed {
+    SocketBudget::Share share;  // of the connection it is heard by
     std::unique_ptr<ReplayedStream> stream;
     std::vector<int> connections;  // see Multipart::connection; kMaxConnections
     // Of one that has no connection any more: what was heard of its engine, and since when nothing
@@ -50,12 +51,14 @@ class Listener final : public Pollable {
   };
   static constexpr size_t kMaxConnections = 8;  // of one stream
 
-  bool ReceiveLive();
+  bool ReceiveLive(const Turn& turn);
+  void CountMalformed();
   void FollowConnections();
   void LoseConnections();
   void Doubt(Followed* followed);
   bool Expired(Followed* followed, Nanos now);
   Followed* Follow(std::string_view topic);
+  Followed* Begin(std::string_view topic);
   OpenedStream Open(const std::string& topic);
 
   const LaneContext lane_;
@@ -70,6 +73,7 @@ class Listener final : public Pollable {
   bool said_full_ = false;
   Multipart message_;
   LogLimiter limiter_;
+  LogLimiter malformed_limiter_;
 };
 
 }  // namespace kvroute

@@ -295,7 +295,8 @@ TEST_F(ListenerTest, ExpireAfterZeroIsNever) {
 // An engine whose connection is lost and that has nothing to say, but answers when it is asked.
 TEST_F(ListenerTest, AnEngineThatAnswersReplaysIsThere) {
   clock_ = &fake_clock_;  // else it would expire while the machine does something else
-  StartEngine();          // its replay socket
+  options_.stream.probe_after_idle = seconds(3600);  // whose answers are signs of life, too
+  StartEngine();                                     // its replay socket
   const std::string& replay = publisher_->replay_endpoint();
   Listen({.replay_port = static_cast<uint32_t>(std::stoul(replay.substr(replay.rfind(':') + 1))),
           .expire_after = milliseconds(400)});
@@ -315,7 +316,7 @@ TEST_F(ListenerTest, AnEngineThatAnswersReplaysIsThere) {
   // The lane has seen that so much time has passed.
   const auto pass = [&](milliseconds time) {
     fake_clock_.Advance(time);
-    return Until([&] { return source_->LaneAges()[0].since_last_turn == seconds(0); });
+    return Until([&] { return source_->ThreadAges()[0].without_progress == seconds(0); });
   };
   events.reset();
   ASSERT_TRUE(asked_and_answered()) << State();  // because the connection is lost

@@ -12,6 +12,7 @@ namespace kvroute {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::seconds;
 
 class ReplayedStreamTest : public testing::Test {
  protected:
@@ -20,43 +21,54 @@ class ReplayedStreamTest : public testing::Test {
     status_->config.replay_endpoint = publisher_->replay_endpoint();
     status_->id = (*registry_.Open(status_->config))->id;
     stream_ = std::make_unique<ReplayedStream>(
-        LaneContext{&sockets_, &options_, &registry_, &counters_, &Clock::Real(), &poll_set_,
-                    [this](EngineKind) { return &decoder_; }},
+        LaneContext{.sockets = sockets_.get(),
+                    .budget = &budget_,
+                    .options = &options_,
+                    .registry = &registry_,
+                    .counters = &counters_,
+                    .clock = &Clock::Real(),
+                    .poll_set = &poll_set_,
+                    .replays = &replays_,
+                    .decoder = [this](EngineKind) { return &decoder_; }},
         status_);
   }
 
-  // The engine answers the next request, and all of it is where who asked can read it: a client
-  // that asks later, over the same threads, has had its answer.
+  void Work() { stream_->Work(Turn(&Clock::Real(), seconds(10))); }
+
+  // The engine answers the next request, which is sent once there is a connection, and all of it is
+  // where who asked can read it: a client that asks later, over the same threads, has had its
+  // answer.
   void Answer() {
-    while (publisher_->Serve(milliseconds(1)) == 0) {
-    }
-    ZmqSocket later(&sockets_, ZMQ_DEALER);
-    ASSERT_TRUE(later.Connect("replay_endpoint", publisher_->replay_endpoint()).ok());
+    while (publisher_->Serve(milliseconds(1)) == 0) Work();
+    const auto later = *ZmqSocket::Open(sockets_.get(), ZMQ_DEALER);
+    ASSERT_TRUE(later->Connect("replay_endpoint", publisher_->replay_endpoint()).ok());
     const std::string from(8, '\x7f');
-    zmq_send(later.get(), "", 0, ZMQ_SNDMORE);
-    zmq_send(later.get(), from.data(), from.size(), 0);
+    zmq_send(later->get(), "", 0, ZMQ_SNDMORE);
+    zmq_send(later->get(), from.data(), from.size(), 0);
     while (publisher_->Serve(milliseconds(1)) == 0) {
     }
     Multipart reply;
-    while (!reply.ReceiveFrom(later.get())) {
+    while (!reply.ReceiveFrom(later->get())) {
     }
   }
   void WorkUntilExact() {
     while (status_->trust.load() != Trust::kExact) {
       publisher_->Serve(milliseconds(1));
-      stream_->Work();
+      Work();
     }
   }
 
   ZmqContext engine_sockets_;
   std::unique_ptr<ZmqPublisher> publisher_;
   ModelEngine engine_{5};
-  SocketContext sockets_{1};
+  const std::unique_ptr<SocketContext> sockets_ = *SocketContext::Open(1);
   ZmqSourceOptions options_;
   PrefixIndex index_;
   StreamRegistry registry_{&index_, 1};
   IngestCounters counters_;
   PollSet poll_set_;
+  SocketBudget budget_{{.sockets = 100, .descriptors = 100}, &counters_};
+  ReplayQueue replays_{1, &budget_, &counters_, &poll_set_, &Clock::Real()};
   Decoder decoder_;
   std::shared_ptr<StreamStatus> status_ = std::make_shared<StreamStatus>();
   std::unique_ptr<ReplayedStream> stream_;
@@ -66,12 +78,12 @@ class ReplayedStreamTest : public testing::Test {
 // batch, and has restarted.
 TEST_F(ReplayedStreamTest, WhatComesOfAReplayIsNotTakenForTheNextOnes) {
   stream_->machine().OnConnected();
-  stream_->Work();
+  Work();
   WorkUntilExact();
   for (int round = 0; round < 3; ++round) {
     stream_->machine().OnDisconnected();
     stream_->machine().OnConnected();
-    stream_->Work();
+    Work();
     publisher_->faults().drop_replies = 1;
     Answer();
     stream_->machine().OnDisconnected();

@@ -1,46 +1,62 @@
 #include "indexer/source/zmq/zmq_source.h"
 
-#include <sys/resource.h>
-
 #include <atomic>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "indexer/base/error.h"
 #include "indexer/base/log.h"
 #include "indexer/source/zmq/event_subscription.h"
 #include "indexer/source/zmq/frames.h"
+#include "indexer/source/zmq/io_watch.h"
 #include "indexer/source/zmq/lane.h"
 #include "indexer/source/zmq/zmq_socket.h"
 
 namespace kvroute {
 namespace {
 
-// A stream takes up to five descriptors; the usual soft limit of 1,024 would end at two hundred
-// streams.
-void RaiseDescriptorLimit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 class ZmqSourceImpl final : public ZmqSource {
  public:
   ZmqSourceImpl(const ZmqSourceOptions& options, StreamRegistry* registry, IngestCounters* counters,
-                const Clock* clock)
-      : options_(options), registry_(registry), sockets_(options.io_threads) {
-    const LaneContext context{&sockets_, &options_, registry, counters, clock, nullptr, nullptr};
-    for (int i = 0; i < options.lanes; ++i) {
-      lanes_.push_back(std::make_unique<Lane>(absl::StrCat("ingest-", i), context));
+                const Clock* clock, std::unique_ptr<SocketContext> sockets,
+                std::unique_ptr<Dialer> dialer)
+      : options_(options),
+        registry_(registry),
+        clock_(clock),
+        sockets_(std::move(sockets)),
+        dialer_(std::move(dialer)),
+        budget_(ProcessLimits(sockets_->max_sockets(),
+                              static_cast<size_t>(options.lanes) * options.max_replays_per_lane),
+                counters) {}
+
+  absl::Status StartThreads(IngestCounters* counters) {
+    auto watch = IoWatch::Start(sockets_.get(), &budget_, options_.io_threads);
+    if (!watch.ok()) return watch.status();
+    io_watch_ = *std::move(watch);
+    const LaneContext context{.sockets = sockets_.get(),
+                              .budget = &budget_,
+                              .dialer = dialer_.get(),
+                              .options = &options_,
+                              .registry = registry_,
+                              .counters = counters,
+                              .clock = clock_};
+    for (int i = 0; i < options_.lanes; ++i) {
+      auto lane = Lane::Start(absl::StrCat("ingest-", i), context);
+      if (!lane.ok()) return lane.status();
+      lanes_.push_back(*std::move(lane));
     }
+    return absl::OkStatus();
   }
 
   absl::StatusOr<std::shared_ptr<const StreamStatus>> AddStream(
       const StreamConfig& config) override {
-    auto subscription = EventSubscription::Connect(&sockets_, options_, config);
+    if (!config.replay_endpoint.empty()) {
+      absl::Status status = CheckConnectable("replay_endpoint", config.replay_endpoint);
+      if (!status.ok()) return status;
+    }
+    auto subscription = EventSubscription::Connect(sockets_.get(), &budget_, options_, config);
     if (!subscription.ok()) return subscription.status();
-    if (absl::Status status = CheckReplayEndpoint(config); !status.ok()) return status;
     auto status = registry_->Open(config);
     if (!status.ok()) return status.status();
     NextLane()->Add(*status, *std::move(subscription));
@@ -54,7 +70,7 @@ class ZmqSourceImpl final : public ZmqSource {
 
   absl::Status AddListener(const ListenerConfig& config, OnDiscovered on_discovered,
                            OnExpired on_expired) override {
-    auto subscription = EventSubscription::Listen(&sockets_, options_, config);
+    auto subscription = EventSubscription::Listen(sockets_.get(), &budget_, options_, config);
     if (!subscription.ok()) return subscription.status();
     LogInfo("listening for engines on {}", (*subscription)->BoundEndpoint());
     NextLane()->AddListener(
@@ -70,9 +86,10 @@ class ZmqSourceImpl final : public ZmqSource {
     for (const auto& lane : lanes_) lane->Stop();
   }
 
-  std::vector<LaneAge> LaneAges() const override {
-    std::vector<LaneAge> ages;
+  std::vector<ThreadAge> ThreadAges() const override {
+    std::vector<ThreadAge> ages;
     for (const auto& lane : lanes_) ages.push_back(lane->Age());
+    io_watch_->AddAges(&ages);
     return ages;
   }
 
@@ -85,9 +102,11 @@ class ZmqSourceImpl final : public ZmqSource {
     config.worker_id = absl::StrCat(identity->host, "@", identity->model);
     config.engine = listener.engine;
     config.topic = topic;
-    if (listener.replay_port != 0) {
+    if (listener.replay_port != 0 && MayAsk(listener, *identity)) {
       config.replay_endpoint = absl::StrCat("tcp://", identity->pod, ":", listener.replay_port);
-      if (!CheckReplayEndpoint(config).ok()) return UnknownTopic::kNoIdentity;
+      if (!CheckConnectable("replay_endpoint", config.replay_endpoint).ok()) {
+        return UnknownTopic::kNoIdentity;
+      }
     }
     auto status = registry_->Open(config);
     if (!status.ok()) return UnknownTopic::kMaxStreams;
@@ -96,11 +115,16 @@ class ZmqSourceImpl final : public ZmqSource {
     return UnknownTopic::kNotWanted;
   }
 
-  // The replay socket is made anew for every replay; whether it can be is said now.
-  absl::Status CheckReplayEndpoint(const StreamConfig& config) {
-    if (config.replay_endpoint.empty()) return absl::OkStatus();
-    ZmqSocket socket(&sockets_, ZMQ_DEALER);
-    return socket.Connect("replay_endpoint", config.replay_endpoint);
+  // A topic is a stranger's word: it must not decide which names we ask for.
+  bool MayAsk(const ListenerConfig& listener, const TopicIdentity& identity) {
+    if (listener.allow_host_names || IsLiteralAddress(identity.pod)) return true;
+    if (const uint64_t lines = name_limiter_.Admit(clock_->Monotonic())) {
+      LogWarning(
+          "listener {}: \"{}\" is a name, not an address: its engine is not asked to replay, see "
+          "listeners[].allow_host_names ({} alike not shown)",
+          listener.endpoint, identity.pod, lines - 1);
+    }
+    return false;
   }
 
   Lane* NextLane() {
@@ -109,8 +133,13 @@ class ZmqSourceImpl final : public ZmqSource {
 
   const ZmqSourceOptions options_;
   StreamRegistry* const registry_;
-  SocketContext sockets_;
-  std::vector<std::unique_ptr<Lane>> lanes_;
+  const Clock* const clock_;
+  const std::unique_ptr<SocketContext> sockets_;
+  const std::unique_ptr<Dialer> dialer_;
+  SocketBudget budget_;
+  std::unique_ptr<IoWatch> io_watch_;
+  LogLimiter name_limiter_;
+  std::vector<std::unique_ptr<Lane>> lanes_;  // behind what their threads use
   std::atomic<size_t> next_lane_{0};
 };
 
@@ -128,8 +157,15 @@ absl::StatusOr<std::unique_ptr<ZmqSource>> ZmqSource::Start(const ZmqSourceOptio
     return absl::InvalidArgumentError(
         absl::StrCat("ingest.io_threads: ", options.io_threads, ", at least 1 is needed"));
   }
-  RaiseDescriptorLimit();
-  return std::make_unique<ZmqSourceImpl>(options, registry, counters, clock);
+  auto sockets = SocketContext::Open(options.io_threads);
+  if (!sockets.ok()) return sockets.status();
+  auto dialer = Dialer::Start(options.names != nullptr ? options.names : NameService::System(),
+                              options.dial_timeout);
+  if (!dialer.ok()) return dialer.status();
+  auto source = std::make_unique<ZmqSourceImpl>(options, registry, counters, clock,
+                                                *std::move(sockets), *std::move(dialer));
+  if (absl::Status status = source->StartThreads(counters); !status.ok()) return status;
+  return source;
 }
 
 }  // namespace kvroute

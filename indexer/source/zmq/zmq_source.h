@@ -19,7 +19,8 @@ namespace kvroute {
 //
 // Thread safety: every method from any thread. Ownership: the registry, its index, the counters and
 // the clock must outlive it. Errors: INVALID_ARGUMENT names the field (an endpoint libzmq refuses,
-// a bad key); RESOURCE_EXHAUSTED at max_streams.
+// a bad key); RESOURCE_EXHAUSTED at max_streams, or
+// without the file descriptors that a stream takes.
 class ZmqSource : public EventSource {
  public:
   static absl::StatusOr<std::unique_ptr<ZmqSource>> Start(const ZmqSourceOptions& options,

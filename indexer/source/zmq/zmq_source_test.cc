@@ -97,6 +97,9 @@ TEST_F(ZmqSourceTest, ErrorsNameTheField) {
   EXPECT_THAT(
       std::string(source_->AddListener({.endpoint = "tcp://nowhere"}, nullptr, nullptr).message()),
       HasSubstr("endpoint: "));
+  EXPECT_THAT(
+      std::string(source_->AddListener({.endpoint = "ipc:///tmp/x"}, nullptr, nullptr).message()),
+      HasSubstr("endpoint: "));
 }
 
 class CurveTest : public ZmqSourceFixture {
@@ -158,9 +161,9 @@ TEST_F(CurveTest, AStreamThatWasRefusedConnectsOnceTheEngineHasChanged) {
 TEST_F(ZmqSourceTest, ALaneThatIsStuckGrowsOld) {
   clock_ = &fake_clock_;
   StartSource();
-  const auto age = [&] { return source_->LaneAges()[0].since_last_turn; };
-  EXPECT_EQ(source_->LaneAges().size(), 1u);
-  EXPECT_EQ(source_->LaneAges()[0].name, "ingest-0");
+  const auto age = [&] { return source_->ThreadAges()[0].without_progress; };
+  EXPECT_EQ(source_->ThreadAges().size(), 2u);
+  EXPECT_EQ(source_->ThreadAges()[0].name, "ingest-0");
   fake_clock_.Advance(seconds(60));
   EXPECT_TRUE(Until([&] { return age() == seconds(0); }));  // it takes turns by itself
 

@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "indexer/source/zmq/frames.h"
 #include "test/support/vectors.h"
+#include "test/support/wire_builder.h"
 #include "test/support/zmq_source_fixture.h"
 
 namespace kvroute {
@@ -104,6 +105,20 @@ TEST_F(ZmqSourceVectorsTest, MalformedPayloadsAreCountedByReasonAndTheNextGoodBa
   EXPECT_TRUE(UntilTrust(Trust::kExact)) << State();
   EXPECT_EQ(stream_->reason.load(), TrustReason::kClearedByEngine);
   EXPECT_EQ(index_.Stats().holdings, 1u);
+}
+
+// ingest.media reaches the decoder of every lane.
+TEST_F(ZmqSourceVectorsTest, AMediumThatTheDeploymentNamesIsItsTier) {
+  options_.media = {{"MARS", Tier::kDisk}};
+  SubscribeFromTheStart();
+  Send(1, wire::Batch({wire::StoredMap({{"medium", wire::Str("mars")}})}));
+  ASSERT_TRUE(UntilNext(2)) << State();
+  EXPECT_TRUE(UntilTrust(Trust::kExact)) << State();
+  EXPECT_EQ(index_.Stats().holdings, 1u);
+  Send(2, wire::Batch({wire::StoredMap({{"medium", wire::Str("VENUS")}})}));
+  ASSERT_TRUE(UntilNext(3)) << State();
+  EXPECT_TRUE(UntilTrust(Trust::kDegraded)) << State();
+  EXPECT_EQ(stream_->reason.load(), TrustReason::kUnknownMedium);
 }
 
 }  // namespace

@@ -6,39 +6,46 @@
 namespace kvroute {
 namespace {
 
-QueryReader& ThreadReader() {
+template <typename Request>
+Query Read(const ClientId& client, const Request& request, const LongNumbers& numbers) {
   thread_local QueryReader reader;
-  return reader;
+  Query query = reader.Read(request, numbers);
+  query.client = client;
+  return query;
 }
 
 }  // namespace
 
-absl::Status Answer(Router* router, const v1::RouteRequest& request, v1::RouteResponse* response) {
+absl::Status Answer(Router* router, const ClientId& client, const v1::RouteRequest& request,
+                    v1::RouteResponse* response, const LongNumbers& numbers) {
   thread_local Decision decision;
-  KVROUTE_RETURN_IF_ERROR(router->Route(ThreadReader().Read(request), &decision));
+  KVROUTE_RETURN_IF_ERROR(router->Route(Read(client, request, numbers), &decision));
   WriteDecision(decision, response);
   return absl::OkStatus();
 }
 
-absl::Status Answer(Router* router, const v1::ScoreRequest& request, v1::ScoreResponse* response) {
+absl::Status Answer(Router* router, const ClientId& client, const v1::ScoreRequest& request,
+                    v1::ScoreResponse* response, const LongNumbers& numbers) {
   thread_local Scores scores;
-  KVROUTE_RETURN_IF_ERROR(router->Score(ThreadReader().Read(request), &scores));
+  KVROUTE_RETURN_IF_ERROR(router->Score(Read(client, request, numbers), &scores));
   WriteScores(scores, response);
   return absl::OkStatus();
 }
 
 // Seldom, and as long as the fleet is large: nothing of it is kept.
-absl::Status Answer(Router* router, const v1::RouteRequest& request,
-                    v1::ExplainResponse* response) {
+absl::Status Answer(Router* router, const ClientId& client, const v1::RouteRequest& request,
+                    v1::ExplainResponse* response, const LongNumbers& numbers) {
   Explanation explanation;
-  KVROUTE_RETURN_IF_ERROR(router->Explain(ThreadReader().Read(request), &explanation));
+  KVROUTE_RETURN_IF_ERROR(router->Explain(Read(client, request, numbers), &explanation));
   WriteExplanation(explanation, response);
   return absl::OkStatus();
 }
 
-absl::Status Answer(Router* router, const v1::CompleteRequest& request,
+absl::Status Answer(Router* router, const ClientId& client, const v1::CompleteRequest& request,
                     v1::CompleteResponse* response) {
-  const absl::StatusOr<bool> known = router->Complete(ReadOutcome(request));
+  Outcome outcome = ReadOutcome(request);
+  outcome.client = client;
+  const absl::StatusOr<bool> known = router->Complete(outcome);
   if (!known.ok()) return known.status();
   response->set_known(*known);
   return absl::OkStatus();

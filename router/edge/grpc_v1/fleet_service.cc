@@ -3,11 +3,14 @@
 #include <string>
 
 #include "indexer/base/error.h"
-#include "router/edge/grpc_v1/grpc_status.h"
+#include "indexer/base/limits.h"
 #include "router/edge/grpc_v1/query_messages.h"
 
 namespace kvroute {
 namespace {
+
+// What List says of a target, as a message and as bytes, at most about.
+constexpr size_t kListedTargetBytes = 2'048;
 
 template <typename Array>
 uint64_t SumOf(const Array& counters) {
@@ -23,6 +26,7 @@ void FillStream(const FleetTarget& target, v1::StreamState* state) {
   state->set_trust_reason(std::string(TrustReasonName(stream.reason.load())));
   state->set_trust_changed_unix_ns(stream.trust_changed_unix_ns.load());
   state->set_connected(stream.connected.load());
+  state->set_unheard(!target.heard());
   state->set_next_seq(stream.next_seq.load());
   state->set_batches(stream.batches.load());
   state->set_gaps(stream.gaps.load());
@@ -32,11 +36,28 @@ void FillStream(const FleetTarget& target, v1::StreamState* state) {
   state->set_rejected_batches(SumOf(stream.rejected_batches));
   state->set_last_batch_unix_ns(stream.last_batch_unix_ns.load());
   WriteLoad(*target.load, state->mutable_load());
+  state->set_block_size_tokens(target.block_size_tokens());
+  state->set_lookahead_tokens(target.lookahead_tokens());
 }
 
-absl::Status Counted(RpcMethod method, RoutingStats* stats, absl::Status status) {
-  stats->CountRequest(method, status.code());
-  return status;
+absl::Status RegisterWorker(Fleet* fleet, const v1::RegisterRequest& request) {
+  const absl::StatusOr<WorkerSpec> spec = WorkerFromProto(request.worker());
+  return spec.ok() ? fleet->Register(*spec) : spec.status();
+}
+
+void ListWorkers(const Fleet& fleet, v1::ListResponse* response) {
+  const std::shared_ptr<const FleetSnapshot> snapshot = fleet.Snapshot();
+  v1::WorkerStatus* worker = nullptr;
+  for (const FleetTarget& target : snapshot->targets) {
+    if (target.rank == 0) {  // ranks of a worker stand together, from 0 up
+      worker = response->add_workers();
+      WorkerToProto(target.worker->spec, worker->mutable_worker());
+      worker->set_draining(target.worker->draining);
+      worker->set_not_ready(target.worker->not_ready);
+      worker->set_source(std::string(WorkerSourceName(target.worker->source)));
+    }
+    FillStream(target, worker->add_streams());
+  }
 }
 
 }  // namespace
@@ -59,8 +80,10 @@ absl::StatusOr<WorkerSpec> WorkerFromProto(const v1::Worker& worker) {
   spec.replay_endpoint = worker.replay_endpoint();
   spec.topic = worker.topic();
   spec.data_parallel_size = worker.data_parallel_size() == 0 ? 1 : worker.data_parallel_size();
+  if (worker.has_first_rank()) spec.first_rank = worker.first_rank();
   for (const v1::RankOverride& rank : worker.rank_overrides()) {
-    spec.rank_overrides.push_back({rank.rank(), rank.event_endpoint(), rank.replay_endpoint()});
+    spec.rank_overrides.push_back(
+        {rank.rank(), rank.event_endpoint(), rank.replay_endpoint(), rank.address()});
   }
   if (!worker.copies().empty()) {
     spec.copies = kCopyModeNames.Parse(worker.copies());
@@ -71,6 +94,14 @@ absl::StatusOr<WorkerSpec> WorkerFromProto(const v1::Worker& worker) {
   }
   spec.bigram = worker.bigram();
   spec.max_requests_in_flight = worker.max_requests_in_flight();
+  if (!worker.role().empty()) {
+    const auto role = kWorkerRoleNames.Parse(worker.role());
+    if (!role) {
+      return InvalidArgument("role: \"{}\" is not one of {}", worker.role().substr(0, 64),
+                             kWorkerRoleNames.Joined());
+    }
+    spec.role = *role;
+  }
   return spec;
 }
 
@@ -84,59 +115,65 @@ void WorkerToProto(const WorkerSpec& spec, v1::Worker* worker) {
   worker->set_replay_endpoint(spec.replay_endpoint);
   worker->set_topic(spec.topic);
   worker->set_data_parallel_size(spec.data_parallel_size);
+  if (spec.first_rank) worker->set_first_rank(*spec.first_rank);
   for (const RankEndpoints& rank : spec.rank_overrides) {
     v1::RankOverride* to = worker->add_rank_overrides();
     to->set_rank(rank.rank);
     to->set_event_endpoint(rank.event_endpoint);
     to->set_replay_endpoint(rank.replay_endpoint);
+    to->set_address(rank.address);
   }
   if (spec.copies) worker->set_copies(std::string(kCopyModeNames[*spec.copies]));
   worker->set_bigram(spec.bigram);
   worker->set_max_requests_in_flight(spec.max_requests_in_flight);
+  worker->set_role(std::string(kWorkerRoleNames[spec.role]));
 }
 
-grpc::Status FleetService::Register(grpc::ServerContext* context,
-                                    const v1::RegisterRequest* request, v1::RegisterResponse*) {
-  return AnswerInTime(*context, RpcMethod::kRegister, stats_, [&] {
-    const absl::StatusOr<WorkerSpec> spec = WorkerFromProto(request->worker());
-    return Counted(RpcMethod::kRegister, stats_,
-                   spec.ok() ? fleet_->Register(*spec) : spec.status());
+FleetService::FleetService(Fleet* fleet, RoutingStats* stats) : stats_(stats) {
+  SetUp<&FleetService::RequestRegister>(
+      &register_, RpcMethod::kRegister,
+      [fleet](const auto& request, auto*) { return RegisterWorker(fleet, request); });
+  SetUp<&FleetService::RequestDeregister>(
+      &deregister_, RpcMethod::kDeregister,
+      [fleet](const auto& request, auto*) { return fleet->Deregister(request.worker_id()); });
+  SetUp<&FleetService::RequestSetDraining>(
+      &set_draining_, RpcMethod::kSetDraining, [fleet](const auto& request, auto*) {
+        return fleet->SetDraining(request.worker_id(), request.draining());
+      });
+  SetUp<&FleetService::RequestList>(&list_, RpcMethod::kList, [fleet](const auto&, auto* response) {
+    ListWorkers(*fleet, response);
+    return absl::OkStatus();
+  });
+  list_.answer_bytes = [fleet] { return fleet->Snapshot()->targets.size() * kListedTargetBytes; };
+}
+
+template <auto kAwait, typename Method, typename Answer>
+void FleetService::SetUp(Method* method, RpcMethod counted_as, Answer answer) {
+  method->await = kAwait;
+  method->counted_as = counted_as;
+  method->takes_long = true;
+  method->answer = [this, counted_as, answer](
+                       const ClientId&, const typename Method::Request& request, const LongNumbers&,
+                       typename Method::Response* response) {
+    absl::Status status = answer(request, response);
+    stats_->CountRequest(counted_as, status.code());
+    return status;
+  };
+}
+
+template <typename Method>
+void FleetService::ServeMethod(const Method& method, const EdgeParts& parts) {
+  methods_.push_back(std::make_unique<CallPlaces>(limits::kMaxCallsUnderWay, parts.loop));
+  methods_.back()->Start([this, &method, &parts](CallPlaces* places) {
+    return std::make_unique<UnaryPlace<Method>>(method, this, places, parts);
   });
 }
 
-grpc::Status FleetService::Deregister(grpc::ServerContext* context,
-                                      const v1::DeregisterRequest* request,
-                                      v1::DeregisterResponse*) {
-  return AnswerInTime(*context, RpcMethod::kDeregister, stats_, [&] {
-    return Counted(RpcMethod::kDeregister, stats_, fleet_->Deregister(request->worker_id()));
-  });
-}
-
-grpc::Status FleetService::SetDraining(grpc::ServerContext* context,
-                                       const v1::SetDrainingRequest* request,
-                                       v1::SetDrainingResponse*) {
-  return AnswerInTime(*context, RpcMethod::kSetDraining, stats_, [&] {
-    return Counted(RpcMethod::kSetDraining, stats_,
-                   fleet_->SetDraining(request->worker_id(), request->draining()));
-  });
-}
-
-grpc::Status FleetService::List(grpc::ServerContext* context, const v1::ListRequest*,
-                                v1::ListResponse* response) {
-  return AnswerInTime(*context, RpcMethod::kList, stats_, [&] {
-    const std::shared_ptr<const FleetSnapshot> snapshot = fleet_->Snapshot();
-    v1::WorkerStatus* worker = nullptr;
-    for (const FleetTarget& target : snapshot->targets) {
-      if (target.rank == 0) {  // ranks of a worker stand together, from 0 up
-        worker = response->add_workers();
-        WorkerToProto(target.worker->spec, worker->mutable_worker());
-        worker->set_draining(target.worker->draining);
-        worker->set_source(std::string(WorkerSourceName(target.worker->source)));
-      }
-      FillStream(target, worker->add_streams());
-    }
-    return Counted(RpcMethod::kList, stats_, absl::OkStatus());
-  });
+void FleetService::Serve(const EdgeParts& parts) {
+  ServeMethod(register_, parts);
+  ServeMethod(deregister_, parts);
+  ServeMethod(set_draining_, parts);
+  ServeMethod(list_, parts);
 }
 
 }  // namespace kvroute

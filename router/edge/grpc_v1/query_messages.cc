@@ -21,6 +21,9 @@ void EmptyList(size_t kept_items, std::vector<Item>* list) {
   list->clear();
 }
 
+// set_x(data, size) makes a string of its own first: an allocation more for texts of over 15 bytes.
+void WriteText(std::string_view text, std::string* field) { field->assign(text); }
+
 void WriteTiers(const Match& match, v1::ByTier* blocks, v1::ByTier* tokens) {
   blocks->set_gpu(match.blocks_by_tier[static_cast<size_t>(Tier::kGpu)]);
   blocks->set_cpu(match.blocks_by_tier[static_cast<size_t>(Tier::kCpu)]);
@@ -33,17 +36,17 @@ void WriteTiers(const Match& match, v1::ByTier* blocks, v1::ByTier* tokens) {
 }
 
 void WriteMatch(const Match& match, v1::Match* message) {
-  message->mutable_target()->set_worker_id(match.worker_id.data(), match.worker_id.size());
+  WriteText(match.worker_id, message->mutable_target()->mutable_worker_id());
   message->mutable_target()->set_rank(match.rank);
-  message->set_address(match.address.data(), match.address.size());
+  WriteText(match.address, message->mutable_address());
   message->set_matched_blocks(match.blocks);
   message->set_matched_tokens(match.tokens());
   WriteTiers(match, message->mutable_matched_blocks_by_tier(),
              message->mutable_matched_tokens_by_tier());
   message->set_uncached_tokens(match.uncached_tokens);
   message->set_trust(TrustMessage(match.trust));
-  const std::string_view reason = TrustReasonName(match.trust_reason);
-  message->set_trust_reason(reason.data(), reason.size());
+  WriteText(TrustReasonName(match.trust_reason), message->mutable_trust_reason());
+  message->set_unheard(match.unheard);
   message->set_next_seq(match.next_seq);
   v1::Load* load = message->mutable_load();
   load->set_requests_in_flight(match.requests_in_flight);
@@ -53,13 +56,17 @@ void WriteMatch(const Match& match, v1::Match* message) {
 
 }  // namespace
 
-PromptView QueryReader::ReadPrompt(const v1::Prompt& prompt) {
+PromptView QueryReader::ReadPrompt(const v1::Prompt& prompt, const LongNumbers& numbers) {
   PromptView view;
   view.token_ids = SpanOf(prompt.token_ids());
+  if (!numbers.words.empty()) view.token_ids = numbers.words;
   if (prompt.has_block_hashes()) {
     const v1::BlockHashes& given = prompt.block_hashes();
-    view.block_hashes = {static_cast<BlockHashKind>(given.kind()), SpanOf(given.hashes()),
-                         given.block_size_tokens(), given.prompt_tokens()};
+    absl::Span<const uint64_t> hashes = SpanOf(given.hashes());
+    if (!numbers.longs.empty()) hashes = numbers.longs;
+    view.block_hashes = {static_cast<BlockHashKind>(given.kind()), hashes,
+                         given.block_size_tokens(), given.prompt_tokens(),
+                         given.lookahead_tokens()};
   }
   EmptyList(limits::kMaxMultimodalInputs, &multimodal_);
   multimodal_.reserve(static_cast<size_t>(prompt.multimodal_size()));
@@ -73,10 +80,10 @@ static_assert(static_cast<int>(BlockHashKind::kLocal) == v1::BlockHashes::KIND_L
               static_cast<int>(BlockHashKind::kPrefix) == v1::BlockHashes::KIND_PREFIX);
 
 template <typename Request>
-Query QueryReader::ReadCommon(const Request& request) {
+Query QueryReader::ReadCommon(const Request& request, const LongNumbers& numbers) {
   Query query;
   query.model = request.model();
-  query.prompt = ReadPrompt(request.prompt());
+  query.prompt = ReadPrompt(request.prompt(), numbers);
   query.prompt_namespace = {request.lora_name(), request.cache_salt()};
   EmptyList(limits::kMaxCandidates, &candidates_);
   candidates_.reserve(static_cast<size_t>(request.candidates_size()));
@@ -87,8 +94,8 @@ Query QueryReader::ReadCommon(const Request& request) {
   return query;
 }
 
-Query QueryReader::Read(const v1::RouteRequest& request) {
-  Query query = ReadCommon(request);
+Query QueryReader::Read(const v1::RouteRequest& request, const LongNumbers& numbers) {
+  Query query = ReadCommon(request, numbers);
   query.request_id = request.request_id();
   query.expected_output_tokens = request.expected_output_tokens();
   query.policy = request.policy();
@@ -96,14 +103,20 @@ Query QueryReader::Read(const v1::RouteRequest& request) {
   return query;
 }
 
-Query QueryReader::Read(const v1::ScoreRequest& request) {
-  Query query = ReadCommon(request);
+Query QueryReader::Read(const v1::ScoreRequest& request, const LongNumbers& numbers) {
+  Query query = ReadCommon(request, numbers);
   query.only_matching = request.only_matching();
   return query;
 }
 
 Outcome ReadOutcome(const v1::CompleteRequest& request) {
-  return {request.request_id(), static_cast<Progress>(request.progress())};
+  Outcome outcome{request.request_id(), static_cast<Progress>(request.progress())};
+  ResponseUsage& usage = outcome.answer.usage;
+  if (request.has_prompt_tokens()) usage.prompt_tokens = request.prompt_tokens();
+  if (request.has_cached_tokens()) usage.cached_tokens = request.cached_tokens();
+  if (request.has_output_tokens()) usage.output_tokens = request.output_tokens();
+  if (!usage.empty()) outcome.answer.end = UsageEnd::kFound;
+  return outcome;
 }
 static_assert(static_cast<int>(Progress::kPrefilled) == v1::CompleteRequest::PROGRESS_PREFILLED &&
               static_cast<int>(Progress::kEnded) == v1::CompleteRequest::PROGRESS_ENDED);
@@ -113,11 +126,16 @@ void WriteDecision(const Decision& decision, v1::RouteResponse* response) {
   response->set_total_blocks(decision.total_blocks);
   response->set_total_tokens(decision.total_tokens);
   response->set_request_id(decision.request_id);
-  const std::string_view policy = PolicyName(decision.policy);
-  response->set_policy(policy.data(), policy.size());
-  const std::string_view reason = ChoiceReasonName(decision.reason);
-  response->set_reason(reason.data(), reason.size());
+  WriteText(PolicyName(decision.policy), response->mutable_policy());
+  WriteText(ChoiceReasonName(decision.reason), response->mutable_reason());
   for (const Match& match : decision.runner_ups) WriteMatch(match, response->add_runner_ups());
+  for (size_t i = 0; i < decision.left_out.size(); ++i) {
+    const auto why = static_cast<LeftOut>(i);
+    if (decision.left_out[i] == 0 || why == LeftOut::kNotACandidate) continue;
+    v1::LeftOut* message = response->add_left_out();
+    WriteText(LeftOutName(why), message->mutable_reason());
+    message->set_targets(decision.left_out[i]);
+  }
 }
 
 void WriteScores(const Scores& scores, v1::ScoreResponse* response) {
@@ -126,13 +144,27 @@ void WriteScores(const Scores& scores, v1::ScoreResponse* response) {
   response->set_total_tokens(scores.total_tokens);
 }
 
+void WriteEngine(const EngineSaid& engine, v1::ExplainResponse::Candidate* candidate) {
+  if (engine.health == EngineHealth::kNotAsked) return;
+  v1::ExplainResponse::Candidate::Engine* const to = candidate->mutable_engine();
+  to->set_health(std::string(kEngineHealthNames[engine.health]));
+  if (engine.at == Nanos(0)) return;
+  to->set_waiting(engine.waiting);
+  to->set_running(engine.running);
+  to->set_kv_usage(engine.kv_usage);
+  to->set_capacity_blocks(engine.capacity_blocks);
+  const Nanos age = Clock::Real().Monotonic() - engine.at;
+  to->set_age_ms(static_cast<uint64_t>(std::max<int64_t>(age.count() / 1'000'000, 0)));
+}
+
 void WriteExplanation(const Explanation& explanation, v1::ExplainResponse* response) {
   if (explanation.decision) WriteDecision(*explanation.decision, response->mutable_decision());
   for (const Explanation::Considered& considered : explanation.candidates) {
     v1::ExplainResponse::Candidate* candidate = response->add_candidates();
     WriteMatch(considered.match, candidate->mutable_match());
     candidate->set_score(considered.score);
-    candidate->set_left_out(std::string(LeftOutName(considered.left_out)));
+    WriteText(LeftOutName(considered.left_out), candidate->mutable_left_out());
+    WriteEngine(considered.match.engine, candidate);
   }
   for (const LocalHash hash : explanation.local_hashes) response->add_local_hashes(hash.value());
   for (const PrefixHash hash : explanation.prefix_hashes) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kvroute/v1/router.pb.h"
+#include "router/edge/grpc_base/request_bytes.h"
 #include "router/load/load_tracker.h"
 #include "router/route/decision.h"
 #include "router/route/query.h"
@@ -20,13 +21,14 @@ namespace kvroute {
 // changes.
 class QueryReader {
  public:
-  Query Read(const v1::RouteRequest& request);
-  Query Read(const v1::ScoreRequest& request);
+  // `numbers` are the prompt's if they have been taken out of the message (prompt_numbers.h).
+  Query Read(const v1::RouteRequest& request, const LongNumbers& numbers = {});
+  Query Read(const v1::ScoreRequest& request, const LongNumbers& numbers = {});
 
  private:
   template <typename Request>
-  Query ReadCommon(const Request& request);
-  PromptView ReadPrompt(const v1::Prompt& prompt);
+  Query ReadCommon(const Request& request, const LongNumbers& numbers);
+  PromptView ReadPrompt(const v1::Prompt& prompt, const LongNumbers& numbers);
 
   std::vector<TargetName> candidates_;
   std::vector<MultimodalInput> multimodal_;

@@ -68,6 +68,7 @@ TEST(QueryReaderTest, BlockHashesAreViewedWhereTheyLie) {
   hashes->add_hashes(2);
   hashes->set_block_size_tokens(16);
   hashes->set_prompt_tokens(40);
+  hashes->set_lookahead_tokens(1);
   QueryReader reader;
   const Query query = reader.Read(request);
   EXPECT_TRUE(query.prompt.token_ids.empty());
@@ -77,6 +78,7 @@ TEST(QueryReaderTest, BlockHashesAreViewedWhereTheyLie) {
   EXPECT_EQ(query.prompt.block_hashes->hashes.data(), hashes->hashes().data());
   EXPECT_EQ(query.prompt.block_hashes->block_size_tokens, 16u);
   EXPECT_EQ(query.prompt.block_hashes->prompt_tokens, 40u);
+  EXPECT_EQ(query.prompt.block_hashes->lookahead_tokens, 1u);
   hashes->set_kind(static_cast<v1::BlockHashes::Kind>(9));
   EXPECT_EQ(static_cast<int>(reader.Read(request).prompt.block_hashes->kind), 9)
       << "for the router to refuse";
@@ -125,6 +127,14 @@ TEST(ReadOutcomeTest, EveryField) {
   EXPECT_EQ(ReadOutcome(request).progress, Progress::kPrefilled);
   request.set_progress(v1::CompleteRequest::PROGRESS_ENDED);
   EXPECT_EQ(ReadOutcome(request).progress, Progress::kEnded);
+  EXPECT_EQ(ReadOutcome(request).answer.end, UsageEnd::kNotTold);
+  request.set_cached_tokens(0);
+  EXPECT_EQ(ReadOutcome(request).answer.end, UsageEnd::kFound);
+  EXPECT_EQ(ReadOutcome(request).answer.usage, (ResponseUsage{std::nullopt, 0, std::nullopt}));
+  request.set_prompt_tokens(10);
+  request.set_cached_tokens(8);
+  request.set_output_tokens(3);
+  EXPECT_EQ(ReadOutcome(request).answer.usage, (ResponseUsage{10, 8, 3}));
 }
 
 Match FullMatch(std::string_view worker_id) {
@@ -138,6 +148,7 @@ Match FullMatch(std::string_view worker_id) {
   match.uncached_tokens = 33;
   match.trust = Trust::kDegraded;
   match.trust_reason = TrustReason::kReplayHole;
+  match.unheard = true;
   match.next_seq = 42;
   match.requests_in_flight = 5;
   match.uncached_tokens_outstanding = 600;
@@ -162,6 +173,7 @@ void ExpectFullMatch(const v1::Match& message, const std::string& worker_id) {
   EXPECT_EQ(message.uncached_tokens(), 33u);
   EXPECT_EQ(message.trust(), v1::TRUST_DEGRADED);
   EXPECT_EQ(message.trust_reason(), "replay_hole");
+  EXPECT_TRUE(message.unheard());
   EXPECT_EQ(message.next_seq(), 42u);
   EXPECT_EQ(message.load().requests_in_flight(), 5u);
   EXPECT_EQ(message.load().uncached_tokens_outstanding(), 600u);
@@ -177,6 +189,9 @@ Decision FullDecision() {
   decision.request_id = "r1";
   decision.policy = PolicyKind::kPrefix;
   decision.reason = ChoiceReason::kSpilledFromHot;
+  decision.left_out[static_cast<size_t>(LeftOut::kNotACandidate)] = 9;  // the client's own doing
+  decision.left_out[static_cast<size_t>(LeftOut::kDraining)] = 2;
+  decision.left_out[static_cast<size_t>(LeftOut::kPromptBlocks)] = 1;
   return decision;
 }
 
@@ -190,6 +205,11 @@ void ExpectFullDecision(const v1::RouteResponse& response) {
   EXPECT_EQ(response.request_id(), "r1");
   EXPECT_EQ(response.policy(), "prefix");
   EXPECT_EQ(response.reason(), "spilled_from_hot_worker");
+  ASSERT_EQ(response.left_out_size(), 2);
+  EXPECT_EQ(response.left_out(0).reason(), "draining");
+  EXPECT_EQ(response.left_out(0).targets(), 2u);
+  EXPECT_EQ(response.left_out(1).reason(), "prompt_blocks");
+  EXPECT_EQ(response.left_out(1).targets(), 1u);
 }
 
 TEST(WriteAnswerTest, EveryFieldOfADecision) {
@@ -215,7 +235,7 @@ TEST(WriteAnswerTest, EveryFieldOfScores) {
 TEST(WriteAnswerTest, EveryFieldOfAnExplanation) {
   Explanation explanation;
   explanation.candidates = {{FullMatch("b"), 1.5, LeftOut::kNo},
-                            {FullMatch("c"), 0, LeftOut::kNotConnected}};
+                            {FullMatch("c"), 0, LeftOut::kOverloaded}};
   explanation.local_hashes = {LocalHash(1), LocalHash(2)};
   explanation.prefix_hashes = {PrefixHash(1), PrefixHash(UINT64_MAX)};
   v1::ExplainResponse response;
@@ -226,7 +246,7 @@ TEST(WriteAnswerTest, EveryFieldOfAnExplanation) {
   EXPECT_EQ(response.candidates(0).score(), 1.5);
   EXPECT_EQ(response.candidates(0).left_out(), "");
   ExpectFullMatch(response.candidates(1).match(), "c");
-  EXPECT_EQ(response.candidates(1).left_out(), "not_connected");
+  EXPECT_EQ(response.candidates(1).left_out(), "overloaded");
   ASSERT_EQ(response.local_hashes_size(), 2);
   EXPECT_EQ(response.local_hashes(1), 2u);
   ASSERT_EQ(response.prefix_hashes_size(), 2);
@@ -254,16 +274,16 @@ TEST_F(AnswerTest, AnErrorLeavesTheMessageEmptyAndIsCounted) {
   v1::RouteRequest request = FullRequest();
   request.set_policy("best");
   v1::RouteResponse route;
-  EXPECT_EQ(Answer(&router_, request, &route).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Answer(&router_, {}, request, &route).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(route.ByteSizeLong(), 0u);
   v1::ExplainResponse explain;
-  EXPECT_FALSE(Answer(&router_, request, &explain).ok());
+  EXPECT_FALSE(Answer(&router_, {}, request, &explain).ok());
   EXPECT_EQ(explain.ByteSizeLong(), 0u);
   v1::ScoreResponse score;
-  EXPECT_FALSE(Answer(&router_, v1::ScoreRequest(), &score).ok());
+  EXPECT_FALSE(Answer(&router_, {}, v1::ScoreRequest(), &score).ok());
   EXPECT_EQ(score.ByteSizeLong(), 0u);
   v1::CompleteResponse complete;
-  EXPECT_FALSE(Answer(&router_, v1::CompleteRequest(), &complete).ok());
+  EXPECT_FALSE(Answer(&router_, {}, v1::CompleteRequest(), &complete).ok());
   for (const RpcMethod method :
        {RpcMethod::kRoute, RpcMethod::kExplain, RpcMethod::kScore, RpcMethod::kComplete}) {
     EXPECT_EQ(stats_.requests[static_cast<size_t>(method)]

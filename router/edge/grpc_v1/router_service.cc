@@ -1,58 +1,99 @@
 #include "router/edge/grpc_v1/router_service.h"
 
+#include <string>
+#include <type_traits>
+
 #include "indexer/base/limits.h"
-#include "router/edge/grpc_v1/async_calls.h"
-#include "router/edge/grpc_v1/grpc_status.h"
+#include "router/edge/grpc_v1/answers.h"
+#include "router/edge/grpc_v1/prompt_numbers.h"
 
 namespace kvroute {
 namespace {
 
-template <typename Request, typename Response, auto kAwait, RpcMethod kCountedAs>
-using Unary = UnaryPlace<RouterService, AsyncMethod<Request, Response, kAwait, kCountedAs>>;
-template <typename Request, typename Response, auto kAwait, RpcMethod kCountedAs>
-using Stream = StreamPlace<RouterService, AsyncMethod<Request, Response, kAwait, kCountedAs>>;
+// What Explain says of a target, in the Router's own words, as a message and as bytes, at most
+// about.
+constexpr size_t kExplainedTargetBytes = 2'048;
 
-using RoutePlace =
-    Unary<v1::RouteRequest, v1::RouteResponse, &RouterService::RequestRoute, RpcMethod::kRoute>;
-using ScorePlace =
-    Unary<v1::ScoreRequest, v1::ScoreResponse, &RouterService::RequestScore, RpcMethod::kScore>;
-using CompletePlace = Unary<v1::CompleteRequest, v1::CompleteResponse,
-                            &RouterService::RequestComplete, RpcMethod::kComplete>;
-using RouteStreamPlace = Stream<v1::RouteRequest, v1::RouteStreamResponse,
-                                &RouterService::RequestRouteStream, RpcMethod::kRoute>;
-using ScoreStreamPlace = Stream<v1::ScoreRequest, v1::ScoreStreamResponse,
-                                &RouterService::RequestScoreStream, RpcMethod::kScore>;
+template <typename Response>
+void SetStreamError(const absl::Status& status, Response* response) {
+  v1::StreamError* error = response->mutable_error();
+  error->set_code(static_cast<int>(status.code()));
+  error->set_message(std::string(status.message()));
+}
 
 }  // namespace
 
-RouterService::RouterService(Router* router, RoutingStats* stats, uint32_t max_rpc_streams)
-    : router_(router), stats_(stats), max_rpc_streams_(max_rpc_streams) {}
-
-RouterService::~RouterService() = default;
-
-template <typename Place, typename... Arguments>
-void RouterService::Await(EventLoop* loop, size_t limit, Arguments... arguments) {
-  const auto make = [this, arguments...](CallPlaces* places, EventLoop* on) {
-    const PlaceParts<RouterService> parts{this, router_, stats_, places, on};
-    return std::make_unique<Place>(parts, arguments...);
+RouterService::RouterService(Router* router, const RouterServiceOptions& options)
+    : router_(router), streams_(options.streams), max_streams_(options.max_streams) {
+  SetUpUnary<decltype(route_), &RouterService::RequestRoute>(&route_, RpcMethod::kRoute);
+  SetUpUnary<decltype(score_), &RouterService::RequestScore>(&score_, RpcMethod::kScore);
+  SetUpUnary<decltype(complete_), &RouterService::RequestComplete>(&complete_,
+                                                                   RpcMethod::kComplete);
+  SetUpUnary<decltype(explain_), &RouterService::RequestExplain>(&explain_, RpcMethod::kExplain);
+  explain_.takes_long = true;
+  SetUpStream<decltype(route_stream_), &RouterService::RequestRouteStream>(&route_stream_, options);
+  SetUpStream<decltype(score_stream_), &RouterService::RequestScoreStream>(&score_stream_, options);
+  explain_.answer_bytes = [router] { return router->TargetCount() * kExplainedTargetBytes; };
+  route_.name_of = [](const v1::RouteResponse& response) { return response.request_id(); };
+  route_stream_.name_of = [](const v1::RouteStreamResponse& response) {
+    return response.response().request_id();
   };
-  methods_.push_back(std::make_unique<CallPlaces>(limit, make));
-  methods_.back()->AddTo(loop);
+  route_.undelivered = route_stream_.undelivered = [router](const std::string& request_id) {
+    if (!request_id.empty()) router->Abandon(request_id);
+  };
 }
 
-void RouterService::Serve(EventLoop* loop) {
-  Await<RoutePlace>(loop, limits::kMaxCallsUnderWay);
-  Await<ScorePlace>(loop, limits::kMaxCallsUnderWay);
-  Await<CompletePlace>(loop, limits::kMaxCallsUnderWay);
+template <typename Method, auto kAwait>
+void RouterService::SetUpUnary(Method* method, RpcMethod counted_as) {
+  method->await = kAwait;
+  method->counted_as = counted_as;
+  method->answer = [this](const ClientId& client, const typename Method::Request& request,
+                          const LongNumbers& numbers, typename Method::Response* response) {
+    if constexpr (std::is_same_v<typename Method::Request, v1::CompleteRequest>) {
+      return Answer(router_, client, request, response);
+    } else {
+      return Answer(router_, client, request, response, numbers);
+    }
+  };
+  if constexpr (!std::is_same_v<typename Method::Request, v1::CompleteRequest>) {
+    method->take_numbers = &TakePromptNumbers;
+  }
+}
+
+template <typename Method, auto kAwait>
+void RouterService::SetUpStream(Method* method, const RouterServiceOptions& options) {
+  using Response = typename Method::Response;
+  method->await = kAwait;
+  method->answer = [this](const ClientId& client, const typename Method::Request& request,
+                          const LongNumbers& numbers, Response* response) {
+    const absl::Status status =
+        Answer(router_, client, request, response->mutable_response(), numbers);
+    if (!status.ok()) SetStreamError(status, response);
+  };
+  method->take_numbers = &TakePromptNumbers;
+  method->refuse = &SetStreamError<Response>;
+  method->open = streams_;
+  method->idle_name = "grpc.stream_idle_timeout";
+  method->idle_timeout = options.stream_idle_timeout;
+}
+
+template <typename Place, typename Method>
+void RouterService::ServeMethod(const Method& method, size_t limit, const EdgeParts& parts) {
+  methods_.push_back(std::make_unique<CallPlaces>(limit, parts.loop));
+  methods_.back()->Start([this, &method, &parts](CallPlaces* places) {
+    return std::make_unique<Place>(method, this, places, parts);
+  });
+}
+
+void RouterService::Serve(const EdgeParts& parts) {
+  constexpr size_t kUnary = limits::kMaxCallsUnderWay;
+  ServeMethod<UnaryPlace<decltype(route_)>>(route_, kUnary, parts);
+  ServeMethod<UnaryPlace<decltype(score_)>>(score_, kUnary, parts);
+  ServeMethod<UnaryPlace<decltype(complete_)>>(complete_, kUnary, parts);
+  ServeMethod<UnaryPlace<decltype(explain_)>>(explain_, kUnary, parts);
   // One more than may be open: it takes and refuses what comes beyond them.
-  Await<RouteStreamPlace>(loop, size_t{max_rpc_streams_} + 1, max_rpc_streams_);
-  Await<ScoreStreamPlace>(loop, size_t{max_rpc_streams_} + 1, max_rpc_streams_);
-}
-
-grpc::Status RouterService::Explain(grpc::ServerContext* context, const v1::RouteRequest* request,
-                                    v1::ExplainResponse* response) {
-  return AnswerInTime(*context, RpcMethod::kExplain, stats_,
-                      [&] { return Answer(router_, *request, response); });
+  ServeMethod<StreamPlace<decltype(route_stream_)>>(route_stream_, max_streams_ + 1, parts);
+  ServeMethod<StreamPlace<decltype(score_stream_)>>(score_stream_, max_streams_ + 1, parts);
 }
 
 }  // namespace kvroute

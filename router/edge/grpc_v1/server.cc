@@ -1,104 +1,125 @@
 #include "router/edge/grpc_v1/server.h"
 
-#include <grpc/grpc.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
-#include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
-#include <future>
+#include <algorithm>
 
 #include "indexer/base/error.h"
-#include "indexer/base/named_thread.h"
-#include "router/edge/grpc_v1/event_loop.h"
+#include "router/edge/grpc_base/connections.h"
+#include "router/edge/grpc_base/event_loop.h"
+#include "router/edge/grpc_base/health_service.h"
+#include "router/edge/grpc_base/long_work.h"
+#include "router/edge/grpc_base/server_settings.h"
 #include "router/edge/grpc_v1/fleet_service.h"
+#include "router/edge/grpc_v1/radix_service.h"
+#include "router/edge/grpc_v1/reflection_service.h"
 #include "router/edge/grpc_v1/router_service.h"
-#include "router/edge/health/health_service.h"
 
 namespace kvroute {
 namespace {
 
-constexpr int kMinPollers = 2;
-constexpr int kMaxPollers = 16;
-// No call for so long: the last answers are on their way, too.
-constexpr std::chrono::milliseconds kQuiet(100);
+// gRPC's own quota cancels calls of whomever it likes: Connections cuts off those who have most of
+// it long before.
+constexpr size_t kQuotaTimes = 2;
+
+int CallsOfAConnection(const GrpcServerOptions& options) {
+  return limits::kMaxCallsPerConnection + static_cast<int>(options.max_streams);
+}
 
 }  // namespace
 
 class GrpcServer::Impl {
  public:
   Impl(const GrpcServerOptions& options, Router* router, Fleet* fleet, RoutingStats* stats)
-      : stats_(stats),
-        router_service_(router, stats, options.max_streams),
-        fleet_service_(fleet, stats) {}
+      : router_(router),
+        connections_(
+            {"grpc",
+             options.max_connections,
+             options.max_memory_bytes - options.max_memory_bytes / 4,
+             {static_cast<uint64_t>(2 * CallsOfAConnection(options)), options.write_timeout}},
+            {&stats->connections, &stats->ended_connections}),
+        answers_(options.max_memory_bytes / 4),
+        long_work_(static_cast<size_t>(options.max_threads),
+                   std::min(limits::kMaxLongCallBytes, options.max_memory_bytes / 2),
+                   options.requests),
+        streams_(
+            "grpc.max_streams", options.max_streams,
+            {&stats->open_rpc_streams, &stats->refused_rpc_streams, &stats->ended_rpc_streams}),
+        router_service_(router, {options.max_streams, &streams_, options.stream_idle_timeout}),
+        fleet_service_(fleet, stats),
+        radix_service_(router, stats, &streams_, options.max_streams, options.stream_idle_timeout),
+        reflection_service_({"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection",
+                             "kvroute.v1.Fleet", "kvroute.v1.Router", "radix_index.RadixIndex"}),
+        parts_{nullptr,          &long_work_, &connections_, stats, options.write_timeout,
+               options.requests, &answers_} {}
 
-  // False when gRPC cannot listen; it does not say why.
-  bool Listen(const GrpcServerOptions& options) {
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  absl::Status Listen(const GrpcServerOptions& options) {
+    KVROUTE_RETURN_IF_ERROR(connections_.Listen(options.address));
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(
-        options.address,
-        options.credentials ? options.credentials : grpc::InsecureServerCredentials(), &port_);
-    // Otherwise a second server on the same port would silently take half of the calls.
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
-    builder.SetResourceQuota(grpc::ResourceQuota("kvroute")
-                                 .SetMaxThreads(options.max_threads)
-                                 .Resize(options.max_memory_bytes));
-    // Idle threads stay: with gRPC's default of at most two, a burst pays for creating and ending
-    // threads.
-    builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, kMinPollers);
-    builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, kMaxPollers);
-    builder.AddChannelArgument(
-        GRPC_ARG_MAX_CONCURRENT_STREAMS,
-        limits::kMaxCallsPerConnection + static_cast<int>(options.max_streams));
+    acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+        options.credentials ? options.credentials : grpc::InsecureServerCredentials());
+    SetServerLimits({options.max_message_bytes, kQuotaTimes * options.max_memory_bytes,
+                     CallsOfAConnection(options)},
+                    &builder);
     builder.RegisterService(&router_service_);
     builder.RegisterService(&fleet_service_);
+    builder.RegisterService(&radix_service_);
     builder.RegisterService(&health_service_);
-    loop_ = std::make_unique<EventLoop>(builder.AddCompletionQueue());
+    builder.RegisterService(&reflection_service_);
+    loop_ = std::make_unique<EventLoop>(builder.AddCompletionQueue(), "grpc-queries");
     server_ = builder.BuildAndStart();
-    if (server_ == nullptr || port_ == 0) return false;
-    router_service_.Serve(loop_.get());
+    if (server_ == nullptr) return absl::UnavailableError("gRPC does not start");
+    parts_.loop = loop_.get();
+    router_service_.Serve(parts_);
+    fleet_service_.Serve(parts_);
+    radix_service_.Serve(parts_);
+    health_service_.Serve(parts_);
+    reflection_service_.Serve(parts_);
     loop_->Start();
-    return true;
+    connections_.Start([this](int fd, size_t) { Serve(fd); },
+                       [this](const ClientId& client) { router_->ClientGone(client); });
+    return absl::OkStatus();
   }
 
-  int port() const { return port_; }
+  int port() const { return connections_.port(); }
 
   void SetServing(bool serving) { health_service_.SetServing(serving); }
 
+  Nanos SinceProgress() const {
+    return std::max(loop_->SinceProgress(), connections_.SinceLastTurn());
+  }
+
   void Shutdown(std::chrono::milliseconds grace) {
     if (server_ == nullptr) return;
+    connections_.StopListening();
     health_service_.Shutdown();
-    std::promise<void> ended;
-    NamedThread closer("grpc-shutdown", [this, grace, &ended] {
-      server_->Shutdown(std::chrono::system_clock::now() + grace);
-      ended.set_value();
-    });
-    loop_->AwaitLastCall();
-    if (!EndsBeforeQuiet(ended.get_future())) grpc_server_cancel_all_calls(server_->c_server());
-    closer.Join();
-    server_->Wait();
+    ShutDownServer(server_.get(), loop_.get(), grace);
+    long_work_.Stop();
     loop_->End();
+    connections_.Stop();
   }
 
  private:
-  // gRPC waits for every connection to go, and an idle client looks at its own every few seconds
-  // only. False when no call has run for a while and nothing is waited for but such connections.
-  bool EndsBeforeQuiet(const std::future<void>& ended) {
-    const auto& running = stats_->running_calls;
-    do {
-      for (uint64_t calls = running; calls != 0; calls = running) running.wait(calls);
-      if (ended.wait_for(kQuiet) == std::future_status::ready) return true;
-    } while (running != 0);
-    return false;
+  void Serve(int fd) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.fd = fd;
+    acceptor_->HandleNewConnection(&connection);
   }
 
-  RoutingStats* const stats_;
+  Router* const router_;
+  Connections connections_;
+  MemoryBudget answers_;  // that have not left
+  LongWork long_work_;
+  RpcStreams streams_;
   RouterService router_service_;
   FleetService fleet_service_;
+  RadixService radix_service_;
   HealthService health_service_;
-  int port_ = 0;
+  ReflectionService reflection_service_;
+  EdgeParts parts_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<grpc::Server> server_;
 };
@@ -110,27 +131,26 @@ GrpcServer::~GrpcServer() { Shutdown(std::chrono::milliseconds(0)); }
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions& options,
                                                               Router* router, Fleet* fleet,
                                                               RoutingStats* stats) {
-  if (options.max_threads < kMinPollers) {
-    return InvalidArgument("max_threads: {}; must be at least {}", options.max_threads,
-                           kMinPollers);
+  if (options.max_threads < 1) {
+    return InvalidArgument("max_threads: {}; must be at least 1", options.max_threads);
+  }
+  if (options.max_connections < 1) {
+    return InvalidArgument("max_connections: {}; must be at least 1", options.max_connections);
   }
   if (options.max_message_bytes == 0 || options.max_message_bytes > size_t{INT32_MAX}) {
     return InvalidArgument("max_message_bytes: {}; must be 1 to {}", options.max_message_bytes,
                            INT32_MAX);
   }
   auto impl = std::make_unique<Impl>(options, router, fleet, stats);
-  if (!impl->Listen(options)) {
-    return Error(absl::StatusCode::kUnavailable,
-                 "address: cannot listen at \"{}\" (in use, not an address of this machine, or not "
-                 "permitted)",
-                 options.address);
-  }
+  KVROUTE_RETURN_IF_ERROR(impl->Listen(options));
   return std::unique_ptr<GrpcServer>(new GrpcServer(std::move(impl)));
 }
 
 int GrpcServer::port() const { return impl_->port(); }
 
 void GrpcServer::SetServing(bool serving) { impl_->SetServing(serving); }
+
+Nanos GrpcServer::SinceProgress() const { return impl_->SinceProgress(); }
 
 void GrpcServer::Shutdown(std::chrono::milliseconds grace) { impl_->Shutdown(grace); }
 

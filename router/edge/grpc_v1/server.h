@@ -7,7 +7,9 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "indexer/base/clock.h"
 #include "indexer/base/limits.h"
+#include "indexer/base/memory_budget.h"
 #include "router/fleet/fleet.h"
 #include "router/route/routing_stats.h"
 
@@ -22,12 +24,18 @@ class Router;
 struct GrpcServerOptions {
   std::string address = "0.0.0.0:50051";                 // port 0: any free one, see port()
   std::shared_ptr<grpc::ServerCredentials> credentials;  // nullptr: plain text
-  // For calls that may take long (Explain, Fleet, health, reflection); a call beyond them gets
-  // RESOURCE_EXHAUSTED. All other calls are served by one further thread.
+  // For calls that take long: long prompts, Explain, Fleet. All other calls are served by one
+  // further thread.
   int max_threads = limits::kMaxGrpcThreads;
+  size_t max_connections = limits::kMaxGrpcConnections;     // a new one takes the place of another
   size_t max_memory_bytes = limits::kMaxGrpcMemoryBytes;    // of gRPC's own buffers
+  MemoryBudget* requests = nullptr;                         // of long ones; nullptr: no limit
   size_t max_message_bytes = limits::kMaxGrpcMessageBytes;  // a longer request: RESOURCE_EXHAUSTED
   uint32_t max_streams = limits::kMaxGrpcStreams;           // RouteStream and ScoreStream
+  // A client that does not take an answer for so long is cut off.
+  std::chrono::milliseconds write_timeout = std::chrono::seconds(10);
+  // A RouteStream or ScoreStream without a request for so long ends.
+  std::chrono::milliseconds stream_idle_timeout = std::chrono::minutes(30);
 };
 
 // The gRPC edge: Router, Fleet, health and reflection on one port.
@@ -46,6 +54,9 @@ class GrpcServer {
   int port() const;
   // What the health service answers; serving from the start.
   void SetServing(bool serving);
+  // How long no call, or no new connection, has come on: a few hundred milliseconds unless
+  // something is wrong.
+  Nanos SinceProgress() const;
   // Refuses new calls and lets those under way end until `grace` has passed, then cancels them.
   // Returns as soon as none is left, whatever connections are open. Idempotent.
   void Shutdown(std::chrono::milliseconds grace = std::chrono::milliseconds(2'000));

@@ -40,6 +40,50 @@ TEST_F(ServerTest, RoutesScoresExplainsAndCompletes) {
   EXPECT_TRUE(complete.known());
 }
 
+// What engines say of themselves is beside each candidate, with its age; of one that was not asked,
+// nothing.
+TEST_F(ServerTest, ExplainShowsWhatEnginesLastSaid) {
+  for (const char* id : {"a", "b", "c"}) AddWorker(Spec(id));
+  const auto fleet = fleet_.Snapshot();
+  EngineReport& a = fleet->targets[0].load->engine;
+  a.waiting = 3;
+  a.running = 5;
+  a.kv_usage_millionths = 250'000;
+  a.capacity_blocks = 1'000;
+  a.at_ns = (Clock::Real().Monotonic() - std::chrono::seconds(5)).count();
+  a.health = EngineHealth::kAnswers;
+  fleet->targets[1].load->engine.health = EngineHealth::kDoesNotAnswer;
+  grpc::ClientContext context;
+  v1::ExplainResponse explain;
+  ASSERT_TRUE(router_stub_->Explain(&context, Ask(10), &explain).ok());
+  ASSERT_EQ(explain.candidates_size(), 3);
+  const auto& said = explain.candidates(0).engine();
+  EXPECT_EQ(said.health(), "answers");
+  EXPECT_EQ(said.waiting(), 3u);
+  EXPECT_EQ(said.running(), 5u);
+  EXPECT_EQ(said.kv_usage(), 0.25);
+  EXPECT_EQ(said.capacity_blocks(), 1'000u);
+  EXPECT_GE(said.age_ms(), 5'000u);
+  EXPECT_LT(said.age_ms(), 65'000u);
+  EXPECT_EQ(explain.candidates(1).engine().health(), "does_not_answer");
+  EXPECT_EQ(explain.candidates(1).engine().age_ms(), 0u) << "it has never said anything";
+  EXPECT_EQ(explain.candidates(1).left_out(), "not_answering");
+  EXPECT_FALSE(explain.candidates(2).has_engine());
+}
+
+TEST_F(ServerTest, WhoOnlyPrefillsIsLeftOutForItsRole) {
+  WorkerSpec spec = Spec("p");
+  spec.role = WorkerRole::kPrefill;
+  AddWorker(spec);
+  grpc::ClientContext none, context;
+  v1::RouteResponse response;
+  ExpectError(router_stub_->Route(&none, Ask(10), &response), StatusCode::UNAVAILABLE, "1 role");
+  AddWorker(Spec("d"));
+  ASSERT_TRUE(router_stub_->Route(&context, Ask(10), &response).ok());
+  EXPECT_EQ(response.chosen().target().worker_id(), "d");
+  EXPECT_EQ(response.left_out(0).reason(), "role");
+}
+
 TEST_F(ServerTest, ErrorsKeepTheirCodeAndMessage) {
   grpc::ClientContext none, bad;
   v1::RouteResponse response;
@@ -184,6 +228,7 @@ TEST_F(ServerTest, WorkersAreRegisteredListedDrainedAndDeregistered) {
   worker->set_copies("set");
   worker->set_bigram(true);
   worker->set_max_requests_in_flight(9);
+  worker->set_role("both");
   grpc::ClientContext register_context, list_context, drain_context, deregister_context,
       again_context;
   v1::RegisterResponse registered;
@@ -209,6 +254,8 @@ TEST_F(ServerTest, WorkersAreRegisteredListedDrainedAndDeregistered) {
   EXPECT_EQ(list.workers(0).streams(1).trust_reason(), "decode_errors");
   EXPECT_EQ(list.workers(0).streams(1).gaps(), 3u);
   EXPECT_EQ(list.workers(0).streams(1).skipped_events(), 5u);
+  EXPECT_EQ(list.workers(0).streams(1).block_size_tokens(), 4u);
+  EXPECT_EQ(list.workers(0).streams(1).lookahead_tokens(), 1u);  // bigram
 
   v1::DeregisterRequest deregister;
   deregister.set_worker_id("w");
@@ -230,6 +277,8 @@ TEST_F(ServerTest, ABadRegistrationNamesItsField) {
               "engine: \"llama\" is not one of auto");
   ExpectError(attempt([](v1::Worker* w) { w->set_copies("many"); }), StatusCode::INVALID_ARGUMENT,
               "copies: \"many\" is not one of counted, set");
+  ExpectError(attempt([](v1::Worker* w) { w->set_role("encode"); }), StatusCode::INVALID_ARGUMENT,
+              "role: \"encode\" is not one of decode, prefill, both");
   ExpectError(attempt([](v1::Worker*) {}), StatusCode::INVALID_ARGUMENT, "worker_id: 0 bytes");
 }
 

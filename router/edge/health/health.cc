@@ -8,12 +8,12 @@
 
 namespace kvroute {
 
-HttpResponse HealthOf(const std::vector<LaneAge>& lanes) {
+HttpResponse HealthOf(const std::vector<ThreadAge>& threads) {
   std::string stalled;
-  for (const LaneAge& lane : lanes) {
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(lane.since_last_turn);
-    if (seconds < limits::kLaneStallAfter) continue;
-    stalled += fmt::format("{}: no progress for {} s\n", lane.name, seconds.count());
+  for (const ThreadAge& thread : threads) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(thread.without_progress);
+    if (seconds < limits::kThreadStallAfter) continue;
+    stalled += fmt::format("{}: no progress for {} s\n", thread.name, seconds.count());
   }
   if (stalled.empty()) return {.body = "ok\n"};
   return {.status = 503, .body = std::move(stalled)};

@@ -3,15 +3,15 @@
 
 #include <vector>
 
-#include "indexer/source/event_source.h"
+#include "indexer/base/thread_age.h"
 #include "indexer/telemetry/http_server.h"
 
 namespace kvroute {
 
-// /healthz: 200 while every lane takes its turns; 503 naming the lanes that have taken none for
-// limits::kLaneStallAfter. Only a restart helps then: a lane is never waiting for anything
-// outside the process.
-HttpResponse HealthOf(const std::vector<LaneAge>& lanes);
+// /healthz: 200 while every thread that has work goes on with it; 503 naming those that have made
+// no progress for limits::kThreadStallAfter. Only a restart helps then: none of them ever waits for
+// anything outside the process.
+HttpResponse HealthOf(const std::vector<ThreadAge>& threads);
 
 }  // namespace kvroute
 

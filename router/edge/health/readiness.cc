@@ -2,10 +2,14 @@
 
 #include <fmt/core.h>
 
+#include <utility>
+
 namespace kvroute {
 
-Readiness::Report Readiness::Evaluate(const FleetSnapshot& fleet, Nanos grace) {
+Readiness::Report Readiness::Evaluate(const FleetSnapshot& fleet, Nanos grace,
+                                      std::vector<std::string> waiting) {
   Report report;
+  report.waiting = std::move(waiting);
   for (const FleetTarget& target : fleet.targets) {
     const Trust trust = target.stream->trust.load(std::memory_order_relaxed);
     if (target.worker->source != WorkerSource::kConfig) continue;

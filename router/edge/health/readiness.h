@@ -25,7 +25,8 @@ class Readiness {
     // "w0 rank 1: syncing (replaying)", also when the grace time is over
     std::vector<std::string> waiting;
   };
-  Report Evaluate(const FleetSnapshot& fleet, Nanos grace);
+  // `waiting`: what else is waited for, a line each.
+  Report Evaluate(const FleetSnapshot& fleet, Nanos grace, std::vector<std::string> waiting = {});
   // From now on not ready, whatever the streams do.
   void End() { ending_.store(true, std::memory_order_relaxed); }
 

@@ -54,7 +54,7 @@ TEST_F(ReadinessTest, GraceTimeEndsTheWaitAndStillNamesWhoIsMissing) {
   clock_.Advance(seconds(1));
   const Readiness::Report report = readiness_.Evaluate(fleet_, seconds(30));
   EXPECT_TRUE(report.ready);
-  EXPECT_THAT(report.waiting, ElementsAre("w0 rank 0: cold (none)"));
+  EXPECT_THAT(report.waiting, ElementsAre("w0 rank 0: cold (connecting)"));
 }
 
 TEST_F(ReadinessTest, OnceReadyALaterWorkerDoesNotTakeTheRouterOutOfService) {
@@ -63,6 +63,14 @@ TEST_F(ReadinessTest, OnceReadyALaterWorkerDoesNotTakeTheRouterOutOfService) {
   EXPECT_TRUE(readiness_.Evaluate(fleet_, seconds(30)).ready);
   readiness_.End();
   EXPECT_FALSE(readiness_.Evaluate(fleet_, seconds(30)).ready);
+}
+
+TEST_F(ReadinessTest, WhatElseIsWaitedForCounts) {
+  EXPECT_FALSE(readiness_.Evaluate(fleet_, std::chrono::seconds(30), {"pods: listing"}).ready);
+  EXPECT_TRUE(readiness_.Evaluate(fleet_, std::chrono::seconds(30)).ready);
+  const auto report = readiness_.Evaluate(fleet_, std::chrono::seconds(30), {"pods: listing"});
+  EXPECT_TRUE(report.ready) << "once ready it stays so";
+  EXPECT_EQ(report.waiting.size(), 1u);
 }
 
 }  // namespace

@@ -2,24 +2,33 @@
 #define KVROUTE_ROUTER_EDGE_PAGE_STATUS_PAGE_H_
 
 #include <string>
+#include <vector>
 
 #include "indexer/index/prefix_index.h"
 #include "router/edge/health/readiness.h"
 #include "router/edge/page/config_report.h"
+#include "router/edge/page/discovery_report.h"
+#include "router/edge/page/memory_report.h"
 #include "router/fleet/fleet_snapshot.h"
 #include "router/load/load_tracker.h"
+#include "router/prompt/render/http_renderer.h"
 
 namespace kvroute {
 
 struct StatusSources {
   std::string grpc_address;
   std::string http_address;
+  std::string picker_address;   // empty: no endpoint picker
+  uint64_t picker_streams = 0;  // HTTP requests under way there
   Nanos uptime{0};
   ConfigReport config;
   std::string policy;
   Readiness::Report readiness;
   PrefixIndexStats index;
+  MemoryReport memory;
   LoadTrackerStats loads;
+  DiscoveryReport discovery;
+  std::vector<RendererReport> renderers = {};  // empty: prompts as text are not rendered
   std::shared_ptr<const FleetSnapshot> fleet;
 };
 

@@ -20,7 +20,8 @@ size_t LogUniform(uint32_t low, uint32_t high, double draw) {
 }  // namespace
 
 template <typename Index>
-FleetState<Index>::FleetState(uint64_t target_holdings) : random_(profile_.seed) {
+FleetState<Index>::FleetState(uint64_t target_holdings, bool offloaded)
+    : offloaded_(offloaded), random_(profile_.seed) {
   profile_.target_holdings = target_holdings;
   streams_ = OpenStreams(&index_, profile_.holders);
   while (holdings_ < profile_.target_holdings) FillGroup();
@@ -81,6 +82,9 @@ void FleetState<Index>::StoreInBatches(StreamId stream, const BlockChain& chain)
     if (random_.Uniform() < profile_.duplicate_share) {
       StoreBlocks(&index_, stream, chain, first, end);
     }
+  }
+  if constexpr (std::is_same_v<Index, PrefixIndex>) {
+    if (offloaded_) OffloadTail(&index_, stream, chain, offload_random_.Uniform());
   }
 }
 

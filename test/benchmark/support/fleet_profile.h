@@ -38,7 +38,8 @@ class FleetState {
   static constexpr size_t kGateBlocks = 78;
   static constexpr size_t kGateHolders = 64;
 
-  explicit FleetState(uint64_t target_holdings);
+  // `offloaded`: 40 % of the holdings are in slower tiers than gpu; else all is the same.
+  explicit FleetState(uint64_t target_holdings, bool offloaded = false);
 
   const Index& index() const { return index_; }
   const std::vector<std::vector<PrefixHash>>& queries() const { return queries_; }
@@ -59,7 +60,9 @@ class FleetState {
   }
 
   FleetProfile profile_;
+  const bool offloaded_;
   SeededRandom random_;
+  SeededRandom offload_random_{7};
   Index index_ = Make();
   std::vector<StreamId> streams_;
   std::vector<std::vector<PrefixHash>> queries_;

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "indexer/base/check.h"
 
@@ -59,7 +60,7 @@ AwakeCores::~AwakeCores() {
   if (fd_ >= 0) close(fd_);
 }
 
-RouteServerProcess::RouteServerProcess(const std::string& style, const cpu_set_t& cores) {
+RouteServerProcess::RouteServerProcess(std::vector<std::string> words, const cpu_set_t& cores) {
   cpu_set_t before{};
   KVROUTE_CHECK(sched_getaffinity(0, sizeof before, &before) == 0);
   RunOn(cores);  // for the server to inherit
@@ -69,10 +70,12 @@ RouteServerProcess::RouteServerProcess(const std::string& style, const cpu_set_t
   posix_spawn_file_actions_adddup2(&actions, in.ends[0], STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, out.ends[1], STDOUT_FILENO);
   std::string binary =
-      (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "route_server").string();
-  std::string argument = style;
-  char* const arguments[] = {binary.data(), argument.data(), nullptr};
-  KVROUTE_CHECK(posix_spawn(&pid_, binary.c_str(), &actions, nullptr, arguments, environ) == 0);
+      (std::filesystem::read_symlink("/proc/self/exe").parent_path() / words[0]).string();
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  KVROUTE_CHECK(posix_spawn(&pid_, binary.c_str(), &actions, nullptr, arguments.data(), environ) ==
+                0);
   RunOn(before);
   posix_spawn_file_actions_destroy(&actions);
   close(in.ends[0]);
@@ -93,6 +96,13 @@ std::chrono::nanoseconds RouteServerProcess::CpuTime() const {
   timespec time{};
   KVROUTE_CHECK(clock_getcpuclockid(pid_, &clock) == 0 && clock_gettime(clock, &time) == 0);
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+uint64_t RouteServerProcess::ResidentBytes() const {
+  std::ifstream statm("/proc/" + std::to_string(pid_) + "/statm");
+  uint64_t size = 0, resident = 0;
+  KVROUTE_CHECK(bool(statm >> size >> resident));
+  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace kvroute

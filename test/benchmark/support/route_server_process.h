@@ -5,7 +5,9 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace kvroute {
 
@@ -42,11 +44,13 @@ class AwakeCores {
   int fd_ = -1;
 };
 
-// route_server of this build, serving in one style until the object ends.
-// Errors: a programmer's (the binary is not there, or does not know the style).
+// A server of this build, which lies beside this binary and prints its port: serving until the
+// object ends.
+// Errors: a programmer's (the binary is not there, or does not know its arguments).
 class RouteServerProcess {
  public:
-  RouteServerProcess(const std::string& style, const cpu_set_t& cores);
+  // `words`: the binary and its arguments.
+  RouteServerProcess(std::vector<std::string> words, const cpu_set_t& cores);
   ~RouteServerProcess();
   RouteServerProcess(const RouteServerProcess&) = delete;
   RouteServerProcess& operator=(const RouteServerProcess&) = delete;
@@ -54,6 +58,7 @@ class RouteServerProcess {
   int port() const { return port_; }
   // Processor time of all its threads so far.
   std::chrono::nanoseconds CpuTime() const;
+  uint64_t ResidentBytes() const;
 
  private:
   pid_t pid_ = -1;

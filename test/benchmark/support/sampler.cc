@@ -62,6 +62,21 @@ double Sampler::MeanNs() const {
   return count_ == 0 ? 0 : Clock().Nanos(total_ticks_) / static_cast<double>(count_);
 }
 
+double Sampler::MeanNsUpTo(double q) const {
+  const auto wanted = static_cast<uint64_t>(q * static_cast<double>(count_));
+  uint64_t count = 0;
+  uint64_t total = 0;
+  for (uint64_t ticks = 0; ticks < kShortTicks && count < wanted; ++ticks) {
+    const uint64_t some = std::min<uint64_t>(short_[ticks], wanted - count);
+    count += some;
+    total += some * ticks;
+  }
+  std::vector<uint64_t> slow = long_;
+  std::sort(slow.begin(), slow.end());
+  for (size_t i = 0; i < slow.size() && count < wanted; ++i, ++count) total += slow[i];
+  return count == 0 ? 0 : Clock().Nanos(total) / static_cast<double>(count);
+}
+
 void Sampler::Report(benchmark::State* state, const std::string& prefix) {
   if (count_ == 0) return;
   probe_.Take();

@@ -41,6 +41,7 @@ class Sampler {
   uint64_t count() const { return count_; }
   double Quantile(double q);  // in (0, 1]; nanoseconds
   double MeanNs() const;
+  double MeanNsUpTo(double q) const;  // of all but the slowest
   double MaxNs() const;
   const SpeedProbe& probe() const { return probe_; }
   static const TickClock& Clock();

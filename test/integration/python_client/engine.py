@@ -38,12 +38,13 @@ class Engine:
             socket.setsockopt(zmq.LINGER, 0)
             socket.bind("tcp://127.0.0.1:*")
         self.batches = []
+        self.rank = 0
 
     def endpoint(self, socket):
         return socket.getsockopt(zmq.LAST_ENDPOINT).decode()
 
     def publish(self, events):
-        payload = msgpack.packb([time.time(), events, 0])
+        payload = msgpack.packb([time.time(), events, self.rank])
         self.events.send_multipart([b"", struct.pack(">Q", len(self.batches)), payload])
         self.batches.append(payload)
 

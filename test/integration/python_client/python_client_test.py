@@ -1,7 +1,6 @@
 """A gateway and two engines in Python against the real process: what a user of another language sees."""
 
 import argparse
-import os
 import subprocess
 import sys
 import time
@@ -10,8 +9,8 @@ import unittest
 import grpc
 import zmq
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from grpc_tools import protoc
 
+import stubs
 from engine import Engine, removed_map, stored_array, stored_map
 
 BLOCK = 4
@@ -19,23 +18,10 @@ PATIENCE_S = 120
 arguments = None  # of the command line
 
 
-def generate_stubs():
-    """Python modules out of the same .proto files the server is built from."""
-    os.makedirs(arguments.stub_dir, exist_ok=True)
-    protos = os.path.join(arguments.source_dir, "proto")
-    here = os.path.dirname(os.path.abspath(__file__))
-    for include, names in ((protos, ("kvroute/v1/router.proto", "kvroute/v1/fleet.proto")), (here, ("reflection.proto",))):
-        status = protoc.main(["protoc", "-I" + include, "--python_out=" + arguments.stub_dir,
-                              "--grpc_python_out=" + arguments.stub_dir] + list(names))
-        if status != 0:
-            raise RuntimeError("protoc: status %d" % status)
-    sys.path.insert(0, arguments.stub_dir)
-
-
 class PythonClientTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        generate_stubs()
+        stubs.generate(arguments.source_dir, arguments.stub_dir)
         from kvroute.v1 import fleet_pb2, fleet_pb2_grpc, router_pb2, router_pb2_grpc
         import reflection_pb2, reflection_pb2_grpc
         cls.fleet_pb2, cls.router_pb2, cls.reflection_pb2 = fleet_pb2, router_pb2, reflection_pb2

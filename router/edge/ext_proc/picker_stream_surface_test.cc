@@ -1,0 +1,277 @@
+// What a pick says beside the endpoint: who computes the prompt, scores, another model; and what
+// the gateways' conformance tests ask.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "test/support/picker_fixture.h"
+
+namespace kvroute {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class PickerSurfaceTest : public PickerTest {
+ protected:
+  void Add(const std::string& id, const std::string& address, WorkerRole role = WorkerRole::kDecode,
+           uint32_t limit = 0) {
+    WorkerSpec spec = Spec(id);
+    spec.address = address;
+    spec.role = role;
+    spec.max_requests_in_flight = limit;
+    AddWorker(spec);
+  }
+  static std::string Set(const EnvoyResponse& reply, const std::string& name) {
+    const auto& common = reply.has_request_body()       ? reply.request_body().response()
+                         : reply.has_response_headers() ? reply.response_headers().response()
+                                                        : reply.request_headers().response();
+    std::string value;
+    for (const auto& set : common.header_mutation().set_headers()) {
+      if (set.header().key() == name) value += set.header().raw_value();
+    }
+    return value;
+  }
+  static std::vector<std::string> Removed(const EnvoyResponse& reply) {
+    const auto& removed = reply.request_headers().response().header_mutation().remove_headers();
+    return {removed.begin(), removed.end()};
+  }
+  // The answers to a request with its body, in full duplex.
+  std::vector<EnvoyResponse> Ask(const std::string& body,
+                                 std::vector<std::pair<std::string, std::string>> headers = {}) {
+    headers.emplace_back(":path", kGenerate);
+    Open();
+    EXPECT_THAT(Say(HeadersOf(headers)), IsEmpty());
+    return Say(Body(body, true));
+  }
+  uint64_t Count(PrefillChoice choice) const {
+    return picker_stats_.prefills[static_cast<size_t>(choice)];
+  }
+  uint64_t Count(Rewrite rewrite) const {
+    return picker_stats_.rewrites[static_cast<size_t>(rewrite)];
+  }
+  using PickerTest::Count;
+  const TargetLoad& LoadOf(const std::string& id) {
+    return *fleet_.Snapshot()->targets[*fleet_.Snapshot()->FindTarget(id, 0)].load;
+  }
+};
+
+TEST_F(PickerSurfaceTest, ALongPromptIsComputedByAPrefiller) {
+  Start({.prefill_uncached_tokens = 32});
+  Add("d", "10.0.0.1:8000");
+  Add("p", "10.0.0.2:8000", WorkerRole::kPrefill);
+  const auto replies = Ask(TokensBody(64), {{"x-prefiller-host-port", "6.6.6.6:1"}});
+  EXPECT_EQ(PickIn(replies[0]), "10.0.0.1:8000");
+  EXPECT_EQ(Set(replies[0], "x-prefiller-host-port"), "10.0.0.2:8000");
+  EXPECT_THAT(Removed(replies[0]), IsEmpty()) << "it is overwritten";
+  EXPECT_EQ(Count(PrefillChoice::kElsewhere), 1u);
+  // The work is where it is done: until the first token at the prefiller, then at the other.
+  EXPECT_EQ(Leases(), 2u);
+  EXPECT_EQ(LoadOf("p").uncached_tokens_outstanding, 64u);
+  EXPECT_EQ(LoadOf("d").uncached_tokens_outstanding, 0u);
+  EXPECT_EQ(LoadOf("d").requests_in_flight, 1u);
+  Say(Response("200"));
+  Say(ResponseBody("token", false));
+  EXPECT_EQ(LoadOf("p").requests_in_flight, 0u);
+  EXPECT_EQ(Leases(), 1u);
+  Say(ResponseBody("", true));
+  EXPECT_EQ(Leases(), 0u);
+}
+
+// The number of cached tokens is the prefiller's, which the picked engine is not held to.
+TEST_F(PickerSurfaceTest, APrefillersCacheIsNotComparedWithThePickedOnes) {
+  Start({.prefill_uncached_tokens = 32});
+  Add("d", "10.0.0.1:8000");
+  Add("p", "10.0.0.2:8000", WorkerRole::kPrefill);
+  Ask(TokensBody(64));
+  EnvoyRequest headers = Response("200");
+  auto* type = headers.mutable_response_headers()->mutable_headers()->add_headers();
+  type->set_key("content-type");
+  type->set_raw_value("application/json");
+  Say(headers);
+  Say(ResponseBody(R"({"usage":{"prompt_tokens":64,"prompt_tokens_details":{"cached_tokens":48}}})",
+                   true));
+  const auto count = [&](AuditResult result) -> uint64_t {
+    return stats_.audit.results[static_cast<size_t>(result)];
+  };
+  EXPECT_EQ(count(AuditResult::kOtherCache), 1u);
+  EXPECT_EQ(count(AuditResult::kCompared), 0u);
+}
+
+TEST_F(PickerSurfaceTest, BothLeasesEndWithAStreamThatIsCutOff) {
+  Start({.prefill = PrefillElsewhere::kAlways});
+  Add("d", "10.0.0.1:8000");
+  Add("p", "10.0.0.2:8000", WorkerRole::kBoth);
+  Ask(TokensBody(16));
+  Close();
+  EXPECT_EQ(Leases(), 0u);
+}
+
+TEST_F(PickerSurfaceTest, AShortOrCachedPromptIsComputedWhereItGoes) {
+  Start({.prefill_uncached_tokens = 32, .prefill_prompt_tokens = 60});
+  Add("d", "10.0.0.1:8000");
+  Add("p", "10.0.0.2:8000", WorkerRole::kPrefill);
+  Store("d", Tokens(48));
+  EXPECT_EQ(Set(Ask(TokensBody(64))[0], "x-prefiller-host-port"), "") << "16 are not cached";
+  EXPECT_EQ(Set(Ask(TokensBody(59))[0], "x-prefiller-host-port"), "") << "59 in all";
+  EXPECT_EQ(Count(PrefillChoice::kShort), 2u);
+  EXPECT_EQ(Set(Ask(TokensBody(128))[0], "x-prefiller-host-port"), "10.0.0.2:8000");
+}
+
+TEST_F(PickerSurfaceTest, ThePrefillerIsTheOneThatHoldsMostOfThePrompt) {
+  Start({.prefill = PrefillElsewhere::kAlways});
+  Add("d", "10.0.0.1:8000");
+  for (int i = 2; i <= 4; ++i) {
+    Add(absl::StrCat("p", i), absl::StrCat("10.0.0.", i, ":8000"), WorkerRole::kPrefill);
+  }
+  Store("p3", Tokens(48));
+  EXPECT_EQ(Set(Ask(TokensBody(64))[0], "x-prefiller-host-port"), "10.0.0.3:8000");
+}
+
+TEST_F(PickerSurfaceTest, WithoutAFitPrefillerThePickedOneComputesThePrompt) {
+  Start({.prefill = PrefillElsewhere::kAlways});
+  Add("d", "10.0.0.1:8000");
+  Ask(TokensBody(64));
+  for (const PrefillChoice choice : {PrefillChoice::kElsewhere, PrefillChoice::kNobody}) {
+    EXPECT_EQ(Count(choice), 0u) << "nobody could";
+  }
+  Add("p", "10.0.0.2:8000", WorkerRole::kPrefill, 1);
+  EXPECT_EQ(Set(Ask(TokensBody(64))[0], "x-prefiller-host-port"), "10.0.0.2:8000");
+  EXPECT_EQ(Set(Ask(TokensBody(64))[0], "x-prefiller-host-port"), "");
+  EXPECT_EQ(Count(PrefillChoice::kOverloaded), 1u);
+  Open();
+  Say(WithSubset(HeadersTo(kGenerate), "10.0.0.1:8000"));
+  EXPECT_EQ(Set(Say(Body(TokensBody(64), true))[0], "x-prefiller-host-port"), "");
+  EXPECT_EQ(Count(PrefillChoice::kNobody), 1u) << "its gateway does not allow the prefiller";
+}
+
+TEST_F(PickerSurfaceTest, WhoOnlyPrefillsGetsNoRequests) {
+  Add("p", "10.0.0.2:8000", WorkerRole::kPrefill);
+  const auto replies = Ask(TokensBody(64));
+  ASSERT_TRUE(replies[0].has_immediate_response());
+  EXPECT_THAT(replies[0].immediate_response().body(), HasSubstr("1 role"));
+}
+
+TEST_F(PickerSurfaceTest, AWorkerThatDoesBothIsNotItsOwnPrefiller) {
+  Start({.prefill = PrefillElsewhere::kAlways});
+  Add("b", "10.0.0.1:8000", WorkerRole::kBoth);
+  EXPECT_EQ(Set(Ask(TokensBody(64))[0], "x-prefiller-host-port"), "");
+  EXPECT_EQ(Count(PrefillChoice::kItself), 1u);
+  EXPECT_EQ(Leases(), 1u);
+}
+
+TEST_F(PickerSurfaceTest, ScoresAreTheSharesOfThePromptThatAreHeld) {
+  Start({.fallback_endpoints = 1, .tell_scores = true});
+  Add("a", "10.0.0.1:8000");
+  Add("b", "10.0.0.2:8000");
+  Add("c", "10.0.0.3:8000");
+  Store("b", Tokens(48));
+  const auto replies = Ask(TokensBody(64));
+  const std::string told = PickIn(replies[0]);
+  EXPECT_TRUE(told.starts_with("10.0.0.2:8000,")) << told;
+  EXPECT_EQ(std::count(told.begin(), told.end(), ','), 1);
+  const auto& scores = replies[0]
+                           .dynamic_metadata()
+                           .fields()
+                           .at("envoy.lb")
+                           .struct_value()
+                           .fields()
+                           .at("x-gateway-destination-endpoint-scores")
+                           .struct_value()
+                           .fields();
+  ASSERT_EQ(scores.size(), 3u);
+  EXPECT_EQ(scores.at("10.0.0.2:8000").number_value(), 0.75);
+  EXPECT_EQ(scores.at("10.0.0.1:8000").number_value(), 0.0);
+}
+
+TEST_F(PickerSurfaceTest, AHeaderNamesAnotherModelInTheBody) {
+  Add("d", "10.0.0.1:8000");
+  std::string body = TokensBody(64, "alias");
+  bool end = false;
+  const auto replies =
+      Ask(body, {{"X-LLM-D-Model-Name-Rewrite", "m"}, {"x-gateway-model-name-rewrite", "older"}});
+  EXPECT_EQ(Echo(replies, &end), TokensBody(64, "m"));
+  EXPECT_TRUE(end);
+  EXPECT_EQ(Count(Rewrite::kDone), 1u);
+  EXPECT_EQ(picker_stats_.adapters, 0u) << "it is routed as that model";
+  EXPECT_THAT(Removed(replies[0]),
+              ElementsAre("x-gateway-model-name-rewrite", "x-llm-d-model-name-rewrite"));
+  // Quotes of a name do not leave it.
+  EXPECT_EQ(
+      Echo(Ask(R"({"token_ids":[1,2],"model":"x"})", {{"x-gateway-model-name-rewrite", R"(a"b)"}}),
+           &end),
+      R"({"token_ids":[1,2],"model":"a\"b"})");
+}
+
+TEST_F(PickerSurfaceTest, ARewriteThatCannotBeDoneIsCountedAndTheRequestRouted) {
+  Add("d", "10.0.0.1:8000");
+  bool end = false;
+  const std::pair<std::string, std::string> rewrite = {"x-llm-d-model-name-rewrite", "m"};
+  EXPECT_EQ(Echo(Ask(R"({"token_ids":[1,2]})", {rewrite}), &end), R"({"token_ids":[1,2]})");
+  EXPECT_EQ(Count(Rewrite::kNoModel), 1u);
+  EXPECT_EQ(Echo(Ask(TokensBody(8), {{rewrite.first, "a\nb"}}), &end), TokensBody(8));
+  EXPECT_EQ(Count(Rewrite::kBadName), 1u);
+  Open();
+  Say(WithModes(HeadersOf({{":path", kGenerate}, rewrite}), BodyMode::kBuffered,
+                BodyMode::kStreamed));
+  EXPECT_EQ(PickIn(Say(Body(TokensBody(8), true))[0]), "10.0.0.1:8000");
+  EXPECT_EQ(Count(Rewrite::kNotShown), 1u);
+}
+
+TEST_F(PickerSurfaceTest, OnlySheddableRequestsAreRefusedWhenAllAreOverloaded) {
+  Start({.sheddable = {"batch"}});
+  Add("d", "10.0.0.1:8000", WorkerRole::kDecode, 1);
+  EXPECT_NE(PickIn(Ask(TokensBody(8), {{"x-llm-d-inference-objective", "batch"}})[0]), "");
+  EXPECT_NE(PickIn(Ask(TokensBody(8), {{"x-llm-d-inference-objective", "chat"}})[0]), "");
+  const auto shed = Ask(TokensBody(8), {{"x-gateway-inference-objective", "batch"}});
+  ASSERT_TRUE(shed[0].has_immediate_response());
+  EXPECT_EQ(shed[0].immediate_response().status().code(), 429);
+  EXPECT_EQ(Count(PickOutcome::kShed), 1u);
+  EXPECT_EQ(Leases(), 0u + 2u);
+}
+
+TEST_F(PickerSurfaceTest, AGatewayThatBuffersIsAskedForTimeToRender) {
+  Start({.message_timeout = milliseconds(2'000)});
+  Add("d", "10.0.0.1:8000");
+  Say(WithModes(HeadersTo(kChat), BodyMode::kBuffered, BodyMode::kStreamed));
+  const auto asked = Say(Body(kChatBody, true));
+  ASSERT_THAT(asked, SizeIs(1));
+  EXPECT_EQ(asked[0].override_message_timeout().seconds(), 2);
+  EXPECT_EQ(asked[0].response_case(), EnvoyResponse::RESPONSE_NOT_SET);
+  EXPECT_EQ(host_.deadline, clock_.Monotonic() + milliseconds(1'500));
+  EXPECT_THAT(Wait(milliseconds(1'400)), IsEmpty());
+  EXPECT_EQ(PickIn(Rendered(64)[0]), "10.0.0.1:8000");
+  // A body with tokens needs no time, and full duplex has no limit.
+  Open();
+  Say(WithModes(HeadersTo(kGenerate), BodyMode::kBuffered, BodyMode::kStreamed));
+  EXPECT_THAT(Say(Body(TokensBody(8), true)), SizeIs(1));
+  Open();
+  Say(HeadersTo(kChat));
+  EXPECT_THAT(Say(Body(kChatBody, true)), IsEmpty());
+}
+
+TEST_F(PickerSurfaceTest, TheGatewaysTestsChooseTheEndpointAndSeeItServe) {
+  Start({.conformance_fixture = true});
+  Add("a", "10.0.0.1:8000");
+  Add("b", "10.0.0.2:8000");
+  for (int i = 0; i < 3; ++i) {
+    const auto replies =
+        Ask(TokensBody(8), {{"test-epp-endpoint-selection", "10.0.0.9, 10.0.0.2"}});
+    EXPECT_EQ(PickIn(replies[0]), "10.0.0.2:8000");
+    EXPECT_EQ(Set(replies[0], "x-echo-set-header"),
+              "x-conformance-test-served-endpoint:10.0.0.2:8000");
+  }
+  const auto response = Say(WithServed(Response("200"), "10.0.0.2:8000"));
+  EXPECT_EQ(Set(response[0], "x-conformance-test-served-endpoint"), "10.0.0.2:8000");
+  EXPECT_NE(PickIn(Ask(TokensBody(8), {{"test-epp-endpoint-selection", "10.9.9.9"}})[0]), "")
+      << "none known: all";
+  Start({});
+  const auto replies = Ask(TokensBody(8), {{"test-epp-endpoint-selection", "10.0.0.2"}});
+  EXPECT_EQ(Set(replies[0], "x-echo-set-header"), "") << "a test's switch";
+}
+
+}  // namespace
+}  // namespace kvroute
