@@ -119,6 +119,8 @@ class PromptChain {
   // Whether it is by its prefix hashes; then there are no local ones, else there are no others.
   bool by_prefixes() const { return prefixes_ != nullptr; }
   absl::Span<const PrefixHash> prefixes() const { return {prefixes_, by_prefixes() ? size_ : 0}; }
+  // So many local hashes cost nothing any more.
+  size_t ready() const { return ready_; }
   // At least the first `blocks` (at most size()) local hashes. Valid until the next call.
   const LocalHash* Locals(size_t blocks) {
     if (blocks > ready_) Extend(blocks);

@@ -52,40 +52,34 @@ class PromptOfPrefixes {
   const absl::Span<const PrefixHash> prefixes_;
 };
 
-// A run's lines are fetched so many blocks ahead of where they are compared.
-constexpr uint32_t kFetchedAhead = 32;
+// So many parts of a stretch are chained at the same time.
+constexpr uint32_t kParts = 4;
+// As many blocks are compared at a time at the beginning of a run, and then: about as many are
+// hashed in vain where the prompt leaves the run as it has passed.
+constexpr uint32_t kFirstCompared = 32;
+constexpr uint32_t kMostCompared = 64;
 
-// Whether the run's blocks in [begin, end) are the prompt's if the one before them is, whose prefix
-// hash is `last`; then it becomes that of the last of them. Not inline: the loop needs all
-// registers.
-ABSL_ATTRIBUTE_NOINLINE bool Follow(const Run& run, const LocalHash* locals, uint32_t begin,
-                                    uint32_t end, uint64_t* last) {
-  uint64_t differ = 0;
-  uint64_t parent = *last;
-  const auto compare = [&](const std::atomic<uint64_t>& stored, LocalHash local) {
-    const uint64_t prefix = stored.load(kAcquire);
-    differ |= ChainPrefixInline(PrefixHash(parent), local).value() ^ prefix;
-    parent = prefix;
+// Chains the four parts of 4 * `length` blocks, each from the hash of the block before it. Not
+// inline: the loop needs all registers.
+ABSL_ATTRIBUTE_NOINLINE void ChainParts(const uint64_t (&before)[kParts], const LocalHash* locals,
+                                        uint32_t length, uint64_t* chained) {
+  uint64_t a = before[0], b = before[1], c = before[2], d = before[3];
+  const auto chain = [&](uint64_t* last, uint32_t at) {
+    chained[at] = *last = ChainPrefixInline(PrefixHash(*last), locals[at]).value();
   };
-  while (begin < end) {
-    const std::atomic<uint64_t>* line = run.PrefixesFrom(begin);
-    const uint32_t in_line = std::min(end, Run::EndOfLine(begin)) - begin;
-    run.PrefetchBlock(begin + kFetchedAhead);
-    if (in_line == kLineBlocks) {
-      for (uint32_t i = 0; i < kLineBlocks; ++i) compare(line[i], locals[begin + i]);
-    } else {
-      for (uint32_t i = 0; i < in_line; ++i) compare(line[i], locals[begin + i]);
-    }
-    begin += in_line;
+  for (uint32_t i = 0; i < length; ++i) {
+    chain(&a, i);
+    chain(&b, length + i);
+    chain(&c, 2 * length + i);
+    chain(&d, 3 * length + i);
   }
-  if (differ == 0) *last = parent;
-  return differ == 0;
 }
 
 // A prompt of local hashes. Chaining them takes 14 cycles a block, nearly all of it waiting for the
-// one before. But a run has the prefix hashes already: whether each follows from the one before it
-// in the run and the prompt's local hash can be asked of all blocks at once, and if the first is
-// the prompt's and all follow, the last is the prompt's, too.
+// one before. But a run has the prefix hashes of its blocks already: so a stretch is chained in
+// parts at the same time, each from what the run says of the block before it. If the run's block
+// before a part is the prompt's, and the hash at the end of the part is the run's, all of the part
+// is the prompt's, and so is the block before the next part.
 class PromptOfLocals {
  public:
   explicit PromptOfLocals(PromptChain* chain) : chain_(chain) {}
@@ -95,23 +89,25 @@ class PromptOfLocals {
     return (depth == 0 ? RootPrefix(local) : ChainPrefixInline(before_, local)).value();
   }
 
-  uint32_t CommonBlocks(const RunStore&, const Run& run, uint32_t depth, uint32_t most,
+  uint32_t CommonBlocks(const RunStore& store, const Run& run, uint32_t depth, uint32_t most,
                         uint64_t* last) {
-    for (uint32_t i = kLineBlocks; i < std::min(most, kFetchedAhead); i += kLineBlocks) {
-      run.PrefetchBlock(i);
-    }
+    const bool goes_on = depth + most < chain_->ready();
+    if (goes_on) run.PrefetchBlock(most - 1);
+    FetchParts(run, 1, std::min(most - 1, kFirstCompared));
     *last = run.Prefix(0);
     if (*last != Next(depth)) return 0;
-    uint32_t equal = 1;
-    for (uint32_t compared = kLeastCompared; equal < most; compared *= 2) {
-      const uint32_t end = std::min(most, equal + compared);
-      const LocalHash* locals = chain_->Locals(depth + end) + depth;
-      if (Follow(run, locals, equal, end, last)) {
-        equal = end;
-      } else {
-        while (equal < end && Follow(run, locals, equal, equal + 1, last)) ++equal;
-        return equal;
-      }
+    if (goes_on) {  // for most prompts that begin like a run hold all of it
+      const LocalHash behind = chain_->Locals(depth + most + 1)[depth + most];
+      store.PrefetchHead(ChainPrefixInline(PrefixHash(run.Prefix(most - 1)), behind).value());
+    }
+    uint32_t compared = kFirstCompared;
+    for (uint32_t equal = 1; equal < most; compared = kMostCompared) {
+      const uint32_t count = std::min(compared, most - equal);
+      FetchParts(run, equal + count, std::min(kMostCompared, most - equal - count));
+      const LocalHash* locals = chain_->Locals(depth + equal + count) + depth + equal;
+      const uint32_t passed = Pass(run, locals, equal, count, last);
+      equal += passed;
+      if (passed < count) return equal;
     }
     return most;
   }
@@ -119,9 +115,61 @@ class PromptOfLocals {
   void Passed(uint64_t last) { before_ = PrefixHash(last); }
 
  private:
-  // So many blocks are compared, and hashed if they are tokens, before it is looked whether all of
-  // them were equal; then twice as many: about as many are hashed in vain as not.
-  static constexpr uint32_t kLeastCompared = 16;
+  // The length of each part of so many blocks; behind the parts some may be left.
+  static uint32_t PartOf(uint32_t count) { return count / kParts; }
+  static void FetchParts(const Run& run, uint32_t begin, uint32_t count) {
+    const uint32_t part = PartOf(count);
+    for (uint32_t i = 1; i <= kParts; ++i) run.PrefetchBlock(begin + i * part - 1);
+  }
+
+  // How many of the run's `count` blocks from `begin` on are the prompt's; `last` is the prefix
+  // hash of the block before them, and then of the last of these.
+  static uint32_t Pass(const Run& run, const LocalHash* locals, uint32_t begin, uint32_t count,
+                       uint64_t* last) {
+    uint64_t chained[kMostCompared];
+    const uint32_t part = PartOf(count);
+    if (part > 0) {
+      const uint64_t before[kParts] = {*last, run.Prefix(begin + part - 1),
+                                       run.Prefix(begin + 2 * part - 1),
+                                       run.Prefix(begin + 3 * part - 1)};
+      ChainParts(before, locals, part, chained);
+    }
+    for (uint32_t i = 0; i < kParts && part > 0; ++i) {
+      const uint32_t end = (i + 1) * part;
+      if (run.Prefix(begin + end - 1) != chained[end - 1]) {
+        return Equal(run, begin, i * part, end - 1, chained, last);
+      }
+      *last = chained[end - 1];
+    }
+    const uint32_t rest = kParts * part;
+    for (uint32_t i = rest; i < count; ++i) {
+      chained[i] = (i == rest ? ChainPrefixInline(PrefixHash(*last), locals[i])
+                              : ChainPrefixInline(PrefixHash(chained[i - 1]), locals[i]))
+                       .value();
+    }
+    if (rest < count) {
+      if (run.Prefix(begin + count - 1) != chained[count - 1]) {
+        return Equal(run, begin, rest, count - 1, chained, last);
+      }
+      *last = chained[count - 1];
+    }
+    return count;
+  }
+
+  // Where in [equal, differs) the first block is that differs; all before `equal` are the same.
+  static uint32_t Equal(const Run& run, uint32_t begin, uint32_t equal, uint32_t differs,
+                        const uint64_t* chained, uint64_t* last) {
+    while (differs > equal) {
+      const uint32_t middle = (equal + differs) / 2;
+      if (run.Prefix(begin + middle) == chained[middle]) {
+        equal = middle + 1;
+        *last = chained[middle];
+      } else {
+        differs = middle;
+      }
+    }
+    return equal;
+  }
 
   PromptChain* const chain_;
   PrefixHash before_{};

@@ -79,10 +79,9 @@ RunStore::Stretch RunStore::Join(Shard& shard, Run* run, uint32_t offset, const 
   const auto most = static_cast<uint32_t>(std::min<size_t>(args.prefixes.size(), length - offset));
   uint32_t count = 1;
   for (; count < most; ++count) {
-    // From the run's hash of the block before, so that no block's hash waits for another's.
-    const PrefixHash stored(run->Prefix(offset + count));
-    if (ChainPrefixInline(args.prefixes[count - 1], args.locals[count]) != stored) break;
-    args.prefixes[count] = stored;
+    const PrefixHash prefix = ChainPrefixInline(args.prefixes[count - 1], args.locals[count]);
+    if (run->Prefix(offset + count) != prefix.value()) break;
+    args.prefixes[count] = prefix;
   }
 
   const Covered covered = CoveredAt(shard, *run, args.slot, offset);
