@@ -123,7 +123,7 @@ TEST(PromptParserTest, NothingIsHashedBeforeItIsAskedFor) {
     EXPECT_EQ(hashes.chain.size(), 2u);
     EXPECT_EQ(hashes.memory.size(), 0u);
     if (!hashes.chain.by_prefixes()) hashes.chain.Locals(1);
-    EXPECT_EQ(hashes.memory.size(), prompt.hashes.empty() ? 1u : 0u);  // hashes are taken
+    EXPECT_EQ(hashes.memory.size(), prompt.block_hashes ? 0u : 1u);  // hashes are taken
   }
 }
 
