@@ -17,9 +17,10 @@ constexpr std::string_view kPrefix = "KVROUTE_";
 
 // Begin the names of what scripts/ and tests read; test/structure/test_environment.py holds the
 // list to them, and fields out of it.
-constexpr std::array<std::string_view, 10> kOfScripts = {
-    "KVROUTE_AARCH64_", "KVROUTE_BINARY", "KVROUTE_BUILD",  "KVROUTE_COLD_START", "KVROUTE_ENVOY",
-    "KVROUTE_FUZZ_",    "KVROUTE_SHARED", "KVROUTE_STORM_", "KVROUTE_TEST_",      "KVROUTE_WRITE_"};
+constexpr std::array<std::string_view, 11> kOfScripts = {
+    "KVROUTE_AARCH64_", "KVROUTE_BINARY", "KVROUTE_BUILD",   "KVROUTE_COLD_START",
+    "KVROUTE_ENVOY",    "KVROUTE_FUZZ_",  "KVROUTE_RECORD_", "KVROUTE_SHARED",
+    "KVROUTE_STORM_",   "KVROUTE_TEST_",  "KVROUTE_WRITE_"};
 
 // KVROUTE_SERVICE_HOST, KVROUTE_PORT_9108_TCP_ADDR, KVROUTE_GRPC_SERVICE_PORT: what Kubernetes
 // tells every container of a namespace about a service "kvroute" or "kvroute-grpc".

@@ -73,6 +73,7 @@ struct Decision {
   std::string request_id;     // of the lease; empty: none was wanted
   PolicyKind policy = PolicyKind::kLmetric;
   ChoiceReason reason = ChoiceReason::kOnlyOne;
+  bool is_repeat = false;  // the request had its lease already
 };
 
 // The matches of a prompt, for a client that chooses by itself.
