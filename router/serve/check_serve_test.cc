@@ -31,12 +31,14 @@ TEST(CheckServeTest, WhatServeTakesIsTaken) {
 
 TEST(CheckServeTest, CertificatesThatAreNotThereAreRefused) {
   ServeConfig config = OnLoopback();
-  config.grpc.tls = {.certificate_file = "/no/such.crt", .key_file = "/no/such.key"};
+  config.grpc.tls = {
+      .certificate_file = "/no/such.crt", .key_file = "/no/such.key", .client_ca_file = ""};
   EXPECT_THAT(ErrorOf(config), StartsWith("grpc.tls.certificate_file: /no/such.crt: "));
   config = OnLoopback();
   config.picker.listen = "127.0.0.1:0";
   config.picker.tls = PickerTls::kFiles;
-  config.picker.files = {.certificate_file = "/no/such.crt", .key_file = "/no/such.key"};
+  config.picker.files = {
+      .certificate_file = "/no/such.crt", .key_file = "/no/such.key", .client_ca_file = ""};
   EXPECT_THAT(ErrorOf(config), StartsWith("picker.certificate_file: /no/such.crt: "));
 }
 
