@@ -66,12 +66,13 @@ std::string ShowRoute(const v1::RouteResponse& answer) {
       OneLine(chosen.address()), OneLine(answer.policy()), OneLine(answer.reason()),
       chosen.matched_tokens(), answer.total_tokens(), chosen.matched_blocks(),
       answer.total_blocks(), NameOf(chosen.trust()), OneLine(chosen.trust_reason()),
-      answer.request_id().empty() ? "" : "; request " + OneLine(answer.request_id()));
+      answer.request_id().empty() ? std::string()
+                                  : absl::StrCat("; request ", OneLine(answer.request_id())));
   for (const v1::LeftOut& left : answer.left_out()) {
     absl::StrAppendFormat(&out, "left out: %d targets, %s\n", left.targets(),
                           OneLine(left.reason()));
   }
-  if (answer.runner_ups_size() > 0) out += "\n" + MatchHead();
+  if (answer.runner_ups_size() > 0) absl::StrAppend(&out, "\n", MatchHead());
   for (const v1::Match& match : answer.runner_ups()) out += MatchLine(match);
   return out;
 }
