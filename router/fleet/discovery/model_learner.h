@@ -2,6 +2,8 @@
 #define KVROUTE_ROUTER_FLEET_DISCOVERY_MODEL_LEARNER_H_
 
 #include <atomic>
+#include <cstddef>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -28,12 +30,16 @@ struct ModelList {
 // Errors: INVALID_ARGUMENT: it is no such list, or names no model.
 absl::StatusOr<ModelList> ReadModelList(std::string_view text);
 
+// Found engines that are asked at a time, of one who finds.
+inline constexpr size_t kMaxModelsAskedAtOnce = 1'024;
+
 struct ModelLearnerOptions {
   std::string path = "/v1/models";
   std::string sources_path = "/kv_event_sources";
   std::chrono::milliseconds timeout{2'000};
   std::chrono::milliseconds retry{1'000};     // until it has answered once; doubles up to refresh
   std::chrono::milliseconds refresh{30'000};  // adapters come and go
+  size_t max_asked_at_once = kMaxModelsAskedAtOnce;  // further ones wait for their turn
 };
 
 // Asks engines that were found which model and adapters they serve, and where their ranks publish,
@@ -66,6 +72,7 @@ class ModelLearner {
     std::string instance;
     std::optional<ModelList> said;
     bool was_asked = false;              // and has said it, or failed to
+    bool waits = false;                  // for its turn to be asked
     std::vector<RankPublisher> sources;  // empty: it does not say where it publishes
     std::chrono::milliseconds pause{0};
     HttpTransferId transfer;
@@ -74,6 +81,7 @@ class ModelLearner {
 
   void Forget(const Known& known);
   void Ask(const std::string& worker_id);
+  void AskNext();
   void OnReply(const std::string& worker_id, const HttpReply& reply);
   void AskSources(const std::string& worker_id);
   void OnSources(Known* known, const HttpReply& reply);
@@ -92,6 +100,8 @@ class ModelLearner {
   // The client's thread's.
   std::vector<OwnedWorker> workers_;
   std::map<std::string, Known> known_;  // by worker id
+  std::deque<std::string> turns_;       // of those that wait to be asked
+  size_t asking_ = 0;                   // transfers that have not ended
   bool is_set_ = false;
   std::optional<HttpTimerId> publishing_;
   absl::BitGen random_;
