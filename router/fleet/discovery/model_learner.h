@@ -13,6 +13,7 @@
 
 #include "absl/random/random.h"
 #include "absl/status/statusor.h"
+#include "indexer/base/limits.h"
 #include "router/fleet/discovery/event_sources.h"
 #include "router/fleet/discovery/found_engine.h"
 #include "router/http/http_client.h"
@@ -30,16 +31,14 @@ struct ModelList {
 // Errors: INVALID_ARGUMENT: it is no such list, or names no model.
 absl::StatusOr<ModelList> ReadModelList(std::string_view text);
 
-// Found engines that are asked at a time, of one who finds.
-inline constexpr size_t kMaxModelsAskedAtOnce = 1'024;
-
 struct ModelLearnerOptions {
   std::string path = "/v1/models";
   std::string sources_path = "/kv_event_sources";
   std::chrono::milliseconds timeout{2'000};
   std::chrono::milliseconds retry{1'000};     // until it has answered once; doubles up to refresh
   std::chrono::milliseconds refresh{30'000};  // adapters come and go
-  size_t max_asked_at_once = kMaxModelsAskedAtOnce;  // further ones wait for their turn
+  // Further ones wait for their turn: the client's connections are for others as well.
+  size_t max_asked_at_once = limits::kMaxHttpClientConnections / 4;
 };
 
 // Asks engines that were found which model and adapters they serve, and where their ranks publish,

@@ -93,7 +93,7 @@ class ModelLearnerTest : public testing::Test {
     return workers_;
   }
 
-  size_t max_asked_at_once_ = kMaxModelsAskedAtOnce;
+  size_t max_asked_at_once_ = ModelLearnerOptions().max_asked_at_once;
   std::atomic<uint64_t> most_open_{0};  // of the client's transfers, as the server sees them
   Mutex mutex_;
   CondVar changed_;
