@@ -55,8 +55,8 @@ TEST(ReadingThreadTest, AReadThatHangsDoesNotKeepItsOwnerFromEndingAndIsNotHande
   const auto mount = std::make_shared<Mount>();
   mount->hangs = true;
   std::atomic<int> taken{0};
-  std::optional<ReadingThread<int>> thread(std::in_place, "reads", milliseconds(1),
-                                           ReadFrom(mount), [&](int) { ++taken; });
+  std::optional<ReadingThread<int>> thread(std::in_place, "reads", milliseconds(1), ReadFrom(mount),
+                                           [&](int) { ++taken; });
   mount->reads.wait(0);
   thread.reset();
   EXPECT_EQ(mount->ended, 0);
@@ -71,8 +71,8 @@ TEST(ReadingThreadTest, WhatIsBeingTakenIsWaitedFor) {
   const auto mount = std::make_shared<Mount>();
   std::atomic<bool> takes{false}, may_end{false};
   std::atomic<int> taken{0};
-  std::optional<ReadingThread<int>> thread(std::in_place, "reads", milliseconds(1),
-                                           ReadFrom(mount), [&](int) {
+  std::optional<ReadingThread<int>> thread(std::in_place, "reads", milliseconds(1), ReadFrom(mount),
+                                           [&](int) {
                                              takes = true;
                                              takes.notify_all();
                                              may_end.wait(false);

@@ -72,8 +72,8 @@ void VisitConnectionTimes(FieldVisitor* v, ConnectionTimes* times) {
              "A connection that is so old, give or take a tenth, is asked to go: clients make "
              "another, behind a balancer perhaps to another replica. 0: never."},
             milliseconds(0), hours(24), &times->max_age);
-  v->Millis({"connection_age_grace", "Its calls have so long to end."}, milliseconds(0),
-            hours(24), &times->max_age_grace);
+  v->Millis({"connection_age_grace", "Its calls have so long to end."}, milliseconds(0), hours(24),
+            &times->max_age_grace);
 }
 
 void VisitPickerTimes(FieldVisitor* v, PickerOptions* options) {

@@ -281,7 +281,7 @@ std::chrono::milliseconds ServeProcess::TakeLeave() {
 }
 
 void ServeProcess::Shutdown() {
-  TakeLeave();  // probes see it while the requests under way still end
+  TakeLeave();       // probes see it while the requests under way still end
   watcher_.reset();  // a change of thousands of workers that is being applied takes its time
   const auto grace = live_->config()->shutdown_grace;
   ShutDownEdges(grace);

@@ -36,8 +36,9 @@ bool Eventually(const std::function<bool()>& is_so) {
 
 std::unique_ptr<ServerProcess> Served(const std::vector<std::string>& fields) {
   std::vector<std::string> flags = {
-      "--picker-listen", "127.0.0.1:0", "--set", "picker.tls=off", "--worker",
-      "id=w,address=http://127.0.0.1:8000,model=m,events=tcp://127.0.0.1:9"};
+      "--picker-listen", "127.0.0.1:0",
+      "--set",           "picker.tls=off",
+      "--worker",        "id=w,address=http://127.0.0.1:8000,model=m,events=tcp://127.0.0.1:9"};
   for (const std::string& field : fields) flags.insert(flags.end(), {"--set", field});
   auto server = ServerProcess::Start(flags);
   EXPECT_TRUE(server.ok()) << server.status();
@@ -54,11 +55,9 @@ bool Answers(const ServerProcess& server) {
 TEST(ShutdownTest, ForAWhileItIsNotReadyAndServesAsBefore) {
   const auto server = Served({"shutdown.lame_duck=10m", "readiness.grace=0s"});
   ASSERT_NE(server, nullptr);
-  EXPECT_TRUE(
-      Eventually([&] { return HttpGet(server->http_port(), "/readyz").status == 200; }));
+  EXPECT_TRUE(Eventually([&] { return HttpGet(server->http_port(), "/readyz").status == 200; }));
   kill(server->pid(), SIGTERM);
-  EXPECT_TRUE(
-      Eventually([&] { return HttpGet(server->http_port(), "/readyz").status == 503; }));
+  EXPECT_TRUE(Eventually([&] { return HttpGet(server->http_port(), "/readyz").status == 503; }));
   EXPECT_EQ(HttpGet(server->http_port(), "/healthz").status, 200);
   EXPECT_TRUE(Answers(*server));
   EXPECT_TRUE(server->running());
@@ -69,9 +68,8 @@ TEST(ShutdownTest, ForAWhileItIsNotReadyAndServesAsBefore) {
 TEST(ShutdownTest, TheEdgesEndAtOnceAndNotOneAfterTheOther) {
   const auto server = Served({"shutdown.grace=10m"});
   ASSERT_NE(server, nullptr);
-  const auto picker = Picker::NewStub(
-      grpc::CreateChannel(absl::StrCat("127.0.0.1:", server->PortOf("picker")),
-                          grpc::InsecureChannelCredentials()));
+  const auto picker = Picker::NewStub(grpc::CreateChannel(
+      absl::StrCat("127.0.0.1:", server->PortOf("picker")), grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
   const auto stream = picker->Process(&context);
   envoy::service::ext_proc::v3::ProcessingRequest headers;

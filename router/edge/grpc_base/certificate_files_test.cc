@@ -63,8 +63,7 @@ SelfSigned WeakPair() {
   X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
   KVROUTE_CHECK(X509_sign(certificate, key, EVP_sha256()) != 0);
   const SelfSigned pair{
-      Pem([&](BIO* to) { return PEM_write_bio_X509(to, certificate); }),
-      Pem([&](BIO* to) {
+      Pem([&](BIO* to) { return PEM_write_bio_X509(to, certificate); }), Pem([&](BIO* to) {
         return PEM_write_bio_PrivateKey(to, key, nullptr, nullptr, 0, nullptr, nullptr);
       })};
   X509_free(certificate);

@@ -16,7 +16,7 @@ using std::chrono::milliseconds;
 using testing::HasSubstr;
 using testing_support::Http2Connection;
 
-enum class Answer { kPong, kGoAway, kClosed };
+enum class PingAnswer { kPong, kGoAway, kClosed };
 
 class ConnectionTimesTest : public ServerTest {
  protected:
@@ -27,19 +27,19 @@ class ConnectionTimesTest : public ServerTest {
     Start(options);
   }
   // The answer to one ping, other frames passed over.
-  Answer AnswerToPing(Http2Connection* client) {
+  PingAnswer AnswerToPing(Http2Connection* client) {
     constexpr char kPing = 6, kGoAway = 7;
     client->Ping().Flush();
     for (;;) {
       const std::string head = client->raw().Read(9);
-      if (head.size() < 9) return Answer::kClosed;
+      if (head.size() < 9) return PingAnswer::kClosed;
       size_t length = 0;
       for (int i = 0; i < 3; ++i) length = length << 8 | static_cast<uint8_t>(head[i]);
       const std::string payload = client->raw().Read(length);
-      if (head[3] == kPing && head[4] == 1) return Answer::kPong;
+      if (head[3] == kPing && head[4] == 1) return PingAnswer::kPong;
       if (head[3] != kGoAway) continue;
       said_ = payload;
-      return Answer::kGoAway;
+      return PingAnswer::kGoAway;
     }
   }
   template <typename Condition>
@@ -58,7 +58,7 @@ TEST_F(ConnectionTimesTest, WhoKeepsAnIdleConnectionAliveByPingsIsLeftAlone) {
   for (Http2Connection* client : {&idle, &has_stream}) {
     for (int i = 0; i < 20; ++i) {
       const auto next = std::chrono::steady_clock::now() + milliseconds(3);
-      ASSERT_EQ(AnswerToPing(client), Answer::kPong) << i;
+      ASSERT_EQ(AnswerToPing(client), PingAnswer::kPong) << i;
       Await([&] { return std::chrono::steady_clock::now() >= next; });
     }
   }
@@ -72,9 +72,9 @@ TEST_F(ConnectionTimesTest, ASecondBetweenPingsIsEnough) {
 TEST_F(ConnectionTimesTest, AFloodOfPingsEndsItsConnection) {
   StartWith({});
   Http2Connection client(server_->port());
-  Answer last = Answer::kPong;
-  for (int i = 0; i < 10 && last == Answer::kPong; ++i) last = AnswerToPing(&client);
-  EXPECT_EQ(last, Answer::kGoAway);
+  PingAnswer last = PingAnswer::kPong;
+  for (int i = 0; i < 10 && last == PingAnswer::kPong; ++i) last = AnswerToPing(&client);
+  EXPECT_EQ(last, PingAnswer::kGoAway);
   EXPECT_THAT(said_, HasSubstr("too_many_pings"));
 }
 

@@ -55,9 +55,9 @@ TEST_F(ServerTest, HealthIsAskedByEveryServiceThatReflectionNames) {
   using grpc::health::v1::HealthCheckResponse;
   const auto health = grpc::health::v1::Health::NewStub(channel_);
   server_->SetServing(false);
-  for (const char* service : {"", "readiness", "kvroute.v1.Router", "kvroute.v1.Fleet",
-                              "radix_index.RadixIndex", "grpc.health.v1.Health",
-                              "grpc.reflection.v1alpha.ServerReflection"}) {
+  for (const char* service :
+       {"", "readiness", "kvroute.v1.Router", "kvroute.v1.Fleet", "radix_index.RadixIndex",
+        "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}) {
     grpc::health::v1::HealthCheckRequest request;
     request.set_service(service);
     grpc::ClientContext check_context, watch_context;

@@ -55,18 +55,18 @@ class ModelLearnerTest : public testing::Test {
   ~ModelLearnerTest() override { learner_.reset(); }
 
   void Start() {
-    learner_ = std::make_unique<ModelLearner>(
-        client_.get(),
-        ModelLearnerOptions{.timeout = milliseconds(60'000),
-                            .retry = milliseconds(1),
-                            .refresh = milliseconds(5),
-                            .max_asked_at_once = max_asked_at_once_},
-        [this](std::vector<OwnedWorker> workers) {
-          MutexLock lock(&mutex_);
-          workers_ = std::move(workers);
-          ++published_;
-          changed_.NotifyAll();
-        });
+    learner_ =
+        std::make_unique<ModelLearner>(client_.get(),
+                                       ModelLearnerOptions{.timeout = milliseconds(60'000),
+                                                           .retry = milliseconds(1),
+                                                           .refresh = milliseconds(5),
+                                                           .max_asked_at_once = max_asked_at_once_},
+                                       [this](std::vector<OwnedWorker> workers) {
+                                         MutexLock lock(&mutex_);
+                                         workers_ = std::move(workers);
+                                         ++published_;
+                                         changed_.NotifyAll();
+                                       });
   }
   void Set(const std::vector<OwnedWorker>& workers) {
     client_->RunAndWait([&] { learner_->Set(workers); });
