@@ -26,7 +26,7 @@ double LoadScore(const Candidate& c) {
 }
 
 double LmetricScore(const Candidate& c) {
-  return Tokens(c.uncached_tokens_outstanding + c.uncached_tokens) *
+  return Tokens(c.uncached_tokens_outstanding + c.uncached_tokens - c.in_flight_tokens) *
          (static_cast<double>(c.requests_in_flight) + 1);
 }
 

@@ -67,7 +67,9 @@ struct Candidate {
   LeftOut left_out = LeftOut::kNo;
   bool unheard = false;             // nothing is known of its cache: behind equals that are heard
   uint64_t matched_tokens = 0;      // in whichever tier
-  uint64_t uncached_tokens = 1;     // of this request, if it went there
+  uint64_t uncached_tokens = 1;     // of this request, by what is held there
+  // Of them, leading ones that requests sent there before it will have computed; always less.
+  uint64_t in_flight_tokens = 0;
   uint32_t requests_in_flight = 0;  // as TargetLoad::RequestsInFlight says
   // As its engine says; 0: it says nothing, or did so too long ago.
   uint32_t waiting = 0;

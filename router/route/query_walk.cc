@@ -170,10 +170,22 @@ void QueryWalk::GatherCandidates() {
       if (to.left_out == LeftOut::kNo && matches[i].heard) ++known;
     }
     if (to.left_out != LeftOut::kNo) ++left_out[static_cast<size_t>(to.left_out)];
+    to.in_flight_tokens = 0;
     to.score = 0;
   }
   if (left_out[static_cast<size_t>(LeftOut::kNotAnswering)] != 0) TakeBackUnanswering();
   if (known == 0 && not_compared > 0) TakeBackIncomparable();
+}
+
+void QueryWalk::CountInFlight() {
+  for (const InFlightPrompts::Found& found : in_flight) {
+    const std::optional<uint32_t> of = fleet->TargetOf(StreamId(found.place));
+    if (!of || *of < model->begin || *of >= model->end) continue;
+    Candidate& candidate = candidates[*of - model->begin];
+    const uint64_t held = prompt.prompt_tokens - candidate.uncached_tokens;
+    if (found.tokens <= held) continue;
+    candidate.in_flight_tokens = std::min(found.tokens - held, candidate.uncached_tokens - 1);
+  }
 }
 
 void QueryWalk::TakeBackUnanswering() {
@@ -269,6 +281,7 @@ Match QueryWalk::MatchOf(size_t i) const {
   match.blocks = found.blocks;
   match.blocks_by_tier = found.blocks_by_tier;
   match.uncached_tokens = candidate.uncached_tokens;
+  match.in_flight_tokens = candidate.in_flight_tokens;
   FillTrust(*from.stream, found, prompt_keys, &match);
   match.unheard = !found.heard;
   match.next_seq = found.next_seq;

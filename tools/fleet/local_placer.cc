@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "indexer/base/check.h"
+#include "router/route/prompt_pieces.h"
 
 namespace kvroute {
 
@@ -29,6 +30,7 @@ absl::StatusOr<RequestPlacement> LocalPlacer::Place(const PlacementRequest& requ
     candidates_[target].uncached_tokens_outstanding = load.uncached_tokens_outstanding;
     candidates_[target].output_tokens_expected = load.output_tokens_expected;
   }
+  CountInFlight(request);
   const auto choice =
       Choose(policy_, absl::MakeSpan(candidates_), TieBreak(seed_, decisions_), decisions_);
   ++decisions_;
@@ -36,9 +38,11 @@ absl::StatusOr<RequestPlacement> LocalPlacer::Place(const PlacementRequest& requ
   const Candidate& chosen = candidates_[choice->index];
   Load& load = loads_[chosen.target];
   ++load.requests_in_flight;
-  load.uncached_tokens_outstanding += chosen.uncached_tokens;
+  const uint64_t to_compute = chosen.uncached_tokens - chosen.in_flight_tokens;
+  load.uncached_tokens_outstanding += to_compute;
   load.output_tokens_expected += request.output_tokens;
-  leases_[request.number] = {chosen.target, chosen.uncached_tokens, request.output_tokens};
+  leases_[request.number] = {chosen.target, to_compute, request.output_tokens,
+                             in_flight_.Begin(pieces_, chosen.target)};
   const DecisionRecord decision{.target = chosen.target,
                                 .matched_blocks = chosen.matched_tokens / block_size_tokens_,
                                 .uncached_tokens = chosen.uncached_tokens,
@@ -48,11 +52,25 @@ absl::StatusOr<RequestPlacement> LocalPlacer::Place(const PlacementRequest& requ
   return RequestPlacement{.decision = decision, .prediction = std::nullopt};
 }
 
+void LocalPlacer::CountInFlight(const PlacementRequest& request) {
+  PromptView prompt;
+  prompt.token_ids = request.prompt;
+  CutPrompt(prompt, {}, {}, &pieces_);
+  in_flight_.Find(pieces_, &found_);
+  for (const InFlightPrompts::Found& found : found_) {
+    Candidate& candidate = candidates_[found.place];
+    const uint64_t held = request.prompt.size() - candidate.uncached_tokens;
+    if (found.tokens <= held) continue;
+    candidate.in_flight_tokens = std::min(found.tokens - held, candidate.uncached_tokens - 1);
+  }
+}
+
 absl::Status LocalPlacer::Prefilled(uint64_t number) {
   const auto lease = leases_.find(number);
   KVROUTE_CHECK(lease != leases_.end());
   loads_[lease->second.target].uncached_tokens_outstanding -= lease->second.uncached_tokens;
   lease->second.uncached_tokens = 0;
+  in_flight_.End(std::exchange(lease->second.in_flight, 0));
   return absl::OkStatus();
 }
 

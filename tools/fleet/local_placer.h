@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "router/load/in_flight_prompts.h"
 #include "router/policy/policy.h"
 #include "tools/fleet/placer.h"
 
@@ -36,7 +37,11 @@ class LocalPlacer : public Placer {
     size_t target = 0;
     uint64_t uncached_tokens = 0;  // 0 once prefilled
     uint64_t output_tokens = 0;
+    InFlightPrompts::Ticket in_flight = 0;  // 0 once prefilled
   };
+
+  // What requests before it compute, as kvroute counts it.
+  void CountInFlight(const PlacementRequest& request);
 
   const PolicyKind policy_;
   const uint32_t block_size_tokens_;
@@ -45,6 +50,9 @@ class LocalPlacer : public Placer {
   uint64_t decisions_ = 0;
   std::vector<Load> loads_;
   std::vector<Candidate> candidates_;
+  PromptPieces pieces_;  // of the request that is being placed
+  InFlightPrompts in_flight_;
+  std::vector<InFlightPrompts::Found> found_;
   absl::flat_hash_map<uint64_t, Lease> leases_;
 };
 
