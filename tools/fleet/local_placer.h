@@ -7,6 +7,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "router/load/in_flight_prompts.h"
 #include "router/policy/policy.h"
+#include "tools/fleet/leased_loads.h"
 #include "tools/fleet/placer.h"
 
 namespace kvroute {
@@ -28,32 +29,21 @@ class LocalPlacer : public Placer {
   absl::Status Ended(uint64_t number) override;
 
  private:
-  struct Load {
-    uint32_t requests_in_flight = 0;
-    uint64_t uncached_tokens_outstanding = 0;
-    uint64_t output_tokens_expected = 0;
-  };
-  struct Lease {
-    size_t target = 0;
-    uint64_t uncached_tokens = 0;  // 0 once prefilled
-    uint64_t output_tokens = 0;
-    InFlightPrompts::Ticket in_flight = 0;  // 0 once prefilled
-  };
-
   // What requests before it compute, as kvroute counts it.
   void CountInFlight(const PlacementRequest& request);
+  void ForgetPrompt(uint64_t number);
 
   const PolicyKind policy_;
   const uint32_t block_size_tokens_;
   const uint64_t seed_;
   const CountResident count_resident_;
   uint64_t decisions_ = 0;
-  std::vector<Load> loads_;
+  LeasedLoads loads_;
   std::vector<Candidate> candidates_;
   PromptPieces pieces_;  // of the request that is being placed
   InFlightPrompts in_flight_;
   std::vector<InFlightPrompts::Found> found_;
-  absl::flat_hash_map<uint64_t, Lease> leases_;
+  absl::flat_hash_map<uint64_t, InFlightPrompts::Ticket> tickets_;  // of requests not prefilled
 };
 
 }  // namespace kvroute
