@@ -11,25 +11,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/mutex.h"
-#include "indexer/base/strong_int.h"
+#include "router/prompt/prompt_pieces.h"
 
 namespace kvroute {
-
-// Hash of a prompt from its beginning to the end of some piece of it.
-using PieceHash = StrongInt<struct PieceHashTag, uint64_t>;
-
-// A prompt in pieces, each hashed together with all before it: two prompts that begin alike have
-// pieces that do.
-struct PromptPieces {
-  std::vector<PieceHash> hashes;
-  std::vector<uint32_t> ends;  // of each piece, in tokens from the prompt's beginning
-
-  size_t size() const { return hashes.size(); }
-  void clear() {
-    hashes.clear();
-    ends.clear();
-  }
-};
 
 // The prompts that were sent somewhere and are not computed yet. Their targets will hold them by
 // the time that a request of now is begun there, and no event says so yet: without them each

@@ -106,8 +106,8 @@ TEST_F(InFlightPromptsTest, EqualsALookAtEveryPrompt) {
     const std::vector<uint64_t> asked = prompt();
     Tokens expected;
     for (const InFlight& one : model) {
-      const auto parts = std::mismatch(asked.begin(), asked.end(), one.hashes.begin(),
-                                       one.hashes.end());
+      const auto parts =
+          std::mismatch(asked.begin(), asked.end(), one.hashes.begin(), one.hashes.end());
       const auto shared = static_cast<uint32_t>(parts.first - asked.begin());
       if (shared != 0) expected[one.place] = std::max(expected[one.place], shared * 100);
     }

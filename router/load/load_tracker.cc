@@ -77,8 +77,8 @@ absl::Status LoadTracker::Begin(std::string_view request_id,
   if (leases_.fetch_add(1, std::memory_order_relaxed) >= max_leases_) MakeRoom(&shard);
   const Nanos now = clock_->Monotonic();
   uint64_t expired = 0;
-  const bool begun = shard.Begin(request_id, {target, cost, holder, prediction, answer, prompt}, now,
-                                 now + lease_timeout_, &expired);
+  const bool begun = shard.Begin(request_id, {target, cost, holder, prediction, answer, prompt},
+                                 now, now + lease_timeout_, &expired);
   if (expired != 0) CountGone(&expired_, expired);
   if (!begun) {
     leases_.fetch_sub(1, std::memory_order_relaxed);

@@ -75,7 +75,7 @@ struct Decision {
   uint64_t total_blocks = 0;  // full blocks of the prompt, as the chosen target cuts it
   uint64_t total_tokens = 0;  // of the prompt
   std::string request_id;     // of the lease; empty: none was wanted
-  PolicyKind policy = PolicyKind::kLmetric;
+  PolicyKind policy = PolicyKind::kWork;
   ChoiceReason reason = ChoiceReason::kOnlyOne;
   bool is_repeat = false;  // the request had its lease already
 };

@@ -21,7 +21,7 @@ namespace kvroute {
 
 // What a query says beside prompt and candidates, checked.
 struct Terms {
-  PolicyKind policy = PolicyKind::kLmetric;
+  PolicyKind policy = PolicyKind::kWork;
   uint64_t tie_break = 0;  // orders equal scores
   size_t runner_ups = 0;
 };

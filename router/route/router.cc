@@ -9,7 +9,7 @@
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/text.h"
-#include "router/route/prompt_pieces.h"
+#include "router/prompt/prompt_pieces.h"
 
 namespace kvroute {
 namespace {
@@ -139,11 +139,11 @@ absl::Status Router::Decide(const Query& query, Decision* decision) {
   Guess(query, &walk);
   FindInFlight(query, &walk);
   ModelState& model = *walk.model->state;
-  terms.tie_break =
-      TieBreak(tie_break_seed_, model.decisions.fetch_add(1, std::memory_order_relaxed));
+  const uint64_t decision_number = model.decisions.fetch_add(1, std::memory_order_relaxed);
+  terms.tie_break = TieBreak(tie_break_seed_, decision_number);
   const uint64_t turn = terms.policy == PolicyKind::kRoundRobin
                             ? model.turn.fetch_add(1, std::memory_order_relaxed)
-                            : 0;
+                            : decision_number;
   const std::optional<Choice> choice = ChooseTarget(terms, turn, &walk);
   if (!choice) return Repeat(query, terms, &walk, decision) ? absl::OkStatus() : walk.WhyNone();
   walk.FillDecision(*choice, terms, decision);
@@ -235,8 +235,7 @@ absl::Status Router::Lease(const Query& query, const QueryWalk& walk, const Choi
   request_id->clear();
   if (query.no_lease) return absl::OkStatus();
   const Candidate& chosen = walk.candidates[choice.index];
-  const LeaseCost cost{chosen.uncached_tokens - chosen.in_flight_tokens,
-                       query.expected_output_tokens};
+  const LeaseCost cost{chosen.work_tokens(), query.expected_output_tokens};
   const LeasedPrompt prompt{&walk.pieces, PlaceOf(walk.target(choice.index))};
   const std::shared_ptr<TargetLoad>& load = walk.target(choice.index).load;
   const Prediction prediction = PredictionOf(query, decision->chosen);
@@ -332,8 +331,11 @@ absl::Status Router::Reason(const Query& query, Explanation* explanation) {
   walk.GatherCandidates();
   FindInFlight(query, &walk);
   const ModelState& model = *walk.model->state;
-  terms.tie_break = TieBreak(tie_break_seed_, model.decisions.load(std::memory_order_relaxed));
-  const uint64_t turn = model.turn.load(std::memory_order_relaxed);
+  const uint64_t decision_number = model.decisions.load(std::memory_order_relaxed);
+  terms.tie_break = TieBreak(tie_break_seed_, decision_number);
+  const uint64_t turn = terms.policy == PolicyKind::kRoundRobin
+                            ? model.turn.load(std::memory_order_relaxed)
+                            : decision_number;
   const std::optional<Choice> choice = ChooseTarget(terms, turn, &walk);
   if (choice) {
     Decision& decision = explanation->decision.emplace();

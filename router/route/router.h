@@ -23,7 +23,7 @@
 namespace kvroute {
 
 struct RouterOptions {
-  PolicyKind default_policy = PolicyKind::kLmetric;
+  PolicyKind default_policy = PolicyKind::kWork;
   uint64_t tie_break_seed = 0;  // 0: drawn at random
   size_t max_text_pieces = limits::kMaxTextChunks;
 };

@@ -39,6 +39,7 @@ std::vector<PolicyEntry> ServedPolicies() {
 const std::vector<PolicyEntry>& PlacementPolicies() {
   static const auto* const policies = new std::vector<PolicyEntry>{
       EntryWithSetting<RoutedPolicy>("kvroute", ""),
+      Entry<ProductPolicy>("work", PolicyKind::kWork),
       Entry<ProductPolicy>("lmetric", PolicyKind::kLmetric),
       Entry<LmetricOwnPolicy>("lmetric-own"),
       Entry<LpwlPolicy>("lpwl"),

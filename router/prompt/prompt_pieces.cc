@@ -1,4 +1,4 @@
-#include "router/route/prompt_pieces.h"
+#include "router/prompt/prompt_pieces.h"
 
 #include <algorithm>
 #include <array>
