@@ -5,11 +5,10 @@
 namespace kvroute {
 namespace {
 
-// By place, in order.
-template <typename Holder>
-auto PositionOf(std::vector<Holder>& holders, uint32_t place) {
+template <typename Holders>
+auto PositionOf(Holders& holders, uint32_t place) {
   return std::lower_bound(holders.begin(), holders.end(), place,
-                          [](const Holder& holder, uint32_t at) { return holder.place < at; });
+                          [](const auto& holder, uint32_t at) { return holder.place < at; });
 }
 
 }  // namespace
@@ -35,12 +34,12 @@ InFlightPrompts::Ticket InFlightPrompts::Begin(const PromptPieces& prompt, uint3
   shard.prompts[index].pieces = prompt.hashes;
   shard.prompts[index].place = place;
   for (const PieceHash piece : prompt.hashes) {
-    std::vector<Holder>& holders = shard.holders[piece];
+    Holders& holders = shard.holders[piece];
     const auto at = PositionOf(holders, place);
     if (at != holders.end() && at->place == place) {
       ++at->prompts;
     } else {
-      holders.insert(at, {place, 1});
+      holders.insert(at, Holder{place, 1});
     }
   }
   return (uint64_t{index} + 1) * kShards + number;
@@ -60,7 +59,7 @@ void InFlightPrompts::End(Ticket ticket) {
   }
   pieces_.fetch_sub(prompt.pieces.size(), std::memory_order_relaxed);
   prompts_.fetch_sub(1, std::memory_order_relaxed);
-  prompt.pieces = {};
+  prompt.pieces.clear();  // its memory is used again
   shard.unused.push_back(index);
 }
 
@@ -71,10 +70,10 @@ void InFlightPrompts::Find(const PromptPieces& prompt, std::vector<Found>* found
   if (prompt.size() == 0 || prompts_.load(std::memory_order_relaxed) == 0) return;
   const Shard& shard = shards_[ShardOf(prompt)];
   MutexLock lock(&shard.mutex);
-  const std::vector<Holder>* before = nullptr;
+  const Holders* before = nullptr;
   for (size_t i = 0; i <= prompt.size(); ++i) {
     const auto it = i < prompt.size() ? shard.holders.find(prompt.hashes[i]) : shard.holders.end();
-    const std::vector<Holder>* const here = it != shard.holders.end() ? &it->second : nullptr;
+    const Holders* const here = it != shard.holders.end() ? &it->second : nullptr;
     if (before != nullptr && (here == nullptr || here->size() != before->size())) {
       for (const Holder& holder : *before) found->push_back({holder.place, prompt.ends[i - 1]});
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/mutex.h"
 #include "router/prompt/prompt_pieces.h"
@@ -58,14 +59,15 @@ class InFlightPrompts {
     uint32_t place = 0;
     uint32_t prompts = 0;
   };
+  using Holders = absl::InlinedVector<Holder, 2>;  // by place
   struct Prompt {
-    std::vector<PieceHash> pieces;  // empty: not in use
+    std::vector<PieceHash> pieces;
     uint32_t place = 0;
   };
   struct alignas(64) Shard {
     mutable Mutex mutex;
-    // Who will hold the prompt up to that piece, by place.
-    absl::flat_hash_map<PieceHash, std::vector<Holder>> holders ABSL_GUARDED_BY(mutex);
+    // Who will hold the prompt up to that piece.
+    absl::flat_hash_map<PieceHash, Holders> holders ABSL_GUARDED_BY(mutex);
     std::deque<Prompt> prompts ABSL_GUARDED_BY(mutex);
     std::vector<uint32_t> unused ABSL_GUARDED_BY(mutex);  // of prompts
   };

@@ -5,10 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/types/span.h"
 #include "indexer/base/strong_int.h"
 #include "indexer/index/prefix_hash.h"
-#include "router/prompt/prompt_view.h"
 
 namespace kvroute {
 
@@ -28,17 +26,15 @@ struct PromptPieces {
   }
 };
 
-// Pieces of a prompt end every kPieceTokens up to eight of them; from there on as far apart as an
-// eighth of the power of two below: a prompt of 131,072 tokens has 56 pieces, and where two prompts
-// part is known to an eighth.
+// The shortest pieces are so long, or a block if that is longer. From four of them on they are a
+// quarter of the power of two below: a prompt of 131,072 tokens has 32 pieces, and where two
+// prompts part is known to a quarter.
 inline constexpr uint32_t kPieceTokens = 256;
 
-// Cuts a prompt that ParsePrompt accepted; `inputs` are what it made of the prompt's multimodal
-// inputs. The last tokens, which fill no piece, are in none. Prompts that came as token ids, as
-// local hashes and as prefix hashes have no pieces in common, nor those of hashes of different
-// block sizes: what is not known to be equal is taken for different.
-void CutPrompt(const PromptView& prompt, const PromptNamespace& names,
-               absl::Span<const PromptInput> inputs, PromptPieces* pieces);
+// Cuts a prompt of blocks of that size, from its blocks' hashes: what these tell apart is different
+// here, too. The last blocks, which fill no piece, are in none. Prompts by their prefix hashes have
+// no piece in common with those by local ones, nor have prompts of different block sizes.
+void CutPrompt(PromptChain* chain, uint32_t block_size_tokens, PromptPieces* pieces);
 
 }  // namespace kvroute
 

@@ -194,6 +194,15 @@ void QueryWalk::GatherCandidates() {
   if (known == 0 && not_compared > 0) TakeBackIncomparable();
 }
 
+void QueryWalk::CutInPieces() {
+  pieces.clear();
+  for (size_t p = 0; p < prompt.profile_count; ++p) {
+    ParsedPrompt::Hashes& hashes = prompt.hashes[p];
+    if (!hashes.comparable()) continue;
+    return CutPrompt(&hashes.chain, hashes.profile.block_size_tokens, &pieces);
+  }
+}
+
 void QueryWalk::CountInFlight() {
   for (const InFlightPrompts::Found& found : in_flight) {
     const std::optional<uint32_t> of = fleet->TargetOf(StreamId(found.place));

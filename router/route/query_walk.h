@@ -13,6 +13,7 @@
 #include "router/load/in_flight_prompts.h"
 #include "router/policy/policy.h"
 #include "router/prompt/prompt_parser.h"
+#include "router/prompt/prompt_pieces.h"
 #include "router/route/decision.h"
 #include "router/route/query.h"
 #include "router/route/target_matches.h"
@@ -65,6 +66,8 @@ struct QueryWalk {
   LeftOut NotAllowed(size_t i) const;
   // Puts match, load and health of each target side by side.
   void GatherCandidates();
+  // Fills `pieces`, as the first profile that the prompt can be compared in cuts it.
+  void CutInPieces();
   // Counts as held what targets are computing already: `in_flight` was found. The candidates were
   // gathered.
   void CountInFlight();

@@ -9,7 +9,6 @@
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/text.h"
-#include "router/prompt/prompt_pieces.h"
 
 namespace kvroute {
 namespace {
@@ -191,7 +190,7 @@ void Router::Guess(const Query& query, QueryWalk* walk) {
 void Router::FindInFlight(const Query& query, QueryWalk* walk) {
   walk->pieces.clear();
   if (query.no_prompt != NoPrompt::kNo) return;
-  CutPrompt(query.prompt, walk->prompt_namespace, walk->prompt.inputs, &walk->pieces);
+  walk->CutInPieces();
   loads_->in_flight().Find(walk->pieces, &walk->in_flight);
   walk->CountInFlight();
 }

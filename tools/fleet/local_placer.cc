@@ -51,9 +51,9 @@ absl::StatusOr<RequestPlacement> LocalPlacer::Place(const PlacementRequest& requ
 }
 
 void LocalPlacer::CountInFlight(const PlacementRequest& request) {
-  PromptView prompt;
-  prompt.token_ids = request.prompt;
-  CutPrompt(prompt, {}, {}, &pieces_);
+  const PromptBlocks blocks(request.prompt, block_size_tokens_, MakeNamespaceSeed("", ""));
+  PromptChain chain(blocks, &local_hashes_);
+  CutPrompt(&chain, block_size_tokens_, &pieces_);
   in_flight_.Find(pieces_, &found_);
   for (const InFlightPrompts::Found& found : found_) {
     Candidate& candidate = candidates_[found.place];

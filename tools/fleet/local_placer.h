@@ -41,7 +41,8 @@ class LocalPlacer : public Placer {
   LeasedLoads loads_;
   std::vector<uint32_t> begun_;  // requests ever, by target
   std::vector<Candidate> candidates_;
-  PromptPieces pieces_;  // of the request that is being placed
+  std::vector<LocalHash> local_hashes_;  // of the request that is being placed
+  PromptPieces pieces_;                  // its
   InFlightPrompts in_flight_;
   std::vector<InFlightPrompts::Found> found_;
   absl::flat_hash_map<uint64_t, InFlightPrompts::Ticket> tickets_;  // of requests not prefilled
