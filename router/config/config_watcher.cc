@@ -7,11 +7,14 @@
 
 namespace kvroute {
 ConfigWatcher::ConfigWatcher(std::string path, std::string known,
-                             std::chrono::milliseconds interval, OnText on_text)
+                             std::chrono::milliseconds interval, OnText on_text, Beside beside)
     : path_(std::move(path)),
       interval_(interval),
       on_text_(std::move(on_text)),
+      beside_(std::move(beside)),
       text_(path_, std::move(known)),
+      beside_known_(beside_ ? beside_() : 0),
+      beside_seen_(beside_known_),
       thread_("config-watch", [this] { Run(); }) {}
 
 ConfigWatcher::~ConfigWatcher() {
@@ -43,7 +46,16 @@ void ConfigWatcher::Run() {
   }
 }
 
+// As of the text: what is being written is waited for.
+void ConfigWatcher::LookBeside() {
+  const uint64_t now = beside_();
+  if (now == std::exchange(beside_seen_, now) && now != std::exchange(beside_known_, now)) {
+    text_.TellAgain();
+  }
+}
+
 void ConfigWatcher::Look() {
+  if (beside_) LookBeside();
   const auto told = text_.Look(ReadFile(path_, limits::kMaxConfigBytes));
   if (told) on_text_(*told);
 }

@@ -21,10 +21,13 @@ namespace kvroute {
 class ConfigWatcher {
  public:
   using OnText = std::function<void(const absl::StatusOr<std::string>&)>;
+  // What other files say that the text names, in short.
+  using Beside = std::function<uint64_t()>;
 
-  // `known` is the text in force.
+  // `known` is the text in force. The text is told again when `beside`, asked on the watcher's
+  // thread, gives another number twice running; it may be empty.
   ConfigWatcher(std::string path, std::string known, std::chrono::milliseconds interval,
-                OnText on_text);
+                OnText on_text, Beside beside = {});
   ~ConfigWatcher();  // waits for on_text
   ConfigWatcher(const ConfigWatcher&) = delete;
   ConfigWatcher& operator=(const ConfigWatcher&) = delete;
@@ -36,12 +39,16 @@ class ConfigWatcher {
  private:
   void Run();
   void Look();
+  void LookBeside();
 
   const std::string path_;
   const std::chrono::milliseconds interval_;
   const OnText on_text_;
+  const Beside beside_;
 
-  SettledText text_;  // of the watcher's thread
+  // Of the watcher's thread.
+  SettledText text_;
+  uint64_t beside_known_ = 0, beside_seen_ = 0;
 
   Mutex mutex_;
   CondVar wake_;

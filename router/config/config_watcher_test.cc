@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <vector>
@@ -60,6 +61,19 @@ class ConfigWatcherTest : public testing::Test {
 };
 
 using Texts = std::vector<std::string>;
+
+TEST_F(ConfigWatcherTest, TheTextIsToldAgainWhenAFileThatItNamesChanges) {
+  Write("k.yaml", "a");
+  std::atomic<uint64_t> key{1};
+  const ConfigWatcher watcher(
+      (dir_ / "k.yaml").string(), "a", milliseconds(5),
+      [this](const absl::StatusOr<std::string>& text) { received_.Add(text); },
+      [&key] { return key.load(); });
+  key = 2;
+  EXPECT_EQ(received_.Wait(1), std::vector<std::string>({"a"}));
+  key = 3;
+  EXPECT_EQ(received_.Wait(2), std::vector<std::string>({"a", "a"}));
+}
 
 TEST_F(ConfigWatcherTest, NoticesAnEditInPlaceAndOneByRename) {
   Write("k.yaml", "one");

@@ -5,13 +5,16 @@
 #include <utility>
 #include <vector>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
+#include "indexer/base/api_limits.h"
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/read_file.h"
 #include "indexer/base/text.h"
 #include "router/config/config_reader.h"
+#include "router/rights/token_list.h"
 
 namespace kvroute {
 namespace {
@@ -57,6 +60,14 @@ absl::Status ReadCurveKeys(const CurveFiles& files, CurveKeys* keys) {
   return absl::OkStatus();
 }
 
+absl::Status CheckTokenFile(const std::string& path) {
+  if (path.empty()) return absl::OkStatus();
+  const auto text = ReadFile(path, limits::kMaxTokenFileBytes);
+  if (!text.ok()) return text.status();
+  const absl::Status status = TokenList::Parse(*text).status();
+  return status.ok() ? status : InvalidArgument("{}: {}", path, MessageOf(status));
+}
+
 absl::StatusOr<ServeConfig> ReadConfig(const std::string& text, const std::string& name,
                                        const ConfigOverrides& overrides) {
   absl::StatusOr<ConfigNode> root = ParseYaml(text, name);
@@ -87,6 +98,11 @@ absl::StatusOr<ServeConfig> ReadConfig(const std::string& text, const std::strin
       return InvalidArgument("{}: workers[{}].curve.{}", root->Find("workers")->items[i].place, i,
                              MessageOf(status));
     }
+  }
+  if (const absl::Status status = CheckTokenFile(config.rights.token_file); !status.ok()) {
+    const ConfigNode* const rights = root->Find("rights");
+    return InvalidArgument("{}: rights.token_file: {}", rights == nullptr ? name : rights->place,
+                           MessageOf(status));
   }
   return config;
 }
@@ -140,6 +156,21 @@ absl::StatusOr<ServeConfig> ParseConfig(const std::string& text, const std::stri
   const bool cut = message.size() > limits::kMaxConfigErrorBytes;
   return InvalidArgument("{}{}", OneLine(message.substr(0, limits::kMaxConfigErrorBytes)),
                          cut ? "..." : "");
+}
+
+uint64_t KeyFilesNow(const ServeConfig& config) {
+  uint64_t number = 0;
+  const auto add = [&number](const std::string& path) {
+    if (path.empty()) return;
+    const auto text = ReadFile(path, limits::kMaxKeyFileBytes);
+    number = absl::HashOf(number, text.ok(), text.ok() ? *text : std::string());
+  };
+  for (const WorkerConfig& worker : config.workers) {
+    add(worker.curve.server_public_key_file);
+    add(worker.curve.client_public_key_file);
+    add(worker.curve.client_secret_key_file);
+  }
+  return number;
 }
 
 }  // namespace kvroute

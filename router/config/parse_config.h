@@ -34,6 +34,9 @@ class ConfigOverrides {
 absl::StatusOr<ServeConfig> ParseConfig(const std::string& text, const std::string& name,
                                         const ConfigOverrides& overrides);
 
+// A number for what the key files say that `config` names: another one when one of them changes.
+uint64_t KeyFilesNow(const ServeConfig& config);
+
 }  // namespace kvroute
 
 #endif  // KVROUTE_ROUTER_CONFIG_PARSE_CONFIG_H_

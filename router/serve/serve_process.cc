@@ -2,10 +2,14 @@
 
 #include <algorithm>
 
+#include "indexer/base/api_limits.h"
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/log.h"
+#include "indexer/base/read_file.h"
 #include "indexer/base/spare_memory.h"
+#include "router/config/plaintext_fields.h"
+#include "router/rights/http_rights.h"
 
 namespace kvroute {
 namespace {
@@ -30,6 +34,23 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> CredentialsFrom(
   return (*opened)->Credentials();
 }
 
+// fetch empty: plain text.
+absl::StatusOr<HttpServerTlsOptions> HttpTlsFrom(const std::string& fields, const TlsFiles& files,
+                                                 std::unique_ptr<CertificateFiles>* opened) {
+  if (files.certificate_file.empty()) return HttpServerTlsOptions();
+  auto certificates = CertificateFiles::Open(fields, files);
+  if (!certificates.ok()) return certificates.status();
+  *opened = *std::move(certificates);
+  (*opened)->Follow(kCertificateLooks);
+  const auto fetch = [from = opened->get()](uint64_t* version, HttpServerCertificates* now) {
+    Certificates changed;
+    if (!from->FetchAfter(version, &changed)) return false;
+    *now = {changed.certificate, changed.key, changed.client_ca};
+    return true;
+  };
+  return HttpServerTlsOptions{fetch, files.client_certificate_required};
+}
+
 absl::Status At(std::string_view field, const absl::Status& status) {
   return Error(status.code(), "{}: {}", field, MessageOf(status));
 }
@@ -39,6 +60,7 @@ absl::Status At(std::string_view field, const absl::Status& status) {
 absl::StatusOr<std::unique_ptr<ServeProcess>> ServeProcess::Start(const ServeConfig& config,
                                                                   const ConfigFile& file) {
   std::unique_ptr<ServeProcess> process(new ServeProcess(config, file));
+  if (absl::Status status = process->StartRights(); !status.ok()) return status;
   if (absl::Status status = process->StartIngest(); !status.ok()) return status;
   if (absl::Status status = process->StartFinders(); !status.ok()) return status;
   if (absl::Status status = process->StartGrpc(); !status.ok()) return status;
@@ -70,6 +92,29 @@ ServeProcess::~ServeProcess() {
   if (engines_ != nullptr) engines_->Stop();
 }
 
+// The tokens are read again whenever their file says something else.
+absl::Status ServeProcess::StartRights() {
+  rights_.SetOptions(config_.rights);
+  if (const std::string& file = config_.rights.token_file; !file.empty()) {
+    const absl::StatusOr<std::string> text = ReadFile(file, limits::kMaxTokenFileBytes);
+    KVROUTE_RETURN_IF_ERROR(rights_.SetTokens(text));
+    token_watcher_ = std::make_unique<ConfigWatcher>(
+        file, *text, kWatchInterval, [this](const absl::StatusOr<std::string>& changed) {
+          const absl::Status status = rights_.SetTokens(changed);
+          if (status.ok()) {
+            LogInfo("rights.token_file: {} tokens are in force", rights_.GetReport().tokens);
+          } else {
+            LogError("{}; the tokens before stay in force", MessageOf(status));
+          }
+        });
+  }
+  LogInfo("rights: {}", rights_.Summary());
+  for (const std::string& field : PlaintextFields(config_)) {
+    LogWarning("{}: plain text, for whoever reaches this machine", field);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ServeProcess::StartIngest() {
   ZmqSourceOptions options = config_.ingest.zmq;
   options.stream.held_memory = &memory_.of(MemoryPart::kHeld);
@@ -86,7 +131,7 @@ absl::Status ServeProcess::StartIngest() {
                                                    .max_text_pieces = plan_.text_pieces},
                                      &index_, fleet_.get(), &loads_, &routing_stats_, clock_);
   live_ = std::make_unique<LiveConfig>(given_, file_.name, file_.overrides, fleet_.get(),
-                                       router_.get(), clock_);
+                                       router_.get(), &rights_, clock_);
   if (absl::Status status = live_->ApplyInitial(); !status.ok()) return At("workers", status);
   for (size_t i = 0; i < config_.listeners.size(); ++i) {
     absl::Status status = engines_->AddListener(
@@ -116,6 +161,7 @@ absl::Status ServeProcess::StartGrpc() {
                                  .max_connections = config_.grpc.max_connections,
                                  .max_memory_bytes = plan_.grpc_memory_bytes,
                                  .requests = &memory_.of(MemoryPart::kRequests),
+                                 .rights = &rights_,
                                  .max_message_bytes = config_.grpc.max_message_bytes,
                                  .max_streams = config_.grpc.max_streams,
                                  .write_timeout = config_.grpc.write_timeout,
@@ -150,6 +196,7 @@ absl::Status ServeProcess::StartPicker() {
                                      .max_connections = config.max_connections,
                                      .max_memory_bytes = plan_.picker_memory_bytes,
                                      .max_streams = config.max_streams,
+                                     .rights = config.needs_role ? &rights_ : nullptr,
                                      .write_timeout = config.write_timeout,
                                      .picker = options},
                                     {.router = router_.get(),
@@ -164,17 +211,33 @@ absl::Status ServeProcess::StartPicker() {
   return absl::OkStatus();
 }
 
+// Both, before pages tell of either.
+absl::Status ServeProcess::OpenHttpCertificates() {
+  auto http = HttpTlsFrom("http.tls", config_.http.tls, &http_certificates_);
+  if (!http.ok()) return http.status();
+  http_tls_ = *std::move(http);
+  if (config_.http_json.listen.empty()) return absl::OkStatus();
+  auto json = HttpTlsFrom("http_json.tls", config_.http_json.tls, &http_json_certificates_);
+  if (!json.ok()) return json.status();
+  http_json_tls_ = *std::move(json);
+  return absl::OkStatus();
+}
+
 absl::Status ServeProcess::StartHttp() {
+  KVROUTE_RETURN_IF_ERROR(OpenHttpCertificates());
   HttpServer::Pages pages;
-  pages["/metrics"] = {.handler = [this] { return MetricsPage(); }};
+  pages["/metrics"] = {.handler = [this] { return MetricsPage(); },
+                       .refused = RefusalOf(&rights_, Action::kMetricsPage)};
   pages["/healthz"] = {.handler = [this] { return HealthPage(); }, .quick = true};
   pages["/readyz"] = {.handler = [this] { return ReadyPage(); }, .quick = true};
-  pages["/status"] = {.handler = [this] { return StatusPage(); }};
+  pages["/status"] = {.handler = [this] { return StatusPage(); },
+                      .refused = RefusalOf(&rights_, Action::kStatusPage)};
   auto http = HttpServer::Start({.listen = config_.http.listen,
                                  .threads = config_.http.threads,
                                  .max_connections = plan_.http_connections,
                                  .max_unsent_bytes = plan_.unsent_page_bytes,
-                                 .memory = &memory_.of(MemoryPart::kPages)},
+                                 .memory = &memory_.of(MemoryPart::kPages),
+                                 .tls = http_tls_},
                                 std::move(pages));
   if (!http.ok()) return At("http.listen", http.status());
   http_ = *std::move(http);
@@ -195,6 +258,8 @@ absl::Status ServeProcess::StartHttpJson() {
                                        .bodies = &memory_.of(MemoryPart::kBodies),
                                        .pages = &memory_.of(MemoryPart::kPages),
                                        .allow_registration = config.allow_registration,
+                                       .rights = &rights_,
+                                       .tls = http_json_tls_,
                                        .mooncake_reply = config.mooncake_reply},
                                       fleet_.get(), router_.get());
   if (!server.ok()) return At("http_json.listen", server.status());
@@ -210,7 +275,8 @@ void ServeProcess::StartWatcher(const ConfigFile& file) {
   if (file.name.empty()) return;
   watcher_ = std::make_unique<ConfigWatcher>(
       file.name, file.text, kWatchInterval,
-      [this](const absl::StatusOr<std::string>& text) { live_->Reload(text); });
+      [this](const absl::StatusOr<std::string>& text) { live_->Reload(text); },
+      [this] { return KeyFilesNow(*live_->config()); });
 }
 
 std::string ServeProcess::Bound(const std::string& listen, int port) {

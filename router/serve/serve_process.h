@@ -23,6 +23,7 @@
 #include "router/edge/http_json/http_json_server.h"
 #include "router/edge/page/memory_report.h"
 #include "router/http/http_client.h"
+#include "router/rights/rights.h"
 #include "router/serve/engine_finders.h"
 #include "router/serve/live_config.h"
 #include "router/serve/memory_plan.h"
@@ -60,11 +61,13 @@ class ServeProcess {
 
  private:
   ServeProcess(const ServeConfig& config, const ConfigFile& file);
+  absl::Status StartRights();
   absl::Status StartIngest();
   absl::Status StartFinders();
   absl::Status StartGrpc();
   void StartRendering();
   absl::Status StartPicker();
+  absl::Status OpenHttpCertificates();
   absl::Status StartHttp();
   absl::Status StartHttpJson();
   void StartWatcher(const ConfigFile& file);
@@ -94,6 +97,8 @@ class ServeProcess {
   IngestCounters ingest_counters_;
   RoutingStats routing_stats_;
   PickerStats picker_stats_;
+  Rights rights_;
+  std::unique_ptr<ConfigWatcher> token_watcher_;  // nullptr: no tokens
   Watchdog watchdog_;
   PrefixIndex index_;
   StreamRegistry registry_;
@@ -106,7 +111,9 @@ class ServeProcess {
   std::unique_ptr<EngineFinders> finders_;
   Readiness readiness_;
   // nullptr: none in files.
-  std::unique_ptr<CertificateFiles> grpc_certificates_, picker_certificates_;
+  std::unique_ptr<CertificateFiles> grpc_certificates_, picker_certificates_, http_certificates_,
+      http_json_certificates_;
+  HttpServerTlsOptions http_tls_, http_json_tls_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<PromptRendering> rendering_;  // nullptr: nobody sends text
   std::unique_ptr<PickerServer> picker_;        // nullptr: none is configured

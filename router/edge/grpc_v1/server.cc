@@ -52,7 +52,7 @@ class GrpcServer::Impl {
         reflection_service_({"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection",
                              "kvroute.v1.Fleet", "kvroute.v1.Router", "radix_index.RadixIndex"}),
         parts_{nullptr,          &long_work_, &connections_, stats, options.write_timeout,
-               options.requests, &answers_} {}
+               options.requests, &answers_,   options.rights} {}
 
   absl::Status Listen(const GrpcServerOptions& options) {
     KVROUTE_RETURN_IF_ERROR(connections_.Listen(options.address));

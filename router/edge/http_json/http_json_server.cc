@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "router/edge/http_json/dialect.h"
+#include "router/rights/http_rights.h"
 
 namespace kvroute {
 namespace {
@@ -68,6 +69,17 @@ class OneLongBody {
   std::optional<MutexLock> lock_;
 };
 
+// What the API would call it.
+Action ActionOf(std::string_view path) {
+  if (path == "/register" || path == "/register_peer") return Action::kRegister;
+  if (path == "/unregister" || path == "/deregister_peer") return Action::kDeregister;
+  if (path == "/query" || path == "/query_by_hash") return Action::kScore;
+  if (path == "/workers" || path == "/services" || path == "/peers") return Action::kList;
+  if (path == "/dump") return Action::kList;
+  if (path == "/health") return Action::kProbe;
+  return Action::kUnnamed;
+}
+
 DialectReply NoPeers() {
   return {.status = 501,
           .json = Json{{"error", "kvroute takes no state from peers: it asks the engines"}}};
@@ -86,6 +98,7 @@ absl::StatusOr<std::unique_ptr<HttpJsonServer>> HttpJsonServer::Start(
                                  .bodies = options.bodies,
                                  .max_body_bytes = options.body_limit_bytes,
                                  .max_bodies_bytes = options.bodies_limit_bytes,
+                                 .tls = options.tls,
                                  .wrong_method = "Method not allowed"},
                                 server->Pages());
   if (!http.ok()) return http.status();
@@ -138,6 +151,9 @@ HttpServer::Pages HttpJsonServer::Pages() {
   pages["/services"].handler = [this] {
     return Write(mooncake::ServicesReply(*fleet_->Snapshot()));
   };
+  for (auto& [path, page] : pages) {
+    page.refused = RefusalOf(options_.rights, ActionOf(path));
+  }
   return pages;
 }
 
