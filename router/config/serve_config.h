@@ -68,6 +68,12 @@ struct HttpJsonConfig {
   MooncakeReply mooncake_reply = MooncakeReply::kInstances;
 };
 
+// Where workers may be that clients name; RegistrationRulesOf reads it.
+struct RegistrationConfig {
+  std::string networks = "";
+  std::string names = "";
+};
+
 struct RoutingConfig {
   PolicyKind policy = PolicyKind::kLmetric;
   std::chrono::milliseconds lease_timeout{600'000};
@@ -142,6 +148,7 @@ struct ServeConfig {
   HttpConfig http;
   HttpJsonConfig http_json;
   RightsOptions rights;
+  RegistrationConfig registration;
   RoutingConfig routing;
   IngestConfig ingest;
   MemoryConfig memory;

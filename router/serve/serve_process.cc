@@ -9,6 +9,7 @@
 #include "indexer/base/read_file.h"
 #include "indexer/base/spare_memory.h"
 #include "router/config/plaintext_fields.h"
+#include "router/config/registration.h"
 #include "router/rights/http_rights.h"
 
 namespace kvroute {
@@ -85,6 +86,7 @@ ServeProcess::ServeProcess(const ServeConfig& config, const ConfigFile& file)
               .max_leases = config.routing.max_leases,
               .max_memory_bytes = memory_.of(MemoryPart::kLeases).limit()},
              clock_),
+      registration_(RegistrationRulesOf(config)),
       readiness_(clock_) {}
 
 // A lane may be about to tell the fleet of a stream.
@@ -120,11 +122,13 @@ absl::Status ServeProcess::StartIngest() {
   options.stream.held_memory = &memory_.of(MemoryPart::kHeld);
   options.stream.pending_memory = &memory_.of(MemoryPart::kPending);
   options.received_memory = &memory_.of(MemoryPart::kReceived);
+  options.client_networks = &registration_.networks;
   auto engines = ZmqSource::Start(options, &registry_, &ingest_counters_, clock_);
   if (!engines.ok()) return At("ingest", engines.status());
   engines_ = *std::move(engines);
   watchdog_.Watch("index-scrub", &index_.scrub_pulse());
-  fleet_ = std::make_unique<Fleet>(FleetOptions{.max_streams = config_.ingest.max_streams},
+  fleet_ = std::make_unique<Fleet>(FleetOptions{.max_streams = config_.ingest.max_streams,
+                                                .registration = registration_},
                                    engines_.get(), &loads_);
   router_ = std::make_unique<Router>(RouterOptions{.default_policy = config_.routing.policy,
                                                    .tie_break_seed = config_.routing.tie_break_seed,
@@ -149,7 +153,9 @@ absl::Status ServeProcess::StartFinders() {
   client_ = *std::move(client);
   watchdog_.Watch("http-client", &client_->pulse());
   finders_ = std::make_unique<EngineFinders>(client_.get(), fleet_.get(), &watchdog_);
-  return finders_->Start(config_.discovery, config_.scrape);
+  ScrapeConfig scrape = config_.scrape;
+  scrape.options.client_networks = &registration_.networks;
+  return finders_->Start(config_.discovery, scrape);
 }
 
 absl::Status ServeProcess::StartGrpc() {
@@ -173,7 +179,8 @@ absl::Status ServeProcess::StartGrpc() {
 }
 
 void ServeProcess::StartRendering() {
-  rendering_ = std::make_unique<PromptRendering>(config_.prompts, client_.get(), clock_);
+  rendering_ = std::make_unique<PromptRendering>(config_.prompts, client_.get(),
+                                                 &registration_.networks, clock_);
   rendering_->Follow(*fleet_->Snapshot());
 }
 

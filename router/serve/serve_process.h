@@ -103,6 +103,7 @@ class ServeProcess {
   PrefixIndex index_;
   StreamRegistry registry_;
   LoadTracker loads_;
+  const RegistrationRules registration_;
   std::unique_ptr<ZmqSource> engines_;
   std::unique_ptr<Fleet> fleet_;
   std::unique_ptr<Router> router_;
