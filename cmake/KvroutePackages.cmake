@@ -14,7 +14,6 @@ pkg_check_modules(zmq REQUIRED IMPORTED_TARGET libzmq)
 pkg_check_modules(microhttpd REQUIRED IMPORTED_TARGET libmicrohttpd)
 pkg_check_modules(gnutls REQUIRED IMPORTED_TARGET gnutls)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
-find_library(CIVETWEB_LIBRARY civetweb REQUIRED)
 
 if(KVROUTE_INDEXER_ONLY)
   return()

@@ -30,9 +30,10 @@ HttpResponse HttpServer::Answer(std::string_view method, const HttpCall& call) {
   const bool fits = IsRead(method) ? Reads(it) : Takes(it, method);
   if (!fits) return Refuse(405, wrong_method_);
   try {
-    HttpResponse response = !IsRead(method) ? it.posted(call)
-                            : it.asked      ? it.asked(call)
-                                            : it.handler();
+    HttpResponse response = !IsRead(method)                        ? it.posted(call)
+                            : it.asked                             ? it.asked(call)
+                            : it.open_metrics && call.open_metrics ? it.open_metrics()
+                                                                   : it.handler();
     Count(response.status);
     return response;
   } catch (const std::exception& error) {  // out of memory while a page is put together

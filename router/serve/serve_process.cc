@@ -18,6 +18,7 @@ namespace {
 constexpr std::chrono::milliseconds kWatchInterval(500);
 constexpr std::chrono::seconds kReturnInterval(10);
 constexpr std::chrono::seconds kCertificateLooks(1);
+constexpr std::chrono::seconds kSayChanges(1);
 
 ServeConfig FittedTo(const MemoryBudgets& memory, ServeConfig config) {
   for (const std::string& line : FitToMemory(memory, &config)) LogWarning("{}", line);
@@ -233,7 +234,8 @@ absl::Status ServeProcess::OpenHttpCertificates() {
 absl::Status ServeProcess::StartHttp() {
   KVROUTE_RETURN_IF_ERROR(OpenHttpCertificates());
   HttpServer::Pages pages;
-  pages["/metrics"] = {.handler = [this] { return MetricsPage(); },
+  pages["/metrics"] = {.handler = [this] { return MetricsPage(/*open=*/false); },
+                       .open_metrics = [this] { return MetricsPage(/*open=*/true); },
                        .refused = RefusalOf(&rights_, Action::kMetricsPage)};
   pages["/healthz"] = {.handler = [this] { return HealthPage(); }, .quick = true};
   pages["/readyz"] = {.handler = [this] { return ReadyPage(); }, .quick = true};
@@ -315,6 +317,10 @@ void ServeProcess::Tick() {
     picker_->SetFleetKnown(finders_->Waiting().empty());
   }
   if (rendering_ != nullptr) rendering_->Follow(*fleet_->Snapshot());
+  if (const Nanos now = clock_->Monotonic(); now >= say_changes_at_) {
+    say_changes_at_ = now + kSayChanges;
+    fleet_log_.Follow(*fleet_->Snapshot());
+  }
   if (const Nanos now = clock_->Monotonic(); now >= free_memory_at_) {
     free_memory_at_ = now + kReturnInterval;
     index_.ReturnFreeMemory();

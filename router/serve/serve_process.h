@@ -22,6 +22,7 @@
 #include "router/edge/health/readiness.h"
 #include "router/edge/http_json/http_json_server.h"
 #include "router/edge/page/memory_report.h"
+#include "router/fleet/fleet_log.h"
 #include "router/http/http_client.h"
 #include "router/rights/rights.h"
 #include "router/serve/engine_finders.h"
@@ -78,7 +79,7 @@ class ServeProcess {
 
   // serve_process_pages.cc
   std::vector<ThreadAge> ThreadAges() const;
-  HttpResponse MetricsPage();
+  HttpResponse MetricsPage(bool open);  // as OpenMetrics
   HttpResponse HealthPage();
   HttpResponse ReadyPage();
   HttpResponse StatusPage();
@@ -99,6 +100,8 @@ class ServeProcess {
   PickerStats picker_stats_;
   Rights rights_;
   std::unique_ptr<ConfigWatcher> token_watcher_;  // nullptr: no tokens
+  FleetLog fleet_log_;
+  Nanos say_changes_at_ = start_;
   Watchdog watchdog_;
   PrefixIndex index_;
   StreamRegistry registry_;

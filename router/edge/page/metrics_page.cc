@@ -72,6 +72,7 @@ void AddStream(const FleetTarget& target, Exposition* out) {
   const StreamStatus& stream = *target.stream;
   const std::string& worker = target.worker->spec.worker_id;
   const std::string rank = std::to_string(target.rank);
+  out->Add(Metric::kStreamInfo, {worker, rank, target.worker->spec.model}, 1);
   const Trust trust = stream.trust.load(std::memory_order_relaxed);
   for (size_t i = 0; i < kTrustCount; ++i) {
     const auto candidate = static_cast<Trust>(i);
