@@ -21,10 +21,9 @@ enum class ConnectTrouble : uint8_t {
   kNotAllowed,   // the name has no address that a client of the API may name
   kOther,
 };
-inline constexpr auto kConnectTroubleNames =
-    NamesUpTo<ConnectTrouble::kOther>("none", "no_such_host", "name_server", "refused", "no_answer",
-                                      "unreachable", "handshake", "descriptors", "not_allowed",
-                                      "other");
+inline constexpr auto kConnectTroubleNames = NamesUpTo<ConnectTrouble::kOther>(
+    "none", "no_such_host", "name_server", "refused", "no_answer", "unreachable", "handshake",
+    "descriptors", "not_allowed", "other");
 inline constexpr size_t kConnectTroubleCount = kConnectTroubleNames.size();
 inline std::string_view ConnectTroubleName(ConnectTrouble trouble) {
   return kConnectTroubleNames[trouble];

@@ -92,9 +92,9 @@ NetworkList NetworkList::Usual(bool with_loopback) {
     list.refused_.push_back(*network);
   };
   // The last three are where other clouds tell what 169.254.169.254 does.
-  for (const char* network : {"0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/128", "fe80::/10",
-                              "ff00::/8", "fd00:ec2::254/128", "fd20:ce::254/128",
-                              "100.100.100.200/32"}) {
+  for (const char* network :
+       {"0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/128", "fe80::/10", "ff00::/8",
+        "fd00:ec2::254/128", "fd20:ce::254/128", "100.100.100.200/32"}) {
     refuse(network);
   }
   if (with_loopback) return list;

@@ -47,8 +47,8 @@ TEST(NetworkList, UsuallyRefusesWhereOnlyThisMachineAndItsCloudAre) {
 }
 
 TEST(NetworkList, SaysWhatIsNoNetwork) {
-  for (const char* text : {"10.0.0.0/33", "10.0.0.0/-1", "fd00::/129", "10.0.0/8", "a", "10.0.0.0/8,",
-                           "10.0.0.0/8/8", "10.0.0.0/x"}) {
+  for (const char* text : {"10.0.0.0/33", "10.0.0.0/-1", "fd00::/129", "10.0.0/8", "a",
+                           "10.0.0.0/8,", "10.0.0.0/8/8", "10.0.0.0/x"}) {
     EXPECT_THAT(MessageOf(NetworkList::Parse(text).status()), HasSubstr("is no network")) << text;
   }
 }

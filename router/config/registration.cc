@@ -7,11 +7,12 @@
 namespace kvroute {
 
 void VisitRegistration(FieldVisitor* v, RegistrationConfig* registration) {
-  v->Text({"networks",
-           "Where workers may be that clients register: networks with commas, 10.0.0.0/8, fd00::/8; "
-           "addresses behind names included. Empty: any, but link-local and multicast ones, and "
-           "loopback where other machines reach the API."},
-          {}, &registration->networks);
+  v->Text(
+      {"networks",
+       "Where workers may be that clients register: networks with commas, 10.0.0.0/8, fd00::/8; "
+       "addresses behind names included. Empty: any, but link-local and multicast ones, and "
+       "loopback where other machines reach the API."},
+      {}, &registration->networks);
   v->Text({"names",
            "Their host names, or suffixes of such that begin with a dot, with commas. Empty: any."},
           {}, &registration->names);
@@ -29,8 +30,9 @@ void VisitRegistration(FieldVisitor* v, RegistrationConfig* registration) {
 }
 
 RegistrationRules RegistrationRulesOf(const ServeConfig& config) {
-  const bool local = IsLoopbackAddress(config.grpc.listen) &&
-                     (config.http_json.listen.empty() || IsLoopbackAddress(config.http_json.listen));
+  const bool local =
+      IsLoopbackAddress(config.grpc.listen) &&
+      (config.http_json.listen.empty() || IsLoopbackAddress(config.http_json.listen));
   RegistrationRules rules{.networks = NetworkList::Usual(local), .names = {}};
   const RegistrationConfig& given = config.registration;
   if (!given.networks.empty()) {

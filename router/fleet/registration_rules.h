@@ -17,7 +17,8 @@ struct RegistrationRules {
   NetworkList networks = NetworkList::Usual(/*with_loopback=*/true);
   std::vector<std::string> names = {};  // suffixes of host names, ".svc"; empty: any
 
-  // ".svc, .example.org, engine-0": with commas, in lower case. INVALID_ARGUMENT names what is none.
+  // ".svc, .example.org, engine-0": with commas, in lower case. INVALID_ARGUMENT names what is
+  // none.
   static absl::StatusOr<std::vector<std::string>> ParseNames(const std::string& text);
 
   // INVALID_ARGUMENT names the field, its value and the list. Sockets of this machine (ipc, inproc)

@@ -128,9 +128,9 @@ absl::Status ServeProcess::StartIngest() {
   if (!engines.ok()) return At("ingest", engines.status());
   engines_ = *std::move(engines);
   watchdog_.Watch("index-scrub", &index_.scrub_pulse());
-  fleet_ = std::make_unique<Fleet>(FleetOptions{.max_streams = config_.ingest.max_streams,
-                                                .registration = registration_},
-                                   engines_.get(), &loads_);
+  fleet_ = std::make_unique<Fleet>(
+      FleetOptions{.max_streams = config_.ingest.max_streams, .registration = registration_},
+      engines_.get(), &loads_);
   router_ = std::make_unique<Router>(RouterOptions{.default_policy = config_.routing.policy,
                                                    .tie_break_seed = config_.routing.tie_break_seed,
                                                    .max_text_pieces = plan_.text_pieces},

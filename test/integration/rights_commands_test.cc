@@ -28,15 +28,18 @@ class RightsCommandsTest : public testing::Test {
   // `words`, at the server's `port_name`, its certificate checked.
   Ended Run(std::vector<std::string> words, const std::string& scheme, const std::string& port_name,
             const std::vector<std::string>& shown) {
-    words.insert(words.end(), {"--server", absl::StrCat(scheme, "://127.0.0.1:",
-                                                        server_.process().PortOf(port_name)),
-                               "--ca-file", server_.PathOf("ca.crt")});
+    words.insert(
+        words.end(),
+        {"--server", absl::StrCat(scheme, "://127.0.0.1:", server_.process().PortOf(port_name)),
+         "--ca-file", server_.PathOf("ca.crt")});
     words.insert(words.end(), shown.begin(), shown.end());
     ChildProcess process(words);
     const int status = process.Wait();
     return {status, process.ReadStderr()};
   }
-  Ended List(const std::vector<std::string>& shown) { return Run({"list"}, "grpcs", "grpc", shown); }
+  Ended List(const std::vector<std::string>& shown) {
+    return Run({"list"}, "grpcs", "grpc", shown);
+  }
   Ended Top(const std::vector<std::string>& shown) {
     return Run({"top", "--once"}, "https", "http", shown);
   }

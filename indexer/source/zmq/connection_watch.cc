@@ -45,7 +45,7 @@ ConnectionWatch::ConnectionWatch(const LaneContext& lane, StreamStatus* status,
       endpoint_(ParseTcpEndpoint(status->config.event_endpoint)) {
   if (endpoint_.has_value() && subscription_->connects_to().empty()) {
     call_ = lane_.dialer->Dial(*endpoint_, Dialer::Purpose::kAddress, "",
-                                NetworksFor(lane_, status_->config));
+                               NetworksFor(lane_, status_->config));
   }
 }
 
@@ -78,7 +78,7 @@ void ConnectionWatch::Look(Nanos now) {
                              std::max<Nanos>(kPatience, lane_.options->reconnect_max));
   if (!endpoint_.has_value()) return SetTrouble(ConnectTrouble::kOther);
   call_ = lane_.dialer->Dial(*endpoint_, Dialer::Purpose::kDiagnosis, not_at_,
-                              NetworksFor(lane_, status_->config));
+                             NetworksFor(lane_, status_->config));
 }
 
 void ConnectionWatch::TakeAnswer(const Dialed& dialed) {

@@ -125,7 +125,7 @@ void ReplayedStream::FindAddress() {
   if (dialing_ == nullptr && now >= dial_at_) {
     const auto endpoint = ParseTcpEndpoint(status_->config.replay_endpoint);
     dialing_ = lane_.dialer->Dial(*endpoint, Dialer::Purpose::kAddress, "",
-                                    NetworksFor(lane_, status_->config));
+                                  NetworksFor(lane_, status_->config));
     dial_at_ = now + ConnectionWatch::kPatience;
   }
   if (dialing_ == nullptr || !dialing_->done()) return;

@@ -40,8 +40,8 @@ struct ZmqSourceOptions {
   std::shared_ptr<NameService> names = nullptr;              // nullptr: the system's
   // Where engines may be that clients or publishers named; outlives the source. Null: anywhere.
   const NetworkList* client_networks = nullptr;
-  StreamOptions stream;                                      // of every stream
-  std::vector<MediumTier> media;                             // beyond those that TierOfMedium knows
+  StreamOptions stream;           // of every stream
+  std::vector<MediumTier> media;  // beyond those that TierOfMedium knows
 };
 
 // The high-water mark of a SUB socket. libzmq's marks count messages, and a mark cannot follow what
