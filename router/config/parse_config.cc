@@ -16,7 +16,7 @@
 #include "indexer/base/read_file.h"
 #include "indexer/base/text.h"
 #include "router/config/config_reader.h"
-#include "router/rights/token_list.h"
+#include "router/rights/bearer_tokens.h"
 
 namespace kvroute {
 namespace {
@@ -66,7 +66,7 @@ absl::Status CheckTokenFile(const std::string& path) {
   if (path.empty()) return absl::OkStatus();
   const auto text = ReadFile(path, limits::kMaxTokenFileBytes);
   if (!text.ok()) return text.status();
-  const absl::Status status = TokenList::Parse(*text).status();
+  const absl::Status status = BearerTokens::Parse(*text).status();
   return status.ok() ? status : InvalidArgument("{}: {}", path, MessageOf(status));
 }
 

@@ -66,8 +66,8 @@ void Rights::SetOptions(const RightsOptions& options) {
 }
 
 absl::Status Rights::SetTokens(const absl::StatusOr<std::string>& text) {
-  absl::StatusOr<TokenList> tokens =
-      text.ok() ? TokenList::Parse(*text) : absl::StatusOr<TokenList>(text.status());
+  absl::StatusOr<BearerTokens> tokens =
+      text.ok() ? BearerTokens::Parse(*text) : absl::StatusOr<BearerTokens>(text.status());
   MutexLock lock(&mutex_);
   const bool first = !std::exchange(has_token_file_, true);
   if (first) NextVersion();
@@ -105,7 +105,7 @@ Granted Rights::Grant(absl::Span<const std::string_view> certificate_names,
   const std::optional<std::string_view> token = TokenIn(authorization);
   if (!token) {
     if (alone) granted.shown = Shown::kNoBearer;
-  } else if (const TokenList::Token* known = tokens_.Find(*token)) {
+  } else if (const BearerTokens::Token* known = tokens_.Find(*token)) {
     granted.roles.Add(known->roles);
     granted.shown = Shown::kToken;
   } else if (alone) {

@@ -15,14 +15,14 @@
 #include "indexer/base/mutex.h"
 #include "indexer/telemetry/exposition.h"
 #include "router/rights/action.h"
+#include "router/rights/bearer_tokens.h"
 #include "router/rights/certificate_grant.h"
-#include "router/rights/token_list.h"
 
 namespace kvroute {
 
 // Who may what, as it is configured. All of it empty: everybody may everything.
 struct RightsOptions {
-  std::string token_file = {};  // as TokenList reads it; empty: no tokens
+  std::string token_file = {};  // as BearerTokens reads it; empty: no tokens
   std::vector<CertificateGrant> certificates = {};
   std::string everybody = {};  // roles of whoever reaches a port, as ParseRoles reads them
 };
@@ -97,7 +97,7 @@ class Rights {
 
   mutable Mutex mutex_;
   bool has_token_file_ ABSL_GUARDED_BY(mutex_) = false;
-  TokenList tokens_ ABSL_GUARDED_BY(mutex_);
+  BearerTokens tokens_ ABSL_GUARDED_BY(mutex_);
   std::vector<Pattern> certificates_ ABSL_GUARDED_BY(mutex_);
   Roles everybody_ ABSL_GUARDED_BY(mutex_);
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -54,7 +54,7 @@ TEST_F(SecretLogsTest, NeitherTokenIdsNorTextNorTokensAreLogged) {
     Call(&v1::Router::Stub::Explain, router.get(), Marked<v1::RouteRequest>(), token);
     v1::RouteRequest bad = Marked<v1::RouteRequest>();
     bad.set_policy("no-such-policy");
-    bad.mutable_prompt()->set_cache_salt(kMarkedSalt);
+    bad.set_cache_salt(kMarkedSalt);
     Call(&v1::Router::Stub::Route, router.get(), bad, token);
   }
   const TestCaller route = server_.WithToken("route");

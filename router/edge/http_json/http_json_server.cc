@@ -129,7 +129,7 @@ HttpServer::Pages HttpJsonServer::Pages() {
         call, [this](const Fields& fields) { return DynamoQuery(fields, /*by_hash=*/true); },
         [](const Fields&) {
           return mooncake::RefusalReply(
-              {.reason = Refusal::Reason::kUnsupported,
+              {.reason = FieldRefusal::Reason::kUnsupported,
                .field = "seq_hashes",
                .index = std::nullopt,
                .message = "seq_hashes: how an instance chains its hashes is not known here; ask "
@@ -165,7 +165,7 @@ HttpResponse HttpJsonServer::Answer(const HttpCall& call, AnswerDynamo answer_dy
   const OneLongBody turn(call.body.size(), &long_body_, options_.bodies);
   Fields fields;
   const Fields::Result result = fields.Read(call.body, format);
-  if (result == Fields::Result::kBroken) return Write(mooncake::RefusalReply(Refusal()));
+  if (result == Fields::Result::kBroken) return Write(mooncake::RefusalReply(FieldRefusal()));
   const bool is_dynamo = !msgpack && dynamo::Speaks(fields);
   if (result == Fields::Result::kNoObject) {
     return Write({.status = 400, .text = "the body is no object"});

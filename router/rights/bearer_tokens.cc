@@ -1,4 +1,4 @@
-#include "router/rights/token_list.h"
+#include "router/rights/bearer_tokens.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -61,7 +61,7 @@ absl::StatusOr<Hash> ReadToken(const std::string& word) {
   return HashOf(word);
 }
 
-absl::StatusOr<TokenList::Token> ReadLine(std::string_view line) {
+absl::StatusOr<BearerTokens::Token> ReadLine(std::string_view line) {
   const std::vector<std::string> words =
       absl::StrSplit(std::string(line), absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
   if (words.size() < 3) {
@@ -81,13 +81,13 @@ absl::StatusOr<TokenList::Token> ReadLine(std::string_view line) {
   }
   absl::StatusOr<Hash> hash = ReadToken(words.back());
   if (!hash.ok()) return hash.status();
-  return TokenList::Token{words[0], *roles, *hash};
+  return BearerTokens::Token{words[0], *roles, *hash};
 }
 
 }  // namespace
 
-absl::StatusOr<TokenList> TokenList::Parse(std::string_view text) {
-  TokenList list;
+absl::StatusOr<BearerTokens> BearerTokens::Parse(std::string_view text) {
+  BearerTokens list;
   size_t number = 0;
   while (!text.empty()) {
     ++number;
@@ -110,7 +110,7 @@ absl::StatusOr<TokenList> TokenList::Parse(std::string_view text) {
   return list;
 }
 
-const TokenList::Token* TokenList::Find(std::string_view token) const {
+const BearerTokens::Token* BearerTokens::Find(std::string_view token) const {
   if (token.size() > limits::kMaxTokenBytes) return nullptr;
   const Hash hash = HashOf(token);
   const Token* found = nullptr;
@@ -120,7 +120,7 @@ const TokenList::Token* TokenList::Find(std::string_view token) const {
   return found;
 }
 
-bool TokenList::operator==(const TokenList& other) const {
+bool BearerTokens::operator==(const BearerTokens& other) const {
   return std::equal(tokens_.begin(), tokens_.end(), other.tokens_.begin(), other.tokens_.end(),
                     [](const Token& a, const Token& b) {
                       return a.name == b.name && a.roles == b.roles && a.sha256 == b.sha256;

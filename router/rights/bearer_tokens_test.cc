@@ -1,4 +1,4 @@
-#include "router/rights/token_list.h"
+#include "router/rights/bearer_tokens.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -20,21 +20,21 @@ constexpr const char* kToken = "0123456789abcdef-gateway";
 constexpr const char* kTokenHash =
     "cb07afb63af063b592d9c564f7403ab085eecf98f77d6c48739367c5beca536c";
 
-TokenList MustParse(std::string_view text) {
-  auto list = TokenList::Parse(text);
+BearerTokens MustParse(std::string_view text) {
+  auto list = BearerTokens::Parse(text);
   EXPECT_TRUE(list.ok()) << list.status();
-  return list.value_or(TokenList());
+  return list.value_or(BearerTokens());
 }
 std::string ErrorOf(std::string_view text) {
-  return std::string(MessageOf(TokenList::Parse(text).status()));
+  return std::string(MessageOf(BearerTokens::Parse(text).status()));
 }
 
-TEST(TokenList, ALineIsANameItsRolesAndTheToken) {
-  const TokenList list =
+TEST(BearerTokens, ALineIsANameItsRolesAndTheToken) {
+  const BearerTokens list =
       MustParse(absl::StrCat("# who may what\n\n  gateway  route, metrics  ", kToken,
                              "  # since May\r\nci register ", "fedcba9876543210#not-a-comment"));
   ASSERT_EQ(list.size(), 2u);
-  const TokenList::Token* const gateway = list.Find(kToken);
+  const BearerTokens::Token* const gateway = list.Find(kToken);
   ASSERT_NE(gateway, nullptr);
   EXPECT_EQ(gateway->name, "gateway");
   EXPECT_EQ(gateway->roles, (Roles{Role::kRoute, Role::kMetricsReader}));
@@ -44,13 +44,13 @@ TEST(TokenList, ALineIsANameItsRolesAndTheToken) {
   EXPECT_EQ(list.Find(std::string(100'000, 'x')), nullptr);
 }
 
-TEST(TokenList, AHashIsAsGoodAsTheToken) {
-  const TokenList list = MustParse(absl::StrCat("gateway route sha256:", kTokenHash));
+TEST(BearerTokens, AHashIsAsGoodAsTheToken) {
+  const BearerTokens list = MustParse(absl::StrCat("gateway route sha256:", kTokenHash));
   EXPECT_NE(list.Find(kToken), nullptr);
   EXPECT_EQ(list.Find(absl::StrCat("sha256:", kTokenHash)), nullptr);
 }
 
-TEST(TokenList, ErrorsNameTheLineAndNeverTheToken) {
+TEST(BearerTokens, ErrorsNameTheLineAndNeverTheToken) {
   EXPECT_THAT(ErrorOf("\ngateway route"), HasSubstr("line 2: 2 words"));
   EXPECT_THAT(ErrorOf("gateway route short"), HasSubstr("line 1: token: 5 bytes"));
   EXPECT_THAT(ErrorOf(absl::StrCat("a route ", std::string(513, 'x'))),
@@ -65,7 +65,7 @@ TEST(TokenList, ErrorsNameTheLineAndNeverTheToken) {
   EXPECT_THAT(swapped, Not(HasSubstr(kToken)));
 }
 
-TEST(TokenList, HasALimit) {
+TEST(BearerTokens, HasALimit) {
   std::string text;
   for (size_t i = 0; i < limits::kMaxTokens; ++i) {
     absl::StrAppend(&text, "n", i, " route token-number-", 100'000 + i, "\n");

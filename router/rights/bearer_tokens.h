@@ -1,5 +1,5 @@
-#ifndef KVROUTE_ROUTER_RIGHTS_TOKEN_LIST_H_
-#define KVROUTE_ROUTER_RIGHTS_TOKEN_LIST_H_
+#ifndef KVROUTE_ROUTER_RIGHTS_BEARER_TOKENS_H_
+#define KVROUTE_ROUTER_RIGHTS_BEARER_TOKENS_H_
 
 #include <array>
 #include <cstdint>
@@ -21,11 +21,11 @@ namespace kvroute {
 // several tokens: while one is being replaced both are good.
 //
 // Only hashes are kept. Thread safety: a value.
-class TokenList {
+class BearerTokens {
  public:
-  TokenList() = default;
+  BearerTokens() = default;
   // INVALID_ARGUMENT names the line, the field and the limit, and never the token.
-  static absl::StatusOr<TokenList> Parse(std::string_view text);
+  static absl::StatusOr<BearerTokens> Parse(std::string_view text);
 
   // Whose it is; nullptr: nobody's. Takes as long whichever it is and whatever it is like: it is
   // compared as a hash, with all of them, to the end.
@@ -37,7 +37,7 @@ class TokenList {
   const Token* Find(std::string_view token) const;
 
   size_t size() const { return tokens_.size(); }
-  bool operator==(const TokenList& other) const;
+  bool operator==(const BearerTokens& other) const;
 
  private:
   std::vector<Token> tokens_;
@@ -45,4 +45,4 @@ class TokenList {
 
 }  // namespace kvroute
 
-#endif  // KVROUTE_ROUTER_RIGHTS_TOKEN_LIST_H_
+#endif  // KVROUTE_ROUTER_RIGHTS_BEARER_TOKENS_H_
