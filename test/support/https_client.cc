@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <memory>
 
 #include "absl/strings/numbers.h"
@@ -64,6 +65,7 @@ HttpReply Parse(const std::string& answer) {
 }  // namespace
 
 HttpReply HttpsRequest(int port, const HttpsRequestParts& parts) {
+  std::signal(SIGPIPE, SIG_IGN);  // a server that does not want us closes, and OpenSSL writes on
   const Context context = ContextFor(parts);
   const int fd = SendAndKeep(port, "");
   if (fd < 0) return {};
