@@ -73,7 +73,7 @@ TEST(PromptRenderingTest, AtItsEndNothingOfItRunsOnTheClientsThread) {
   const auto client = *HttpClient::Start(HttpClientOptions());
   std::atomic<bool> done{false};
   {
-    const PromptRendering rendering({}, client.get(), &Clock::Real());
+    const PromptRendering rendering({}, client.get(), nullptr, &Clock::Real());
     client->Run([&done] {  // as one of its callbacks
       for (int i = 0; i < 100; ++i) std::this_thread::yield();
       done = true;
