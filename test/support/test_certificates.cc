@@ -29,9 +29,11 @@ std::string PemOf(X509* certificate) {
   return PemOf([&](BIO* bio) { return PEM_write_bio_X509(bio, certificate); });
 }
 
-void AddExtension(X509* certificate, int nid, const char* value) {
+void AddExtension(X509* certificate, int nid, const char* value, X509* issuer = nullptr) {
+  X509V3_CTX context{};
+  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
   const std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> extension(
-      X509V3_EXT_conf_nid(nullptr, nullptr, nid, value), &X509_EXTENSION_free);
+      X509V3_EXT_conf_nid(nullptr, &context, nid, value), &X509_EXTENSION_free);
   KVROUTE_CHECK(extension != nullptr && X509_add_ext(certificate, extension.get(), -1) == 1);
 }
 
@@ -55,6 +57,7 @@ TestCa::TestCa() : key_(NewKey()), certificate_(NewCertificate("test CA", key_.g
   X509_set_issuer_name(certificate_.get(), X509_get_subject_name(certificate_.get()));
   AddExtension(certificate_.get(), NID_basic_constraints, "critical,CA:TRUE");
   AddExtension(certificate_.get(), NID_key_usage, "critical,keyCertSign,cRLSign");
+  AddExtension(certificate_.get(), NID_subject_key_identifier, "hash");
   KVROUTE_CHECK(X509_sign(certificate_.get(), key_.get(), EVP_sha256()) != 0);
   pem_ = PemOf(certificate_.get());
 }
@@ -65,6 +68,8 @@ TestCertificate TestCa::Sign(const std::string& names) {
   X509_set_issuer_name(made.get(), X509_get_subject_name(certificate_.get()));
   AddExtension(made.get(), NID_subject_alt_name, names.c_str());
   AddExtension(made.get(), NID_ext_key_usage, "serverAuth,clientAuth");
+  // As every CA does: by this a certificate is told to be of the old or the new of one name.
+  AddExtension(made.get(), NID_authority_key_identifier, "keyid:always", certificate_.get());
   KVROUTE_CHECK(X509_sign(made.get(), key_.get(), EVP_sha256()) != 0);
   return {PemOf(made.get()), PemOf([&](BIO* bio) {
             return PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
