@@ -1,13 +1,16 @@
 #ifndef KVROUTE_ROUTER_CONFIG_CONFIG_WATCHER_H_
 #define KVROUTE_ROUTER_CONFIG_CONFIG_WATCHER_H_
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
-#include "indexer/base/mutex.h"
-#include "indexer/base/named_thread.h"
+#include "indexer/base/reading_thread.h"
 #include "router/config/settled_text.h"
 
 namespace kvroute {
@@ -21,14 +24,14 @@ namespace kvroute {
 class ConfigWatcher {
  public:
   using OnText = std::function<void(const absl::StatusOr<std::string>&)>;
-  // What other files say that the text names, in short.
-  using Beside = std::function<uint64_t()>;
+  // Paths of other files, which the text in force names.
+  using Named = std::function<std::vector<std::string>()>;
 
-  // `known` is the text in force. The text is told again when `beside`, asked on the watcher's
-  // thread, gives another number twice running; it may be empty.
+  // `known` is the text in force. The text is told again, too, when one of `named` says something
+  // else twice running; asked on the watcher's thread, and at once; it may be empty.
   ConfigWatcher(std::string path, std::string known, std::chrono::milliseconds interval,
-                OnText on_text, Beside beside = {});
-  ~ConfigWatcher();  // waits for on_text
+                OnText on_text, Named named = {});
+  // On destruction waits for on_text, but not for a file that cannot be read (ReadingThread).
   ConfigWatcher(const ConfigWatcher&) = delete;
   ConfigWatcher& operator=(const ConfigWatcher&) = delete;
 
@@ -37,24 +40,23 @@ class ConfigWatcher {
   void Poke();
 
  private:
-  void Run();
-  void Look();
-  void LookBeside();
+  using Text = absl::StatusOr<std::string>;
+  class Beside;
+  struct Reading {
+    Text text;
+    uint64_t beside = 0;
+  };
+  void Take(const Reading& read);
+  void TakeBeside(uint64_t beside);
 
-  const std::string path_;
-  const std::chrono::milliseconds interval_;
   const OnText on_text_;
-  const Beside beside_;
-
+  const Named named_;
+  const std::shared_ptr<Beside> beside_;  // of the reading, which may outlive this
   // Of the watcher's thread.
   SettledText text_;
-  uint64_t beside_known_ = 0, beside_seen_ = 0;
-
-  Mutex mutex_;
-  CondVar wake_;
-  bool poked_ ABSL_GUARDED_BY(mutex_) = false;
-  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
-  NamedThread thread_;  // last: started when all else is there
+  uint64_t beside_known_, beside_seen_;
+  std::atomic<bool> poked_{false};
+  ReadingThread<Reading> thread_;  // last: started when all else is there
 };
 
 }  // namespace kvroute

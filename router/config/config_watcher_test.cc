@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <vector>
@@ -64,14 +63,14 @@ using Texts = std::vector<std::string>;
 
 TEST_F(ConfigWatcherTest, TheTextIsToldAgainWhenAFileThatItNamesChanges) {
   Write("k.yaml", "a");
-  std::atomic<uint64_t> key{1};
+  Write("key", "one");
   const ConfigWatcher watcher(
       (dir_ / "k.yaml").string(), "a", milliseconds(5),
       [this](const absl::StatusOr<std::string>& text) { received_.Add(text); },
-      [&key] { return key.load(); });
-  key = 2;
+      [this] { return Texts({(dir_ / "key").string()}); });
+  Write("key", "two");
   EXPECT_EQ(received_.Wait(1), std::vector<std::string>({"a"}));
-  key = 3;
+  Write("key", "three");
   EXPECT_EQ(received_.Wait(2), std::vector<std::string>({"a", "a"}));
 }
 

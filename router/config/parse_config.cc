@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/hash/hash.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/str_join.h"
@@ -188,19 +187,16 @@ std::vector<std::string> ErrorsOf(const absl::Status& status) {
   return absl::StrSplit(std::string(*errors), '\n');
 }
 
-uint64_t KeyFilesNow(const ServeConfig& config) {
-  uint64_t number = 0;
-  const auto add = [&number](const std::string& path) {
-    if (path.empty()) return;
-    const auto text = ReadFile(path, limits::kMaxKeyFileBytes);
-    number = absl::HashOf(number, text.ok(), text.ok() ? *text : std::string());
-  };
+std::vector<std::string> KeyFilesOf(const ServeConfig& config) {
+  std::vector<std::string> paths;
   for (const WorkerConfig& worker : config.workers) {
-    add(worker.curve.server_public_key_file);
-    add(worker.curve.client_public_key_file);
-    add(worker.curve.client_secret_key_file);
+    for (const std::string& path :
+         {worker.curve.server_public_key_file, worker.curve.client_public_key_file,
+          worker.curve.client_secret_key_file}) {
+      if (!path.empty()) paths.push_back(path);
+    }
   }
-  return number;
+  return paths;
 }
 
 }  // namespace kvroute

@@ -40,8 +40,8 @@ absl::StatusOr<ServeConfig> ParseConfig(const std::string& text, const std::stri
 // What such an error says, one line each.
 std::vector<std::string> ErrorsOf(const absl::Status& status);
 
-// A number for what the key files say that `config` names: another one when one of them changes.
-uint64_t KeyFilesNow(const ServeConfig& config);
+// Paths of the key files that were read with it.
+std::vector<std::string> KeyFilesOf(const ServeConfig& config);
 
 }  // namespace kvroute
 

@@ -224,22 +224,13 @@ TEST(ParseConfigTest, TheTokenFileMustBeGood) {
   std::remove(path.c_str());
 }
 
-TEST(ParseConfigTest, KeyFilesThatChangeAreNoticed) {
-  const std::string path = testing::TempDir() + "key_" + std::to_string(getpid());
+TEST(ParseConfigTest, TheKeyFilesThatItNamesAreTold) {
   ServeConfig config;
-  const uint64_t none = KeyFilesNow(config);
-  EXPECT_EQ(KeyFilesNow(config), none);
-  config.workers.emplace_back().curve.client_secret_key_file = path;
-  std::remove(path.c_str());
-  const uint64_t missing = KeyFilesNow(config);
-  std::ofstream(path) << "one";
-  const uint64_t one = KeyFilesNow(config);
-  std::ofstream(path) << "two";
-  EXPECT_NE(one, missing);
-  EXPECT_NE(one, KeyFilesNow(config));
-  std::ofstream(path) << "one";
-  EXPECT_EQ(one, KeyFilesNow(config));
-  std::remove(path.c_str());
+  config.workers.resize(2);
+  EXPECT_THAT(KeyFilesOf(config), testing::IsEmpty());
+  config.workers[0].curve = {"server", "public", "secret"};
+  config.workers[1].curve.client_secret_key_file = "own";
+  EXPECT_THAT(KeyFilesOf(config), testing::ElementsAre("server", "public", "secret", "own"));
 }
 
 TEST(ParseConfigTest, ALabelNamedTwiceIsRefused) {

@@ -4,6 +4,7 @@
 #include <grpcpp/server_builder.h>
 
 #include <algorithm>
+#include <array>
 
 #include "indexer/base/error.h"
 #include "router/edge/grpc_base/connections.h"
@@ -22,6 +23,19 @@ namespace {
 // gRPC's own quota cancels calls of whomever it likes: Connections cuts off those who have most of
 // it long before.
 constexpr size_t kQuotaTimes = 2;
+
+constexpr std::array<const char*, 5> kServiceNames = {
+    "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", "kvroute.v1.Fleet",
+    "kvroute.v1.Router", "radix_index.RadixIndex"};
+
+// Clients that balance by health ask by the service that they call.
+HealthService::Services HealthNames() {
+  HealthService::Services names = {{"", HealthOf::kReadiness},
+                                   {"liveness", HealthOf::kLiveness},
+                                   {"readiness", HealthOf::kReadiness}};
+  for (const char* name : kServiceNames) names.emplace_back(name, HealthOf::kReadiness);
+  return names;
+}
 
 int CallsOfAConnection(const GrpcServerOptions& options) {
   return limits::kMaxCallsPerConnection + static_cast<int>(options.max_streams);
@@ -49,8 +63,8 @@ class GrpcServer::Impl {
         router_service_(router, {options.max_streams, &streams_, options.stream_idle_timeout}),
         fleet_service_(fleet, stats),
         radix_service_(router, stats, &streams_, options.max_streams, options.stream_idle_timeout),
-        reflection_service_({"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection",
-                             "kvroute.v1.Fleet", "kvroute.v1.Router", "radix_index.RadixIndex"}),
+        health_service_(HealthNames()),
+        reflection_service_({kServiceNames.begin(), kServiceNames.end()}),
         parts_{nullptr,          &long_work_, &connections_, stats, options.write_timeout,
                options.requests, &answers_,   options.rights} {}
 
@@ -61,7 +75,7 @@ class GrpcServer::Impl {
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
         options.credentials ? options.credentials : grpc::InsecureServerCredentials());
     SetServerLimits({options.max_message_bytes, kQuotaTimes * options.max_memory_bytes,
-                     CallsOfAConnection(options)},
+                     CallsOfAConnection(options), options.times},
                     &builder);
     builder.RegisterService(&router_service_);
     builder.RegisterService(&fleet_service_);
