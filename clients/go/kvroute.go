@@ -36,20 +36,36 @@ type Client struct {
 	conn   *grpc.ClientConn
 }
 
-// Dial makes a client of the server at address, "host:port". Without options it speaks in plain text, which a server
-// accepts on loopback; give grpc.WithTransportCredentials for any other.
+// Dial makes a client of the server at address, "host:port". Without grpc.WithTransportCredentials it speaks in plain
+// text, which a server accepts on loopback. WithToken is for a server that asks for roles.
 func Dial(address string, options ...grpc.DialOption) (*Client, error) {
-	if len(options) == 0 {
-		options = []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
-	}
 	options = append([]grpc.DialOption{grpc.WithDefaultServiceConfig(serviceConfig),
-		grpc.WithUserAgent("kvroute-go/" + Version)}, options...)
+		grpc.WithUserAgent("kvroute-go/" + Version), grpc.WithTransportCredentials(insecure.NewCredentials())}, options...)
 	conn, err := grpc.NewClient(address, options...)
 	if err != nil {
 		return nil, err
 	}
 	return &Client{kvroutev1.NewRouterClient(conn), kvroutev1.NewFleetClient(conn), conn}, nil
 }
+
+// WithToken shows a bearer token with each call: what token gives at that moment, so that a file may be renewed.
+func WithToken(token func() (string, error)) grpc.DialOption {
+	return grpc.WithPerRPCCredentials(bearer(token))
+}
+
+type bearer func() (string, error)
+
+// GetRequestMetadata is of credentials.PerRPCCredentials.
+func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	token, err := b()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"authorization": "Bearer " + token}, nil
+}
+
+// RequireTransportSecurity is of credentials.PerRPCCredentials. A server on loopback is asked in plain text.
+func (b bearer) RequireTransportSecurity() bool { return false }
 
 // Close ends the connection.
 func (c *Client) Close() error { return c.conn.Close() }

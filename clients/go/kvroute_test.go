@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -14,18 +16,27 @@ import (
 )
 
 // The server that clients/check has started, with engines of a model "m".
-func dial(t *testing.T) (*Client, context.Context) {
+func dialWith(t *testing.T, options ...grpc.DialOption) (*Client, context.Context) {
 	address := os.Getenv("KVROUTE_ADDRESS")
 	if address == "" {
 		t.Skip("KVROUTE_ADDRESS: no server")
 	}
-	client, err := Dial(address)
+	client, err := Dial(address, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(func() { cancel(); client.Close() })
 	return client, ctx
+}
+
+func dial(t *testing.T) (*Client, context.Context) {
+	return dialWith(t, WithToken(token))
+}
+
+func token() (string, error) {
+	text, err := os.ReadFile(os.Getenv("KVROUTE_TOKEN_FILE"))
+	return strings.TrimSpace(string(text)), err
 }
 
 func prompt() *kvroutev1.Prompt { return &kvroutev1.Prompt{TokenIds: []uint32{1, 2, 3, 4}} }
@@ -63,6 +74,43 @@ func TestARefusalHasItsReason(t *testing.T) {
 	reason, metadata := ReasonOf(err)
 	if reason != "UNKNOWN_MODEL" || metadata["model"] != "M" {
 		t.Fatal(reason, metadata)
+	}
+}
+
+func TestWithoutATokenItIsRefused(t *testing.T) {
+	client, ctx := dialWith(t)
+	_, err := client.Route(ctx, &kvroutev1.RouteRequest{Model: "m", Prompt: prompt()})
+	reason, metadata := ReasonOf(err)
+	if status.Code(err) != codes.Unauthenticated || reason != "UNAUTHENTICATED" || metadata["roles"] != "route" {
+		t.Fatal(err, reason, metadata)
+	}
+}
+
+func TestATokenBelongsToEachCall(t *testing.T) {
+	given := []string{"0123456789-another-token"}
+	client, ctx := dialWith(t, WithToken(func() (string, error) {
+		if len(given) > 0 {
+			first := given[0]
+			given = given[1:]
+			return first, nil
+		}
+		return token()
+	}))
+	if _, err := client.Fleet.List(ctx, &kvroutev1.ListRequest{}); status.Code(err) != codes.Unauthenticated {
+		t.Fatal(err)
+	}
+	if _, err := client.Fleet.List(ctx, &kvroutev1.ListRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := client.Router.RouteStream(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Send(&kvroutev1.RouteRequest{Model: "m", Prompt: prompt()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
 	}
 }
 

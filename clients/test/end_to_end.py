@@ -1,11 +1,13 @@
-"""Runs a client's tests and its example beside simulated engines and a real `kvroute serve`, and looks at what was routed."""
+"""Runs a client's tests and its example beside simulated engines and a real `kvroute serve` that asks for roles, and looks at what was routed."""
 
 import argparse
 import json
 import os
 import re
+import secrets
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
@@ -29,6 +31,13 @@ def stop(process):
     status = process.wait(PATIENCE_S)
     process.stdout.close()
     return status
+
+
+def write(folder, name, line):
+    path = os.path.join(folder, name)
+    with open(path, "w") as file:
+        file.write(line + "\n")
+    return path
 
 
 def facts(line):
@@ -82,14 +91,22 @@ def main():
         at = facts(line)
         addresses.append(at["http"])
         workers += ["--worker", "id=%s,address=http://%s,model=m,events=%s,replay=%s" % (line.split()[0], at["http"], at["events"], at["replay"])]
-    server, lines = start(words.binary, "serve", "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", *workers)
+    folder = tempfile.TemporaryDirectory(prefix="kvroute-clients-")
+    token = secrets.token_hex(16)
+    token_file = write(folder.name, "token", token)
+    known_tokens = write(folder.name, "known", "client route " + token)
+    server, lines = start(words.binary, "serve", "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--set",
+                          "rights.token_file=" + known_tokens, "--set", "rights.everybody=metrics", *workers)
     try:
         at = facts(lines[-1])
+        example = words.example.splitlines() + ["--token-file", token_file]
         await_true(lambda: metric(at["http"], 'kvroute_streams{trust="exact"}') == 3, "the engines are not heard")
-        subprocess.run(words.tests.splitlines(), env=dict(os.environ, KVROUTE_ADDRESS=at["grpc"]), timeout=PATIENCE_S, check=True)
-        routes_conversations(words.example.splitlines(), at["grpc"], addresses[0], at["http"])
+        subprocess.run(words.tests.splitlines(), env=dict(os.environ, KVROUTE_ADDRESS=at["grpc"], KVROUTE_TOKEN_FILE=token_file), timeout=PATIENCE_S,
+                       check=True)
+        routes_conversations(example, at["grpc"], addresses[0], at["http"])
     finally:
         status = [stop(process) for process in (server, engines)]
+        folder.cleanup()
     if any(status):
         sys.exit("kvroute ended with %s" % status)
 

@@ -21,6 +21,14 @@ inline constexpr size_t kMaxLabelValueBytes = 128;
 inline constexpr size_t kMaxFleetPage = 10'000;    // workers on a page of Fleet.List
 inline constexpr size_t kMaxFleetHistory = 4'096;  // changes that Fleet.Watch resumes behind
 
+// Who may what.
+inline constexpr size_t kMaxTokens = 1'024;
+inline constexpr size_t kMaxTokenFileBytes = size_t{1} << 20;
+inline constexpr size_t kMinTokenBytes = 16;
+inline constexpr size_t kMaxTokenBytes = 512;
+inline constexpr size_t kMaxTokenNameBytes = 64;
+inline constexpr size_t kMaxCertificateGrants = 256;
+
 }  // namespace kvroute::limits
 
 #endif  // KVROUTE_INDEXER_BASE_API_LIMITS_H_

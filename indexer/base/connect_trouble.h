@@ -18,11 +18,12 @@ enum class ConnectTrouble : uint8_t {
   kUnreachable,  // there is no way to the address
   kHandshake,    // the port takes connections, and no ZeroMQ handshake is completed
   kDescriptors,  // this process has no file descriptor left
+  kNotAllowed,   // the name has no address that a client of the API may name
   kOther,
 };
-inline constexpr auto kConnectTroubleNames =
-    NamesUpTo<ConnectTrouble::kOther>("none", "no_such_host", "name_server", "refused", "no_answer",
-                                      "unreachable", "handshake", "descriptors", "other");
+inline constexpr auto kConnectTroubleNames = NamesUpTo<ConnectTrouble::kOther>(
+    "none", "no_such_host", "name_server", "refused", "no_answer", "unreachable", "handshake",
+    "descriptors", "not_allowed", "other");
 inline constexpr size_t kConnectTroubleCount = kConnectTroubleNames.size();
 inline std::string_view ConnectTroubleName(ConnectTrouble trouble) {
   return kConnectTroubleNames[trouble];

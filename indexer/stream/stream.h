@@ -104,6 +104,8 @@ struct StreamConfig {
   std::string replay_endpoint;  // empty: the engine has no replay socket
   std::string topic;            // subscription prefix; empty: all
   CurveKeys curve;
+  // A client of the API or a publisher said where: it may be in some networks only.
+  bool named_by_client = false;
 
   bool operator==(const StreamConfig&) const = default;
 };

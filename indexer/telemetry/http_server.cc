@@ -13,7 +13,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "indexer/base/error.h"
 #include "indexer/telemetry/http_connections.h"
+#include "indexer/telemetry/http_methods.h"
 #include "indexer/telemetry/listening_socket.h"
 #include "indexer/telemetry/page_threads.h"
 
@@ -26,24 +28,7 @@ constexpr unsigned kClosing = 64;
 // What is read and thrown away of a body that is too long, so that its sender gets to see why.
 constexpr uint64_t kSwallowedBytes = uint64_t{16} << 20;
 
-size_t StatusSlot(int status) {
-  const auto& statuses = HttpServer::kStatuses;
-  const auto* found = std::find(statuses.begin(), statuses.end(), status);
-  if (found == statuses.end()) found = std::find(statuses.begin(), statuses.end(), 500);
-  return static_cast<size_t>(found - statuses.begin());
-}
-
-bool IsRead(std::string_view method) { return method == "GET" || method == "HEAD"; }
-
-bool Reads(const HttpPage& page) { return page.handler != nullptr || page.asked != nullptr; }
-bool Takes(const HttpPage& page, std::string_view method) {
-  return method == "POST" && page.posted != nullptr;
-}
-
-std::string AllowedOf(const HttpPage& page) {
-  if (page.posted == nullptr) return "GET, HEAD";
-  return Reads(page) ? "GET, HEAD, POST" : "POST";
-}
+constexpr const char* kTlsVersions = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
 
 // By name: who accepts everything gets what everybody can read.
 bool AcceptsOpenMetrics(MHD_Connection* connection) {
@@ -81,17 +66,21 @@ class HttpServer::Backend {
   }
 
   absl::Status Start(const HttpOptions& options) {
+    std::vector<MHD_OptionItem> tls;
+    KVROUTE_RETURN_IF_ERROR(StartTls(options.tls, &tls));
     const absl::StatusOr<ListeningSocket> socket = Listen(options.listen);
     if (!socket.ok()) return socket.status();
     server_->port_ = socket->port;
     daemon_ = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, nullptr, nullptr,
-        &Backend::OnRequest, this, MHD_OPTION_LISTEN_SOCKET, socket->fd,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+            (tls_ == nullptr ? 0u : unsigned{MHD_USE_TLS}),
+        0, nullptr, nullptr, &Backend::OnRequest, this, MHD_OPTION_LISTEN_SOCKET, socket->fd,
         MHD_OPTION_CONNECTION_LIMIT, static_cast<unsigned>(options.max_connections) + kClosing,
         MHD_OPTION_CONNECTION_TIMEOUT, static_cast<unsigned>(options.idle_timeout_s),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, options.max_request_bytes, MHD_OPTION_NOTIFY_CONNECTION,
         &Backend::OnConnection, this, MHD_OPTION_NOTIFY_COMPLETED, &Backend::OnCompleted, this,
-        MHD_OPTION_EXTERNAL_LOGGER, &Silence, nullptr, MHD_OPTION_END);
+        MHD_OPTION_EXTERNAL_LOGGER, &Silence, nullptr, MHD_OPTION_ARRAY, tls.data(),
+        MHD_OPTION_END);
     if (daemon_ != nullptr) return absl::OkStatus();
     close(socket->fd);
     return absl::UnavailableError(absl::StrCat("cannot serve on \"", options.listen, "\""));
@@ -107,6 +96,21 @@ class HttpServer::Backend {
 
  private:
   using Connection = HttpConnections::Connection;
+
+  // What the library is told at its start; each connection is given its certificates by tls_.
+  absl::Status StartTls(const HttpServerTlsOptions& options, std::vector<MHD_OptionItem>* told) {
+    if (options.fetch) {
+      auto tls = HttpServerTls::Start(options);
+      if (!tls.ok()) return tls.status();
+      tls_ = *std::move(tls);
+      const auto text = [](const std::string& pem) { return const_cast<char*>(pem.c_str()); };
+      told->push_back({MHD_OPTION_HTTPS_MEM_KEY, 0, text(tls_->first().key)});
+      told->push_back({MHD_OPTION_HTTPS_MEM_CERT, 0, text(tls_->first().certificate)});
+      told->push_back({MHD_OPTION_HTTPS_PRIORITIES, 0, const_cast<char*>(kTlsVersions)});
+    }
+    told->push_back({MHD_OPTION_END, 0, nullptr});
+    return absl::OkStatus();
+  }
 
   // One request, from its headers to the end of its answer. Of the event thread, but while a page
   // thread has it.
@@ -127,10 +131,18 @@ class HttpServer::Backend {
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
       const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
       *context = backend->connections_.Add(info->connect_fd, Clock::Real().Monotonic());
+      backend->BeginTls(connection, *context);
       backend->Evict();
     } else {
+      if (backend->tls_ != nullptr) backend->tls_->Ended(*context);
       backend->connections_.Remove(static_cast<Connection*>(*context));
     }
+  }
+
+  void BeginTls(MHD_Connection* connection, const void* owner) {
+    if (tls_ == nullptr) return;
+    const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    tls_->Began(owner, static_cast<gnutls_session_int*>(info->tls_session));
   }
 
   // Called with the headers, then for each piece of a body, then when the request is complete, and
@@ -186,11 +198,26 @@ class HttpServer::Backend {
     const bool has_page = page != server_->pages_.end();
     request->takes_body = has_page && Takes(page->second, method);
     if (request->takes_body || (has_page && IsRead(method) && Reads(page->second))) {
+      request->response = RefusalOf(connection, request->connection, page->second);
+      if (request->response) server_->Count(request->response->status);
       return request.release();
     }
     if (has_page) request->allowed = AllowedOf(page->second);
     request->response = server_->Answer(method, CallOf(connection, request.get(), path));
     return request.release();
+  }
+
+  std::optional<HttpResponse> RefusalOf(MHD_Connection* connection, const Connection* owner,
+                                        const HttpPage& page) {
+    if (!page.refused) return std::nullopt;
+    const char* const authorization =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+    const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const std::string peer = SocketName(info->client_addr);
+    return page.refused({.peer = peer,
+                         .authorization = authorization == nullptr ? "" : authorization,
+                         .certificate_names = tls_ == nullptr ? std::vector<std::string_view>()
+                                                              : tls_->NamesOf(owner)});
   }
 
   // False: it is cut off. A sender gets to see why its body is not wanted once it has sent it, but
@@ -305,6 +332,9 @@ class HttpServer::Backend {
     MHD_add_response_header(response, "Content-Type", answer.content_type.c_str());
     MHD_add_response_header(response, "Cache-Control", "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (!answer.authenticate.empty()) {
+      MHD_add_response_header(response, "WWW-Authenticate", answer.authenticate.c_str());
+    }
     if (answer.status == 405) MHD_add_response_header(response, "Allow", request->allowed.c_str());
     const MHD_Result queued =
         MHD_queue_response(connection, static_cast<unsigned>(answer.status), response);
@@ -339,6 +369,7 @@ class HttpServer::Backend {
   MemoryBudget* const bodies_;  // may be null
   ThreadPulse pulse_;           // its
   PageThreads pages_;
+  std::unique_ptr<HttpServerTls> tls_;  // nullptr: plain text
   MHD_Daemon* daemon_ = nullptr;
 };
 
@@ -357,48 +388,6 @@ HttpServer::~HttpServer() = default;
 
 std::vector<std::pair<std::string, const ThreadPulse*>> HttpServer::Pulses() const {
   return backend_->Pulses();
-}
-
-HttpResponse HttpServer::Answer(std::string_view method, const HttpCall& call) {
-  const auto page = pages_.find(call.path);
-  if (page == pages_.end()) {
-    std::string text = "not found; there is:";
-    for (const auto& [known, unused] : pages_) absl::StrAppend(&text, " ", known);
-    return Refuse(404, text + '\n');
-  }
-  const HttpPage& it = page->second;
-  const bool fits = IsRead(method) ? Reads(it) : Takes(it, method);
-  if (!fits) return Refuse(405, wrong_method_);
-  try {
-    HttpResponse response = !IsRead(method)                        ? it.posted(call)
-                            : it.asked                             ? it.asked(call)
-                            : it.open_metrics && call.open_metrics ? it.open_metrics()
-                                                                   : it.handler();
-    Count(response.status);
-    return response;
-  } catch (const std::exception& error) {  // out of memory while a page is put together
-    return Refuse(500, absl::StrCat(error.what(), "\n"));
-  }
-}
-
-HttpResponse HttpServer::Refuse(int status, std::string text) {
-  Count(status);
-  return {.status = status, .body = std::move(text)};
-}
-
-void HttpServer::Count(int status) {
-  answered_[StatusSlot(status)].fetch_add(1, std::memory_order_relaxed);
-}
-
-std::string_view HttpCall::Argument(std::string_view name) const {
-  for (const auto& [known, value] : arguments) {
-    if (known == name) return value;
-  }
-  return {};
-}
-
-uint64_t HttpServer::Answered(int status) const {
-  return answered_[StatusSlot(status)].load(std::memory_order_relaxed);
 }
 
 }  // namespace kvroute

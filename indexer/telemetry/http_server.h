@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "indexer/base/limits.h"
 #include "indexer/base/memory_budget.h"
 #include "indexer/base/thread_pulse.h"
+#include "indexer/telemetry/http_server_tls.h"
 
 namespace kvroute {
 
@@ -34,6 +36,7 @@ struct HttpOptions {
   // Of what is POSTed: one body (413 beyond it), and all that are held at a time (503).
   size_t max_body_bytes = 0;
   size_t max_bodies_bytes = 0;
+  HttpServerTlsOptions tls = {};  // fetch empty: plain text
   // Of an answer 405.
   std::string wrong_method = "only GET and HEAD\n";
 };
@@ -54,6 +57,15 @@ struct HttpResponse {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  std::string authenticate = {};  // of a 401 or 403: WWW-Authenticate
+};
+
+// Who asks. Its views are good during the call.
+struct HttpCaller {
+  std::string_view peer = {};           // address and port
+  std::string_view authorization = {};  // as sent; empty: none
+  // DNS names and URIs of the certificate that it has shown and that was verified.
+  std::vector<std::string_view> certificate_names = {};
 };
 
 struct HttpPage {
@@ -66,6 +78,9 @@ struct HttpPage {
   // Instead of `handler`, where the answer depends on what is asked. Never quick.
   std::function<HttpResponse(const HttpCall&)> asked = {};
   std::function<HttpResponse(const HttpCall&)> posted = {};  // of POST
+  // What is answered to a caller who may not have the page, before its body comes; nullopt: it may.
+  // Runs on the thread that has the connections. Empty: everybody may.
+  std::function<std::optional<HttpResponse>(const HttpCaller&)> refused = {};
 };
 
 // A small HTTP/1.1 listener: a fixed set of paths that are read with GET or HEAD or called with
@@ -89,8 +104,8 @@ class HttpServer {
   int port() const { return port_; }
 
   // Requests answered, by status; statuses that no page uses are counted under 500.
-  static constexpr std::array<int, 13> kStatuses = {200, 201, 400, 403, 404, 405, 409,
-                                                    413, 415, 422, 500, 501, 503};
+  static constexpr std::array<int, 14> kStatuses = {200, 201, 400, 401, 403, 404, 405,
+                                                    409, 413, 415, 422, 500, 501, 503};
   uint64_t Answered(int status) const;
   // Connections closed to make room for others, and answers cut off because nobody read them.
   uint64_t Evicted() const { return evicted_.load(std::memory_order_relaxed); }

@@ -1,11 +1,13 @@
 #include "indexer/telemetry/listening_socket.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -92,6 +94,24 @@ absl::StatusOr<ListeningSocket> ForEachAddress(
 }
 
 }  // namespace
+
+std::string SocketName(const sockaddr* address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address == nullptr) return "";
+  if (address->sa_family == AF_INET) {
+    const auto& v4 = *reinterpret_cast<const sockaddr_in*>(address);
+    inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
+    return fmt::format("{}:{}", text.data(), ntohs(v4.sin_port));
+  }
+  if (address->sa_family != AF_INET6) return "";
+  const auto& v6 = *reinterpret_cast<const sockaddr_in6*>(address);
+  if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+    inet_ntop(AF_INET, v6.sin6_addr.s6_addr + 12, text.data(), text.size());
+    return fmt::format("{}:{}", text.data(), ntohs(v6.sin6_port));
+  }
+  inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
+  return fmt::format("[{}]:{}", text.data(), ntohs(v6.sin6_port));
+}
 
 absl::StatusOr<ListeningSocket> Listen(const std::string& address) {
   return ForEachAddress(address, [](int fd, const addrinfo& one) {

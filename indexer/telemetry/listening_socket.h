@@ -5,7 +5,13 @@
 
 #include "absl/status/statusor.h"
 
+struct sockaddr;
+
 namespace kvroute {
+
+// "10.0.0.7:41312", "[fe80::1]:41312"; an IPv4 client of a socket for both families is an IPv4
+// client. Empty for nullptr and other families.
+std::string SocketName(const sockaddr* address);
 
 struct ListeningSocket {
   int fd = -1;  // the caller's to close

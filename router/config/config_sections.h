@@ -12,6 +12,8 @@ void VisitGrpc(FieldVisitor* v, GrpcConfig* grpc);
 void VisitPicker(FieldVisitor* v, PickerConfig* picker);
 void VisitHttp(FieldVisitor* v, HttpConfig* http);
 void VisitHttpJson(FieldVisitor* v, HttpJsonConfig* http);
+void VisitRights(FieldVisitor* v, RightsOptions* rights);
+void VisitRegistration(FieldVisitor* v, RegistrationConfig* registration);
 void VisitPrompts(FieldVisitor* v, PromptsConfig* prompts);
 void VisitDiscovery(FieldVisitor* v, DiscoveryConfig* discovery);
 void VisitScrape(FieldVisitor* v, ScrapeConfig* scrape);

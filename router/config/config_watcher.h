@@ -3,8 +3,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "indexer/base/reading_thread.h"
@@ -21,10 +24,13 @@ namespace kvroute {
 class ConfigWatcher {
  public:
   using OnText = std::function<void(const absl::StatusOr<std::string>&)>;
+  // Paths of other files, which the text in force names.
+  using Named = std::function<std::vector<std::string>()>;
 
-  // `known` is the text in force.
+  // `known` is the text in force. The text is told again, too, when one of `named` says something
+  // else twice running; asked on the watcher's thread, and at once; it may be empty.
   ConfigWatcher(std::string path, std::string known, std::chrono::milliseconds interval,
-                OnText on_text);
+                OnText on_text, Named named = {});
   // On destruction waits for on_text, but not for a file that cannot be read (ReadingThread).
   ConfigWatcher(const ConfigWatcher&) = delete;
   ConfigWatcher& operator=(const ConfigWatcher&) = delete;
@@ -35,12 +41,22 @@ class ConfigWatcher {
 
  private:
   using Text = absl::StatusOr<std::string>;
-  void Take(const Text& read);
+  class Beside;
+  struct Reading {
+    Text text;
+    uint64_t beside = 0;
+  };
+  void Take(const Reading& read);
+  void TakeBeside(uint64_t beside);
 
   const OnText on_text_;
-  SettledText text_;  // of the watcher's thread
+  const Named named_;
+  const std::shared_ptr<Beside> beside_;  // of the reading, which may outlive this
+  // Of the watcher's thread.
+  SettledText text_;
+  uint64_t beside_known_, beside_seen_;
   std::atomic<bool> poked_{false};
-  ReadingThread<Text> thread_;  // last: started when all else is there
+  ReadingThread<Reading> thread_;  // last: started when all else is there
 };
 
 }  // namespace kvroute

@@ -61,6 +61,19 @@ class ConfigWatcherTest : public testing::Test {
 
 using Texts = std::vector<std::string>;
 
+TEST_F(ConfigWatcherTest, TheTextIsToldAgainWhenAFileThatItNamesChanges) {
+  Write("k.yaml", "a");
+  Write("key", "one");
+  const ConfigWatcher watcher(
+      (dir_ / "k.yaml").string(), "a", milliseconds(5),
+      [this](const absl::StatusOr<std::string>& text) { received_.Add(text); },
+      [this] { return Texts({(dir_ / "key").string()}); });
+  Write("key", "two");
+  EXPECT_EQ(received_.Wait(1), std::vector<std::string>({"a"}));
+  Write("key", "three");
+  EXPECT_EQ(received_.Wait(2), std::vector<std::string>({"a", "a"}));
+}
+
 TEST_F(ConfigWatcherTest, NoticesAnEditInPlaceAndOneByRename) {
   Write("k.yaml", "one");
   const auto watcher = Watch("k.yaml", "one");

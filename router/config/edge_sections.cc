@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/strings/numbers.h"
+#include "indexer/base/api_limits.h"
 #include "indexer/base/error.h"
 #include "router/config/config_sections.h"
 
@@ -36,6 +37,20 @@ absl::Status CheckTls(const TlsFiles& tls) {
         "client_ca_file: needs certificate_file and key_file as well");
   }
   return absl::OkStatus();
+}
+
+void VisitTls(FieldVisitor* v, TlsFiles* tls) {
+  v->Text({"certificate_file", "PEM, the chain this server shows; empty: plain text."}, {},
+          &tls->certificate_file);
+  v->Text({"key_file", "PEM, its private key."}, {}, &tls->key_file);
+  v->Text(
+      {"client_ca_file", "PEM; when given, clients must show a certificate signed by it (mTLS)."},
+      {}, &tls->client_ca_file);
+  v->Bool({"client_certificate_required",
+           "With client_ca_file, false: a client without a certificate is served as well, as far "
+           "as its token's rights go."},
+          &tls->client_certificate_required);
+  v->Check([tls] { return CheckTls(*tls); });
 }
 
 absl::Status CheckPicker(const PickerConfig& picker) {
@@ -131,15 +146,7 @@ void VisitGrpc(FieldVisitor* v, GrpcConfig* grpc) {
   v->Text({"listen", "Address of the API; port 0 takes a free one."}, {.required = false},
           &grpc->listen);
   v->Check([grpc] { return CheckListenText(grpc->listen); });
-  v->Group({"tls", ""}, [&] {
-    v->Text({"certificate_file", "PEM, the chain this server shows; empty: plain text."}, {},
-            &grpc->tls.certificate_file);
-    v->Text({"key_file", "PEM, its private key."}, {}, &grpc->tls.key_file);
-    v->Text(
-        {"client_ca_file", "PEM; when given, clients must show a certificate signed by it (mTLS)."},
-        {}, &grpc->tls.client_ca_file);
-    v->Check([grpc] { return CheckTls(grpc->tls); });
-  });
+  v->Group({"tls", ""}, [&] { VisitTls(v, &grpc->tls); });
   v->Number({"max_threads", "For what takes long: long prompts, Explain, Fleet."}, "threads", 2,
             4'096, &grpc->max_threads);
   v->Number({"max_connections", "At the limit a new one takes the place of the idlest."},
@@ -171,6 +178,10 @@ void VisitPicker(FieldVisitor* v, PickerConfig* picker) {
   v->Text({"key_file", "PEM, its private key."}, {}, &picker->files.key_file);
   v->Text({"client_ca_file", "PEM; when given, gateways must show a certificate signed by it."}, {},
           &picker->files.client_ca_file);
+  v->Bool({"needs_role",
+           "false: whoever reaches the picker may ask it; true: it needs the role route, if rights "
+           "are configured."},
+          &picker->needs_role);
   v->Text({"plaintext_listen", "A second address of the picker, without TLS; empty: none."}, {},
           &picker->plaintext_listen);
   v->Text({"health_listen",
@@ -208,6 +219,7 @@ void VisitHttp(FieldVisitor* v, HttpConfig* http) {
       {"listen", "Address of /metrics, /healthz, /readyz and /status; port 0 takes a free one."},
       {}, &http->listen);
   v->Check([http] { return CheckListenText(http->listen); });
+  v->Group({"tls", ""}, [&] { VisitTls(v, &http->tls); });
   v->Number({"threads", "/metrics and /status pages put together at once; probes wait for none."},
             "threads", 1, 64, &http->threads);
   v->Bool({"per_stream_metrics",
@@ -219,6 +231,30 @@ void VisitHttp(FieldVisitor* v, HttpConfig* http) {
           &http->llm_d_metrics);
 }
 
+void VisitRights(FieldVisitor* v, RightsOptions* rights) {
+  v->Text({"token_file",
+           "Bearer tokens, a line each: name, roles, and the token or sha256: and its hash; read "
+           "again when it changes. Empty: no tokens."},
+          {}, &rights->token_file);
+  v->ListOf(Field{"certificates", "Roles of callers by their certificates.", Applies::kLive},
+            limits::kMaxCertificateGrants, &rights->certificates, [v](CertificateGrant* grant) {
+              v->Text({"name",
+                       "DNS name or URI (SPIFFE id) of the certificate's alternative names; "
+                       "*.example.org: any one label; spiffe://example.org/ns/*: any path below.",
+                       Applies::kLive},
+                      {.required = true}, &grant->name);
+              v->Text({"roles", "Of route, register, admin, metrics, with commas.", Applies::kLive},
+                      {.required = true}, &grant->roles);
+              v->Check([grant] { return CheckGrant(*grant); });
+            });
+  v->Text({"everybody",
+           "Roles of whoever reaches a port. Where no right is configured at all, everybody may "
+           "everything.",
+           Applies::kLive},
+          {}, &rights->everybody);
+  v->Check([rights] { return CheckRights(*rights); });
+}
+
 void VisitHttpJson(FieldVisitor* v, HttpJsonConfig* http) {
   v->Text({"listen",
            "Address for clients of Dynamo's and Mooncake's indexers; port 0 takes a free one. "
@@ -226,6 +262,7 @@ void VisitHttpJson(FieldVisitor* v, HttpJsonConfig* http) {
           {}, &http->listen);
   v->Check(
       [http] { return http->listen.empty() ? absl::OkStatus() : CheckListenText(http->listen); });
+  v->Group({"tls", ""}, [&] { VisitTls(v, &http->tls); });
   v->Number({"threads", "That read bodies and hash prompts."}, "threads", 1, 64, &http->threads);
   v->Number({"body_limit", "A longer one is 413."}, "bytes", 1 << 10, 256 << 20,
             &http->body_limit_bytes);

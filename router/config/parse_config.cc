@@ -9,11 +9,13 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "indexer/base/api_limits.h"
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/read_file.h"
 #include "indexer/base/text.h"
 #include "router/config/config_reader.h"
+#include "router/rights/bearer_tokens.h"
 
 namespace kvroute {
 namespace {
@@ -57,6 +59,14 @@ absl::Status ReadCurveKeys(const CurveFiles& files, CurveKeys* keys) {
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckTokenFile(const std::string& path) {
+  if (path.empty()) return absl::OkStatus();
+  const auto text = ReadFile(path, limits::kMaxTokenFileBytes);
+  if (!text.ok()) return text.status();
+  const absl::Status status = BearerTokens::Parse(*text).status();
+  return status.ok() ? status : InvalidArgument("{}: {}", path, MessageOf(status));
 }
 
 constexpr char kErrorsUrl[] = "kvroute/config-errors";
@@ -105,6 +115,11 @@ absl::StatusOr<ServeConfig> ReadConfig(const std::string& text, const std::strin
       return InvalidArgument("{}: workers[{}].curve.{}", root->Find("workers")->items[i].place, i,
                              MessageOf(status));
     }
+  }
+  if (const absl::Status status = CheckTokenFile(config.rights.token_file); !status.ok()) {
+    const ConfigNode* const rights = root->Find("rights");
+    return InvalidArgument("{}: rights.token_file: {}", rights == nullptr ? name : rights->place,
+                           MessageOf(status));
   }
   return config;
 }
@@ -170,6 +185,18 @@ std::vector<std::string> ErrorsOf(const absl::Status& status) {
   const absl::optional<absl::Cord> errors = status.GetPayload(kErrorsUrl);
   if (!errors.has_value()) return {std::string(MessageOf(status))};
   return absl::StrSplit(std::string(*errors), '\n');
+}
+
+std::vector<std::string> KeyFilesOf(const ServeConfig& config) {
+  std::vector<std::string> paths;
+  for (const WorkerConfig& worker : config.workers) {
+    for (const std::string& path :
+         {worker.curve.server_public_key_file, worker.curve.client_public_key_file,
+          worker.curve.client_secret_key_file}) {
+      if (!path.empty()) paths.push_back(path);
+    }
+  }
+  return paths;
 }
 
 }  // namespace kvroute

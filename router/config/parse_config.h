@@ -40,6 +40,9 @@ absl::StatusOr<ServeConfig> ParseConfig(const std::string& text, const std::stri
 // What such an error says, one line each.
 std::vector<std::string> ErrorsOf(const absl::Status& status);
 
+// Paths of the key files that were read with it.
+std::vector<std::string> KeyFilesOf(const ServeConfig& config);
+
 }  // namespace kvroute
 
 #endif  // KVROUTE_ROUTER_CONFIG_PARSE_CONFIG_H_

@@ -209,6 +209,30 @@ workers:
   EXPECT_TRUE(worker.draining);
 }
 
+TEST(ParseConfigTest, TheTokenFileMustBeGood) {
+  const std::string path = testing::TempDir() + "tokens_" + std::to_string(getpid());
+  const std::string text = "log: {level: info}\nrights: {token_file: " + path + "}\n";
+  const auto error = [&] {
+    return std::string(MessageOf(ParseConfig(text, "k.yaml", {}).status()));
+  };
+  std::remove(path.c_str());
+  EXPECT_THAT(error(), HasSubstr("config k.yaml:2: rights.token_file: " + path));
+  std::ofstream(path) << "gateway route short\n";
+  EXPECT_THAT(error(), HasSubstr("rights.token_file: " + path + ": line 1: token: 5 bytes"));
+  std::ofstream(path) << "gateway route 0123456789abcdef\n";
+  EXPECT_TRUE(ParseConfig(text, "k.yaml", {}).ok());
+  std::remove(path.c_str());
+}
+
+TEST(ParseConfigTest, TheKeyFilesThatItNamesAreTold) {
+  ServeConfig config;
+  config.workers.resize(2);
+  EXPECT_THAT(KeyFilesOf(config), testing::IsEmpty());
+  config.workers[0].curve = {"server", "public", "secret"};
+  config.workers[1].curve.client_secret_key_file = "own";
+  EXPECT_THAT(KeyFilesOf(config), testing::ElementsAre("server", "public", "secret", "own"));
+}
+
 TEST(ParseConfigTest, ALabelNamedTwiceIsRefused) {
   const auto config = ParseConfig(
       "workers:\n- {worker_id: a, address: x, model: m, event_endpoint: tcp://h:1,\n"

@@ -160,6 +160,8 @@ void VisitFields(FieldVisitor* v, ServeConfig* config) {
   v->Group({"picker", ""}, [&] { VisitPicker(v, &config->picker); });
   v->Group({"http", ""}, [&] { VisitHttp(v, &config->http); });
   v->Group({"http_json", ""}, [&] { VisitHttpJson(v, &config->http_json); });
+  v->Group({"rights", ""}, [&] { VisitRights(v, &config->rights); });
+  v->Group({"registration", ""}, [&] { VisitRegistration(v, &config->registration); });
   v->Group({"routing", ""}, [&] { VisitRouting(v, &config->routing); });
   v->Group({"ingest", ""}, [&] { VisitIngest(v, &config->ingest); });
   v->Group({"memory", ""}, [&] { VisitMemory(v, &config->memory); });

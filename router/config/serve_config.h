@@ -23,11 +23,12 @@
 #include "router/fleet/worker_spec.h"
 #include "router/policy/policy.h"
 #include "router/prompt/render/http_renderer.h"
+#include "router/rights/rights.h"
 
 namespace kvroute {
 
 struct GrpcConfig {
-  std::string listen = "0.0.0.0:50051";
+  std::string listen = "127.0.0.1:50051";  // what is wider must be said
   TlsFiles tls;
   int max_threads = limits::kMaxGrpcThreads;
   size_t max_memory_bytes = limits::kMaxGrpcMemoryBytes;
@@ -41,6 +42,7 @@ struct GrpcConfig {
 
 struct PickerConfig {
   std::string listen = "";  // empty: no endpoint picker
+  bool needs_role = true;
   PickerTls tls = PickerTls::kSelfSigned;
   TlsFiles files;
   std::string plaintext_listen = "";
@@ -52,7 +54,8 @@ struct PickerConfig {
 };
 
 struct HttpConfig {
-  std::string listen = "0.0.0.0:9108";
+  std::string listen = "127.0.0.1:9108";  // likewise
+  TlsFiles tls;
   int threads = 2;
   bool per_stream_metrics = true;
   bool llm_d_metrics = false;
@@ -60,11 +63,18 @@ struct HttpConfig {
 
 struct HttpJsonConfig {
   std::string listen = "";  // empty: nobody listens
+  TlsFiles tls;
   int threads = 2;
   size_t body_limit_bytes = size_t{8} << 20;
   size_t bodies_limit_bytes = size_t{256} << 20;
   bool allow_registration = true;
   MooncakeReply mooncake_reply = MooncakeReply::kInstances;
+};
+
+// Where workers may be that clients name; RegistrationRulesOf reads it.
+struct RegistrationConfig {
+  std::string networks = "";
+  std::string names = "";
 };
 
 struct RoutingConfig {
@@ -140,6 +150,8 @@ struct ServeConfig {
   PickerConfig picker;
   HttpConfig http;
   HttpJsonConfig http_json;
+  RightsOptions rights;
+  RegistrationConfig registration;
   RoutingConfig routing;
   IngestConfig ingest;
   MemoryConfig memory;

@@ -86,6 +86,7 @@ Fleet::~Fleet() {
 
 absl::Status Fleet::Register(const WorkerSpec& spec) {
   KVROUTE_RETURN_IF_ERROR(ValidateWorker(spec, WorkerSource::kApi));
+  KVROUTE_RETURN_IF_ERROR(options_.registration.Check(spec));
   MutexLock change(&change_mutex_);
   EntryPtr before = table_.Find(spec.worker_id);
   if (before != nullptr && IsOneOfASet(before->worker->source)) {
@@ -319,6 +320,7 @@ absl::StatusOr<FleetTarget> Fleet::NewTarget(const FleetEntry& entry, uint32_t r
                                              std::vector<StreamId>* added) {
   StreamConfig config = StreamConfigOf(entry.worker->spec, rank);
   config.first_rank.of_worker = entry.first_rank;
+  config.named_by_client = IsNamedByClient(entry.worker->source);
   auto stream = source_->AddStream(config);
   if (!stream.ok()) {
     return Error(stream.status().code(), "worker \"{}\" rank {}: {}", config.worker_id, rank,

@@ -19,6 +19,7 @@
 #include "indexer/source/event_source.h"
 #include "router/fleet/fleet_snapshot.h"
 #include "router/fleet/fleet_table.h"
+#include "router/fleet/registration_rules.h"
 #include "router/fleet/worker_spec.h"
 #include "router/load/load_tracker.h"
 
@@ -26,6 +27,7 @@ namespace kvroute {
 
 struct FleetOptions {
   size_t max_streams = limits::kMaxStreams;
+  RegistrationRules registration = {};  // of workers that the API names
 };
 
 // The workers kvroute knows, whoever named them: the configuration file, the API, engines that

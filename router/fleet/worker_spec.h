@@ -24,6 +24,11 @@ inline constexpr auto kWorkerSourceNames =
 inline constexpr size_t kWorkerSourceCount = kWorkerSourceNames.size();
 inline std::string_view WorkerSourceName(WorkerSource source) { return kWorkerSourceNames[source]; }
 
+// Whether it was not the operator who said where the worker is.
+inline bool IsNamedByClient(WorkerSource source) {
+  return source == WorkerSource::kApi || source == WorkerSource::kDiscovered;
+}
+
 // What a worker does of a request: all of it, or its first half for others (their prompts' KV
 // cache, which they fetch), or both.
 enum class WorkerRole : uint8_t { kDecode, kPrefill, kBoth };

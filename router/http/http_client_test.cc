@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "indexer/base/network_list.h"
 #include "test/support/fake_http_server.h"
 #include "test/support/http_asking.h"
 #include "test/support/reserved_port.h"
@@ -46,6 +47,25 @@ TEST_F(HttpClientTest, AReplyComesWhole) {
   head.method = "HEAD";
   EXPECT_EQ(Ask(client_.get(), head).status, 201);
   EXPECT_EQ(server.connections(), 1);  // kept alive
+}
+
+TEST_F(HttpClientTest, AHostOutsideOfTheNetworksIsNotConnectedTo) {
+  FakeHttpServer server([](FakeHttpExchange* exchange) { exchange->Reply(200, "here"); });
+  const NetworkList elsewhere = *NetworkList::Parse("10.0.0.0/8");
+  const NetworkList here = *NetworkList::Parse("127.0.0.0/8");
+  HttpRequest request = GetOf(server.Url("/"));
+  request.networks = &elsewhere;
+  HttpReply reply = Ask(client_.get(), request);
+  EXPECT_EQ(reply.end, HttpEnd::kConnect);
+  EXPECT_THAT(reply.message, HasSubstr("no address in registration.networks: 10.0.0.0/8"));
+  const std::string port = request.url.substr(request.url.rfind(':'));
+  for (const std::string host : {"localhost", "127.1", "2130706433"}) {  // as libcurl reads them
+    request.url = "http://" + host + port;
+    EXPECT_EQ(Ask(client_.get(), request).end, HttpEnd::kConnect) << host;
+  }
+  EXPECT_EQ(server.connections(), 0);
+  request.networks = &here;
+  EXPECT_EQ(Ask(client_.get(), request).body, "here");
 }
 
 TEST_F(HttpClientTest, AStatusIsTheAskersToJudge) {

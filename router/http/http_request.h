@@ -13,6 +13,8 @@
 
 namespace kvroute {
 
+class NetworkList;
+
 // How a transfer ended. Metric label values.
 enum class HttpEnd : uint8_t {
   kReply,      // a whole reply came, whatever its status
@@ -61,6 +63,9 @@ struct HttpRequest {
   // Sent as "Authorization: Bearer ..."; read for each request, as it is rewritten while it is
   // used. Empty: none.
   std::string bearer_token_file;
+  // Where alone the host may be, found out once its name is resolved; outlives the client. Null:
+  // anywhere.
+  const NetworkList* networks = nullptr;
 };
 
 struct HttpReply {

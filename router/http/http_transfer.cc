@@ -1,6 +1,7 @@
 #include "router/http/http_transfer.h"
 
 #include <arpa/inet.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <new>
@@ -11,6 +12,7 @@
 #include "indexer/base/check.h"
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
+#include "indexer/base/network_list.h"
 #include "indexer/base/read_file.h"
 #include "indexer/base/text.h"
 
@@ -150,6 +152,10 @@ absl::Status HttpTransfer::SetOptions() {
   if (!request_.unix_socket.empty()) {
     set(CURLOPT_UNIX_SOCKET_PATH, request_.unix_socket.c_str());
   }
+  if (request_.networks != nullptr) {
+    set(CURLOPT_OPENSOCKETFUNCTION, &OnSocket);
+    set(CURLOPT_OPENSOCKETDATA, this);
+  }
   const HttpTls& tls = request_.tls;
   if (!tls.ca_file.empty()) {
     set(CURLOPT_CAINFO, tls.ca_file.c_str());
@@ -257,6 +263,11 @@ void HttpTransfer::EndAs(CURLcode code) {
   if (code == CURLE_OK && !headers_are_whole_) {
     return EndAs(HttpEnd::kCut, "the connection ended within the headers");
   }
+  if (code == CURLE_COULDNT_CONNECT && not_allowed_) {
+    return EndAs(HttpEnd::kConnect,
+                 fmt::format("the host has no address in registration.networks: {}",
+                             request_.networks->text()));
+  }
   const std::string_view message(error_.data());
   EndAs(EndOf(code), message.empty() && code != CURLE_OK ? curl_easy_strerror(code) : message);
 }
@@ -299,6 +310,16 @@ void HttpTransfer::Finish(Nanos now) {
   reply_.took = now - began_;
   memory_.GiveBackAll();
   if (on_done_) on_done_(std::move(reply_));
+}
+
+// Before each connection, when it is known where it would go.
+curl_socket_t HttpTransfer::OnSocket(void* self, curlsocktype, curl_sockaddr* to) noexcept {
+  auto* const transfer = static_cast<HttpTransfer*>(self);
+  if (transfer->request_.networks->Allows(&to->addr)) {
+    return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+  }
+  transfer->not_allowed_ = true;
+  return CURL_SOCKET_BAD;
 }
 
 bool HttpTransfer::TakeBody(std::string_view piece) {

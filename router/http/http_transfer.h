@@ -62,6 +62,7 @@ class HttpTransfer {
   bool AddHeader(const std::string& line);
   bool TakeBody(std::string_view piece);
   bool TakeHeader(std::string_view line);
+  static curl_socket_t OnSocket(void* self, curlsocktype, curl_sockaddr* to) noexcept;
   static size_t OnBody(char* data, size_t one, size_t size, void* self) noexcept;
   static size_t OnHeader(char* data, size_t one, size_t size, void* self) noexcept;
 
@@ -77,6 +78,7 @@ class HttpTransfer {
   size_t header_bytes_ = 0;
   bool headers_are_whole_ = false;
   bool has_ended_ = false;
+  bool not_allowed_ = false;  // an address of the host was in none of request_.networks
 
   CURL* handle_ = nullptr;
   curl_slist* headers_ = nullptr;

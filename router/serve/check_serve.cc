@@ -45,6 +45,10 @@ absl::Status CheckCertificates(const std::string& fields, const TlsFiles& files)
 
 absl::Status CheckServe(const ServeConfig& config) {
   KVROUTE_RETURN_IF_ERROR(CheckCertificates("grpc.tls", config.grpc.tls));
+  KVROUTE_RETURN_IF_ERROR(CheckCertificates("http.tls", config.http.tls));
+  if (!config.http_json.listen.empty()) {
+    KVROUTE_RETURN_IF_ERROR(CheckCertificates("http_json.tls", config.http_json.tls));
+  }
   if (!config.picker.listen.empty() && config.picker.tls == PickerTls::kFiles) {
     KVROUTE_RETURN_IF_ERROR(CheckCertificates("picker", config.picker.files));
   }

@@ -30,15 +30,23 @@ TEST(CheckServeTest, WhatServeTakesIsTaken) {
 }
 
 TEST(CheckServeTest, CertificatesThatAreNotThereAreRefused) {
-  ServeConfig config = OnLoopback();
-  config.grpc.tls = {
+  const TlsFiles missing = {
       .certificate_file = "/no/such.crt", .key_file = "/no/such.key", .client_ca_file = ""};
+  ServeConfig config = OnLoopback();
+  config.grpc.tls = missing;
   EXPECT_THAT(ErrorOf(config), StartsWith("grpc.tls.certificate_file: /no/such.crt: "));
+  config = OnLoopback();
+  config.http.tls = missing;
+  EXPECT_THAT(ErrorOf(config), StartsWith("http.tls.certificate_file: /no/such.crt: "));
+  config = OnLoopback();
+  config.http_json.tls = missing;
+  EXPECT_EQ(ErrorOf(config), "");  // nobody listens there
+  config.http_json.listen = "127.0.0.1:0";
+  EXPECT_THAT(ErrorOf(config), StartsWith("http_json.tls.certificate_file: /no/such.crt: "));
   config = OnLoopback();
   config.picker.listen = "127.0.0.1:0";
   config.picker.tls = PickerTls::kFiles;
-  config.picker.files = {
-      .certificate_file = "/no/such.crt", .key_file = "/no/such.key", .client_ca_file = ""};
+  config.picker.files = missing;
   EXPECT_THAT(ErrorOf(config), StartsWith("picker.certificate_file: /no/such.crt: "));
 }
 

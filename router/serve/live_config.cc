@@ -36,14 +36,27 @@ absl::Status CheckWorkersNamed(const std::string& name, const ServeConfig& befor
       name, in_force);
 }
 
+// The same of who may what: a file without its rights would open kvroute to everybody.
+absl::Status CheckRightsNamed(const std::string& name, const RightsOptions& before,
+                              const RightsOptions& after) {
+  const auto any = [](const RightsOptions& rights) {
+    return !rights.token_file.empty() || !rights.certificates.empty() || !rights.everybody.empty();
+  };
+  if (!any(before) || any(after)) return absl::OkStatus();
+  return InvalidArgument(
+      "config {}: rights: none is given any more; that everybody may everything needs a restart",
+      name);
+}
+
 }  // namespace
 
 LiveConfig::LiveConfig(ServeConfig initial, std::string name, ConfigOverrides overrides,
-                       Fleet* fleet, Router* router, const Clock* clock)
+                       Fleet* fleet, Router* router, Rights* rights, const Clock* clock)
     : name_(std::move(name)),
       overrides_(std::move(overrides)),
       fleet_(fleet),
       router_(router),
+      rights_(rights),
       clock_(clock),
       initial_(std::move(initial)),
       config_(std::make_shared<const ServeConfig>(initial_)) {
@@ -65,6 +78,7 @@ absl::Status LiveConfig::Apply(const ServeConfig& before, const ServeConfig& aft
     }
   }
   router_->SetDefaultPolicy(after.routing.policy);
+  rights_->SetOptions(after.rights);
   return ConfigureLog(after.log);
 }
 
@@ -74,6 +88,7 @@ void LiveConfig::Reload(const absl::StatusOr<std::string>& text) {
                                           : InvalidArgument("config {}", MessageOf(text.status()));
   absl::Status status = after.status();
   if (status.ok()) status = CheckWorkersNamed(name_, *config(), *after);
+  if (status.ok()) status = CheckRightsNamed(name_, config()->rights, after->rights);
   if (status.ok()) status = Apply(*config(), *after);
   if (!status.ok()) {
     LogError("{}; the configuration before it stays in force", MessageOf(status));

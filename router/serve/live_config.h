@@ -27,7 +27,7 @@ class LiveConfig {
  public:
   // `name` of the file, empty: none.
   LiveConfig(ServeConfig initial, std::string name, ConfigOverrides overrides, Fleet* fleet,
-             Router* router, const Clock* clock);
+             Router* router, Rights* rights, const Clock* clock);
 
   // Makes the initial workers known. Errors are the fleet's: a worker that cannot be subscribed to.
   absl::Status ApplyInitial();
@@ -47,6 +47,7 @@ class LiveConfig {
   const ConfigOverrides overrides_;
   Fleet* const fleet_;
   Router* const router_;
+  Rights* const rights_;
   const Clock* const clock_;
   const ServeConfig initial_;  // what the parts that need a restart run with
 

@@ -26,7 +26,7 @@ class LiveConfigTest : public testing::Test {
     auto config = ParseConfig(text, "k.yaml", {});
     ASSERT_TRUE(config.ok()) << config.status();
     live_ = std::make_unique<LiveConfig>(*config, "k.yaml", ConfigOverrides(), &fleet_, &router_,
-                                         &clock_);
+                                         &rights_, &clock_);
     ASSERT_TRUE(live_->ApplyInitial().ok());
   }
 
@@ -42,6 +42,7 @@ class LiveConfigTest : public testing::Test {
   FakeClock clock_;
   PrefixIndex index_;
   FakeSource source_{&index_};
+  Rights rights_;
   LoadTracker loads_{{}, &clock_};
   Fleet fleet_{{}, &source_, &loads_};
   RoutingStats stats_;
@@ -102,6 +103,21 @@ TEST_F(LiveConfigTest, AFileWithoutAListOfWorkersTakesNoneAway) {
   EXPECT_THAT(Workers(), testing::IsEmpty());
   live_->Reload(std::string("log: {level: info}\n"));
   EXPECT_EQ(live_->report().last_error, "") << "there is nothing to lose";
+}
+
+TEST_F(LiveConfigTest, RightsChangeWithTheFileAndDoNotVanishWithIt) {
+  Start("rights: {certificates: [{name: a.svc, roles: route}]}\n");
+  const auto may_route = [this](std::string_view name) {
+    const std::vector<std::string_view> names = {name};
+    return rights_.Check(Action::kRoute, rights_.Grant(names, {}), "test").ok();
+  };
+  EXPECT_TRUE(may_route("a.svc"));
+  live_->Reload(std::string("rights: {certificates: [{name: b.svc, roles: route}]}\n"));
+  EXPECT_FALSE(may_route("a.svc"));
+  EXPECT_TRUE(may_route("b.svc"));
+  live_->Reload(std::string("log: {level: info}\n"));
+  EXPECT_THAT(live_->report().last_error, HasSubstr("rights: none is given any more"));
+  EXPECT_FALSE(may_route("a.svc"));
 }
 
 TEST_F(LiveConfigTest, FieldsThatNeedARestartAreNamed) {

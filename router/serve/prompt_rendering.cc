@@ -40,7 +40,8 @@ std::vector<RendererSpec> RenderersOf(const PromptsConfig& config, const FleetSn
       const FleetWorker* const worker = fleet.targets[i].worker.get();
       if (std::exchange(last, worker) == worker) continue;  // another rank of it
       std::string url = UrlOf(worker->spec.address);
-      if (!url.empty()) specs.push_back({model.model, std::move(url)});
+      if (!url.empty())
+        specs.push_back({model.model, std::move(url), IsNamedByClient(worker->source)});
     }
   }
   return specs;

@@ -26,11 +26,12 @@ std::vector<RendererSpec> RenderersOf(const PromptsConfig& config, const FleetSn
 // Thread safety: Follow from one thread; what it hands out says for itself.
 class PromptRendering {
  public:
-  // `client` and `clock` must outlive it.
-  PromptRendering(const PromptsConfig& config, HttpClient* client, const Clock* clock)
+  // `client`, `client_networks` (see HttpTransport) and `clock` must outlive it.
+  PromptRendering(const PromptsConfig& config, HttpClient* client,
+                  const NetworkList* client_networks, const Clock* clock)
       : config_(config),
         client_(client),
-        transport_(client),
+        transport_(client, client_networks),
         renderer_(std::make_unique<HttpRenderer>(config.http, &transport_, clock)) {}
   ~PromptRendering();
   PromptRendering(const PromptRendering&) = delete;

@@ -20,6 +20,7 @@ FleetSnapshot FleetOf(const std::vector<std::pair<std::string, std::string>>& wo
   FleetSnapshot fleet;
   for (const auto& [model, address] : workers) {
     auto worker = std::make_shared<FleetWorker>();
+    worker->source = WorkerSource::kConfig;
     worker->spec.model = model;
     worker->spec.address = address;
     if (fleet.models.empty() || fleet.models.back().model != model) {
@@ -32,6 +33,14 @@ FleetSnapshot FleetOf(const std::vector<std::pair<std::string, std::string>>& wo
     }
   }
   return fleet;
+}
+
+TEST(RenderersOfTest, WhoSaidWhereAWorkerIsGoesAlong) {
+  FleetSnapshot fleet = FleetOf({{"a", "http://10.0.0.1:8000"}});
+  auto worker = std::make_shared<FleetWorker>(*fleet.targets[0].worker);
+  worker->source = WorkerSource::kApi;
+  fleet.targets[0].worker = fleet.targets[1].worker = worker;
+  EXPECT_THAT(RenderersOf({}, fleet), ElementsAre(RendererSpec{"a", "http://10.0.0.1:8000", true}));
 }
 
 TEST(RenderersOfTest, TheModelsOwnWorkers) {
@@ -64,7 +73,7 @@ TEST(PromptRenderingTest, AtItsEndNothingOfItRunsOnTheClientsThread) {
   const auto client = *HttpClient::Start(HttpClientOptions());
   std::atomic<bool> done{false};
   {
-    const PromptRendering rendering({}, client.get(), &Clock::Real());
+    const PromptRendering rendering({}, client.get(), nullptr, &Clock::Real());
     client->Run([&done] {  // as one of its callbacks
       for (int i = 0; i < 100; ++i) std::this_thread::yield();
       done = true;

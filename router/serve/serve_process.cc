@@ -3,11 +3,16 @@
 #include <algorithm>
 #include <system_error>
 
+#include "indexer/base/api_limits.h"
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/log.h"
 #include "indexer/base/named_thread.h"
+#include "indexer/base/read_file.h"
 #include "indexer/base/spare_memory.h"
+#include "router/config/plaintext_fields.h"
+#include "router/config/registration.h"
+#include "router/rights/http_rights.h"
 
 namespace kvroute {
 namespace {
@@ -35,6 +40,23 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> CredentialsFrom(
   return (*opened)->Credentials();
 }
 
+// fetch empty: plain text.
+absl::StatusOr<HttpServerTlsOptions> HttpTlsFrom(const std::string& fields, const TlsFiles& files,
+                                                 std::unique_ptr<CertificateFiles>* opened) {
+  if (files.certificate_file.empty()) return HttpServerTlsOptions();
+  auto certificates = CertificateFiles::Open(fields, files);
+  if (!certificates.ok()) return certificates.status();
+  *opened = *std::move(certificates);
+  (*opened)->Follow(kCertificateLooks);
+  const auto fetch = [from = opened->get()](uint64_t* version, HttpServerCertificates* now) {
+    Certificates changed;
+    if (!from->FetchAfter(version, &changed)) return false;
+    *now = {changed.certificate, changed.key, changed.client_ca};
+    return true;
+  };
+  return HttpServerTlsOptions{fetch, files.client_certificate_required};
+}
+
 absl::Status At(std::string_view field, const absl::Status& status) {
   return Error(status.code(), "{}: {}", field, MessageOf(status));
 }
@@ -44,6 +66,7 @@ absl::Status At(std::string_view field, const absl::Status& status) {
 absl::StatusOr<std::unique_ptr<ServeProcess>> ServeProcess::Start(const ServeConfig& config,
                                                                   const ConfigFile& file) {
   std::unique_ptr<ServeProcess> process(new ServeProcess(config, file));
+  if (absl::Status status = process->StartRights(); !status.ok()) return status;
   if (absl::Status status = process->StartIngest(); !status.ok()) return status;
   if (absl::Status status = process->StartFinders(); !status.ok()) return status;
   if (absl::Status status = process->StartGrpc(); !status.ok()) return status;
@@ -74,6 +97,7 @@ ServeProcess::ServeProcess(const ServeConfig& config, const ConfigFile& file)
               .max_leases = config.routing.max_leases,
               .max_memory_bytes = memory_.of(MemoryPart::kLeases).limit()},
              clock_),
+      registration_(RegistrationRulesOf(config)),
       readiness_(clock_) {}
 
 // A lane may be about to tell the fleet of a stream.
@@ -81,23 +105,48 @@ ServeProcess::~ServeProcess() {
   if (engines_ != nullptr) engines_->Stop();
 }
 
+// The tokens are read again whenever their file says something else.
+absl::Status ServeProcess::StartRights() {
+  rights_.SetOptions(config_.rights);
+  if (const std::string& file = config_.rights.token_file; !file.empty()) {
+    const absl::StatusOr<std::string> text = ReadFile(file, limits::kMaxTokenFileBytes);
+    KVROUTE_RETURN_IF_ERROR(rights_.SetTokens(text));
+    token_watcher_ = std::make_unique<ConfigWatcher>(
+        file, *text, kWatchInterval, [this](const absl::StatusOr<std::string>& changed) {
+          const absl::Status status = rights_.SetTokens(changed);
+          if (status.ok()) {
+            LogInfo("rights.token_file: {} tokens are in force", rights_.GetReport().tokens);
+          } else {
+            LogError("{}; the tokens before stay in force", MessageOf(status));
+          }
+        });
+  }
+  LogInfo("rights: {}", rights_.Summary());
+  for (const std::string& field : PlaintextFields(config_)) {
+    LogWarning("{}: plain text, for whoever reaches this machine", field);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ServeProcess::StartIngest() {
   ZmqSourceOptions options = config_.ingest.zmq;
   options.stream.held_memory = &memory_.of(MemoryPart::kHeld);
   options.stream.pending_memory = &memory_.of(MemoryPart::kPending);
   options.received_memory = &memory_.of(MemoryPart::kReceived);
+  options.client_networks = &registration_.networks;
   auto engines = ZmqSource::Start(options, &registry_, &ingest_counters_, clock_);
   if (!engines.ok()) return At("ingest", engines.status());
   engines_ = *std::move(engines);
   watchdog_.Watch("index-scrub", &index_.scrub_pulse());
-  fleet_ = std::make_unique<Fleet>(FleetOptions{.max_streams = config_.ingest.max_streams},
-                                   engines_.get(), &loads_);
+  fleet_ = std::make_unique<Fleet>(
+      FleetOptions{.max_streams = config_.ingest.max_streams, .registration = registration_},
+      engines_.get(), &loads_);
   router_ = std::make_unique<Router>(RouterOptions{.default_policy = config_.routing.policy,
                                                    .tie_break_seed = config_.routing.tie_break_seed,
                                                    .max_text_pieces = plan_.text_pieces},
                                      &index_, fleet_.get(), &loads_, &routing_stats_, clock_);
   live_ = std::make_unique<LiveConfig>(given_, file_.name, file_.overrides, fleet_.get(),
-                                       router_.get(), clock_);
+                                       router_.get(), &rights_, clock_);
   if (absl::Status status = live_->ApplyInitial(); !status.ok()) return At("workers", status);
   for (size_t i = 0; i < config_.listeners.size(); ++i) {
     absl::Status status = engines_->AddListener(
@@ -115,7 +164,9 @@ absl::Status ServeProcess::StartFinders() {
   client_ = *std::move(client);
   watchdog_.Watch("http-client", &client_->pulse());
   finders_ = std::make_unique<EngineFinders>(client_.get(), fleet_.get(), &watchdog_);
-  return finders_->Start(config_.discovery, config_.scrape);
+  ScrapeConfig scrape = config_.scrape;
+  scrape.options.client_networks = &registration_.networks;
+  return finders_->Start(config_.discovery, scrape);
 }
 
 absl::Status ServeProcess::StartGrpc() {
@@ -127,6 +178,7 @@ absl::Status ServeProcess::StartGrpc() {
                                  .max_connections = config_.grpc.max_connections,
                                  .max_memory_bytes = plan_.grpc_memory_bytes,
                                  .requests = &memory_.of(MemoryPart::kRequests),
+                                 .rights = &rights_,
                                  .max_message_bytes = config_.grpc.max_message_bytes,
                                  .max_streams = config_.grpc.max_streams,
                                  .write_timeout = config_.grpc.write_timeout,
@@ -139,7 +191,8 @@ absl::Status ServeProcess::StartGrpc() {
 }
 
 void ServeProcess::StartRendering() {
-  rendering_ = std::make_unique<PromptRendering>(config_.prompts, client_.get(), clock_);
+  rendering_ = std::make_unique<PromptRendering>(config_.prompts, client_.get(),
+                                                 &registration_.networks, clock_);
   rendering_->Follow(*fleet_->Snapshot());
 }
 
@@ -162,6 +215,7 @@ absl::Status ServeProcess::StartPicker() {
                                      .max_connections = config.max_connections,
                                      .max_memory_bytes = plan_.picker_memory_bytes,
                                      .max_streams = config.max_streams,
+                                     .rights = config.needs_role ? &rights_ : nullptr,
                                      .write_timeout = config.write_timeout,
                                      .picker = options},
                                     {.router = router_.get(),
@@ -176,18 +230,34 @@ absl::Status ServeProcess::StartPicker() {
   return absl::OkStatus();
 }
 
+// Both, before pages tell of either.
+absl::Status ServeProcess::OpenHttpCertificates() {
+  auto http = HttpTlsFrom("http.tls", config_.http.tls, &http_certificates_);
+  if (!http.ok()) return http.status();
+  http_tls_ = *std::move(http);
+  if (config_.http_json.listen.empty()) return absl::OkStatus();
+  auto json = HttpTlsFrom("http_json.tls", config_.http_json.tls, &http_json_certificates_);
+  if (!json.ok()) return json.status();
+  http_json_tls_ = *std::move(json);
+  return absl::OkStatus();
+}
+
 absl::Status ServeProcess::StartHttp() {
+  KVROUTE_RETURN_IF_ERROR(OpenHttpCertificates());
   HttpServer::Pages pages;
   pages["/metrics"] = {.handler = [this] { return MetricsPage(/*open=*/false); },
-                       .open_metrics = [this] { return MetricsPage(/*open=*/true); }};
+                       .open_metrics = [this] { return MetricsPage(/*open=*/true); },
+                       .refused = RefusalOf(&rights_, Action::kMetricsPage)};
   pages["/healthz"] = {.handler = [this] { return HealthPage(); }, .quick = true};
   pages["/readyz"] = {.handler = [this] { return ReadyPage(); }, .quick = true};
-  pages["/status"] = {.handler = [this] { return StatusPage(); }};
+  pages["/status"] = {.handler = [this] { return StatusPage(); },
+                      .refused = RefusalOf(&rights_, Action::kStatusPage)};
   auto http = HttpServer::Start({.listen = config_.http.listen,
                                  .threads = config_.http.threads,
                                  .max_connections = plan_.http_connections,
                                  .max_unsent_bytes = plan_.unsent_page_bytes,
-                                 .memory = &memory_.of(MemoryPart::kPages)},
+                                 .memory = &memory_.of(MemoryPart::kPages),
+                                 .tls = http_tls_},
                                 std::move(pages));
   if (!http.ok()) return At("http.listen", http.status());
   http_ = *std::move(http);
@@ -208,6 +278,8 @@ absl::Status ServeProcess::StartHttpJson() {
                                        .bodies = &memory_.of(MemoryPart::kBodies),
                                        .pages = &memory_.of(MemoryPart::kPages),
                                        .allow_registration = config.allow_registration,
+                                       .rights = &rights_,
+                                       .tls = http_json_tls_,
                                        .mooncake_reply = config.mooncake_reply},
                                       fleet_.get(), router_.get());
   if (!server.ok()) return At("http_json.listen", server.status());
@@ -223,7 +295,8 @@ void ServeProcess::StartWatcher(const ConfigFile& file) {
   if (file.name.empty()) return;
   watcher_ = std::make_unique<ConfigWatcher>(
       file.name, file.text, kWatchInterval,
-      [this](const absl::StatusOr<std::string>& text) { live_->Reload(text); });
+      [this](const absl::StatusOr<std::string>& text) { live_->Reload(text); },
+      [this] { return KeyFilesOf(*live_->config()); });
 }
 
 std::string ServeProcess::Bound(const std::string& listen, int port) {

@@ -24,6 +24,7 @@
 #include "router/edge/page/memory_report.h"
 #include "router/fleet/fleet_log.h"
 #include "router/http/http_client.h"
+#include "router/rights/rights.h"
 #include "router/serve/engine_finders.h"
 #include "router/serve/live_config.h"
 #include "router/serve/memory_plan.h"
@@ -66,11 +67,13 @@ class ServeProcess {
 
  private:
   ServeProcess(const ServeConfig& config, const ConfigFile& file);
+  absl::Status StartRights();
   absl::Status StartIngest();
   absl::Status StartFinders();
   absl::Status StartGrpc();
   void StartRendering();
   absl::Status StartPicker();
+  absl::Status OpenHttpCertificates();
   absl::Status StartHttp();
   absl::Status StartHttpJson();
   void StartWatcher(const ConfigFile& file);
@@ -101,12 +104,15 @@ class ServeProcess {
   IngestCounters ingest_counters_;
   RoutingStats routing_stats_;
   PickerStats picker_stats_;
+  Rights rights_;
+  std::unique_ptr<ConfigWatcher> token_watcher_;  // nullptr: no tokens
   FleetLog fleet_log_;
   Nanos say_changes_at_ = start_;
   Watchdog watchdog_;
   PrefixIndex index_;
   StreamRegistry registry_;
   LoadTracker loads_;
+  const RegistrationRules registration_;
   std::unique_ptr<ZmqSource> engines_;
   std::unique_ptr<Fleet> fleet_;
   std::unique_ptr<Router> router_;
@@ -115,7 +121,9 @@ class ServeProcess {
   std::unique_ptr<EngineFinders> finders_;
   Readiness readiness_;
   // nullptr: none in files.
-  std::unique_ptr<CertificateFiles> grpc_certificates_, picker_certificates_;
+  std::unique_ptr<CertificateFiles> grpc_certificates_, picker_certificates_, http_certificates_,
+      http_json_certificates_;
+  HttpServerTlsOptions http_tls_, http_json_tls_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<PromptRendering> rendering_;  // nullptr: nobody sends text
   std::unique_ptr<PickerServer> picker_;        // nullptr: none is configured

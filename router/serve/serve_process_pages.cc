@@ -1,6 +1,7 @@
 // What the process says of itself: its pages.
 #include "indexer/base/log.h"
 #include "indexer/telemetry/process_metrics.h"
+#include "router/config/plaintext_fields.h"
 #include "router/edge/ext_proc/picker_metrics.h"
 #include "router/edge/health/health.h"
 #include "router/edge/page/llmd_metrics.h"
@@ -50,6 +51,9 @@ HttpResponse ServeProcess::MetricsPage(bool open) {
   AddRoutingMetrics(routing_stats_, loads_.Stats(), &out);
   AddCertificateMetrics("grpc", grpc_certificates_.get(), &out);
   AddCertificateMetrics("picker", picker_certificates_.get(), &out);
+  AddCertificateMetrics("http", http_certificates_.get(), &out);
+  AddCertificateMetrics("http_json", http_json_certificates_.get(), &out);
+  rights_.AddMetrics(&out);
   AddPickerMetrics(picker_stats_, &out);
   AddDiscoveryMetrics(finders_->Report(), &out);
   if (rendering_ != nullptr) AddRenderMetrics(*rendering_->renderer(), &out);
@@ -127,6 +131,8 @@ HttpResponse ServeProcess::StatusPage() {
                               .picker_streams = picker_stats_.open_streams.load(),
                               .uptime = clock_->Monotonic() - start_,
                               .config = live_->report(),
+                              .rights = rights_.GetReport(),
+                              .plaintext = PlaintextFields(config_),
                               .policy = std::string(PolicyName(live_->config()->routing.policy)),
                               .readiness = EvaluateReadiness(),
                               .index = index_.Stats(),

@@ -1,4 +1,4 @@
-"""Each row of what may be tried on kvroute names its test."""
+"""Each row of what may be tried on kvroute, and of what is guarded, names its test."""
 
 import os
 import re
@@ -45,6 +45,12 @@ class FailuresTest(unittest.TestCase):
         text = pages.read(PAGE)
         self.assertEqual(without_a_test(text, pages.files()), [])
         self.assertGreater(len([1 for section, _ in rows(text) if section.startswith("What a bad peer")]), 20)
+
+    def test_so_does_every_row_of_the_threat_model(self):
+        text = pages.read("SECURITY.md")
+        section = re.search(r"^## What is guarded.*?(?=^## )", text, re.MULTILINE | re.DOTALL)[0]
+        self.assertEqual(without_a_test(section, pages.files()), [])
+        self.assertGreater(len(list(rows(section))), 10)
 
     def test_a_row_without_one_is_found(self):
         page = "## A\n\n| x | test |\n|---|---|\n| breaks | {} |\n"

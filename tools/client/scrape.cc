@@ -37,6 +37,17 @@ size_t TakeBody(const char* data, size_t, size_t bytes, void* body) {
   return bytes;
 }
 
+absl::StatusCode CodeOf(int64_t http_status) {
+  if (http_status == 401) return absl::StatusCode::kUnauthenticated;
+  if (http_status == 403) return absl::StatusCode::kPermissionDenied;
+  return absl::StatusCode::kUnavailable;
+}
+
+std::string FirstLineOf(const std::string& body) {
+  constexpr size_t kShownBytes = 200;
+  return body.substr(0, std::min(body.find('\n'), kShownBytes));
+}
+
 void Prepare(CURL* curl, const ClientOptions& from, const std::string& url) {
   curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -95,8 +106,9 @@ absl::StatusOr<std::string> FetchPage(const ClientOptions& from, const std::stri
   }
   int64_t status = 0;
   curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
-  if (status != 200) return absl::UnavailableError(absl::StrCat(url, " answers ", status));
-  return body;
+  if (status == 200) return body;
+  return absl::Status(CodeOf(status),
+                      absl::StrCat(url, " answers ", status, ": ", OneLine(FirstLineOf(body))));
 }
 
 absl::StatusOr<Scrape> Scrape::Fetch(const ClientOptions& from) {

@@ -11,7 +11,8 @@
 namespace kvroute {
 
 // GET of a page, over TLS where the address says so. UNAVAILABLE, with the URL, when nobody answers
-// (a connection is waited for 2 s), or not with 200. INVALID_ARGUMENT names a file that cannot be
+// (a connection is waited for 2 s), or not with 200; UNAUTHENTICATED or PERMISSION_DENIED, with the
+// server's words, when it wants a token or a role. INVALID_ARGUMENT names a file that cannot be
 // used.
 absl::StatusOr<std::string> FetchPage(const ClientOptions& from, const std::string& path);
 

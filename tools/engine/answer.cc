@@ -11,14 +11,14 @@ namespace {
 // JSON text of it.
 std::string Quoted(const std::string& text) { return nlohmann::json(text).dump(); }
 
-std::string IdOf(Api api, uint64_t number) {
+std::string IdOf(EngineCall api, uint64_t number) {
   switch (api) {
-    case Api::kChat:
+    case EngineCall::kChat:
       return fmt::format("chatcmpl-{:016x}", number);
-    case Api::kCompletions:
+    case EngineCall::kCompletions:
       return fmt::format("cmpl-{:016x}", number);
-    case Api::kGenerate:
-    case Api::kSglangGenerate:
+    case EngineCall::kGenerate:
+    case EngineCall::kSglangGenerate:
       return fmt::format("{:032x}", number);
   }
   return {};
@@ -105,7 +105,7 @@ std::string Answer::MetaInfo(const Part& part, const Progress& progress) const {
 
 // What stands in front of the choices in the two OpenAI APIs.
 std::string Answer::Head(bool is_event) const {
-  const bool chat = request_.api == Api::kChat;
+  const bool chat = request_.api == EngineCall::kChat;
   const char* const object =
       chat ? (is_event ? "chat.completion.chunk" : "chat.completion") : "text_completion";
   return fmt::format(R"({{"id":"{}","object":"{}","created":{},"model":{},"choices":[)", id_,
@@ -117,18 +117,18 @@ std::string Answer::Choice(size_t i, const Progress& progress) const {
   const std::string text = Quoted(TextOf(part, 0, progress.generated_tokens));
   const std::string reason = FinishReason(part, progress.generated_tokens);
   switch (request_.api) {
-    case Api::kChat:
+    case EngineCall::kChat:
       return fmt::format(
           R"({{"index":{},"message":{{"role":"assistant","content":{},"refusal":null,"tool_calls":[]}},"logprobs":null,"finish_reason":{},"stop_reason":null}})",
           i, text, reason);
-    case Api::kCompletions:
+    case EngineCall::kCompletions:
       return fmt::format(
           R"({{"index":{},"text":{},"logprobs":null,"finish_reason":{},"stop_reason":null}})", i,
           text, reason);
-    case Api::kGenerate:
+    case EngineCall::kGenerate:
       return fmt::format(R"({{"index":{},"token_ids":[{}],"logprobs":null,"finish_reason":{}}})", i,
                          IdsOf(part, 0, progress.generated_tokens), reason);
-    case Api::kSglangGenerate:
+    case EngineCall::kSglangGenerate:
       return fmt::format(R"({{"text":{},"output_ids":[{}],"meta_info":{}}})", text,
                          IdsOf(part, 0, progress.generated_tokens), MetaInfo(part, progress));
   }
@@ -142,14 +142,14 @@ std::string Answer::Whole(absl::Span<const Progress> progress) const {
     choices += Choice(i, progress[i]);
   }
   switch (request_.api) {
-    case Api::kChat:
-    case Api::kCompletions:
+    case EngineCall::kChat:
+    case EngineCall::kCompletions:
       return Head(false) + choices + R"(],"usage":)" + Usage(progress) + "}";
-    case Api::kGenerate:
+    case EngineCall::kGenerate:
       return fmt::format(
           R"({{"request_id":"{}","choices":[{}],"prompt_logprobs":null,"kv_transfer_params":null}})",
           id_, choices);
-    case Api::kSglangGenerate:
+    case EngineCall::kSglangGenerate:
       return parts_.size() == 1 ? choices : "[" + choices + "]";
   }
   return {};
@@ -162,22 +162,22 @@ std::string Answer::Event(size_t i, uint32_t from, uint32_t to,
   const std::string text = Quoted(TextOf(part, from, to));
   const std::string usage = request_.continuous_usage ? R"(,"usage":)" + Usage(progress) : "";
   switch (request_.api) {
-    case Api::kChat:
+    case EngineCall::kChat:
       return AsEvent(
           Head(true) +
           fmt::format(
               R"({{"index":{},"delta":{{"content":{}}},"logprobs":null,"finish_reason":{}}}]{}}})",
               i, text, reason, usage));
-    case Api::kCompletions:
+    case EngineCall::kCompletions:
       return AsEvent(
           Head(true) +
           fmt::format(R"({{"index":{},"text":{},"logprobs":null,"finish_reason":{}}}]{}}})", i,
                       text, reason, usage));
-    case Api::kGenerate:
+    case EngineCall::kGenerate:
       return AsEvent(fmt::format(
           R"({{"request_id":"{}","choices":[{{"index":{},"token_ids":[{}],"finish_reason":{}}}]}})",
           id_, i, IdsOf(part, from, to), reason));
-    case Api::kSglangGenerate: {  // each event says the text so far
+    case EngineCall::kSglangGenerate: {  // each event says the text so far
       Progress so_far = progress[i];
       so_far.generated_tokens = to;
       return AsEvent(Choice(i, so_far));
@@ -188,7 +188,7 @@ std::string Answer::Event(size_t i, uint32_t from, uint32_t to,
 
 std::string Answer::NextEvents(absl::Span<const Progress> progress) {
   std::string events;
-  if (!began_ && request_.api == Api::kChat) {
+  if (!began_ && request_.api == EngineCall::kChat) {
     for (size_t i = 0; i < parts_.size(); ++i) {
       events += AsEvent(
           Head(true) +
@@ -208,7 +208,7 @@ std::string Answer::NextEvents(absl::Span<const Progress> progress) {
   }
   if (!finished || ended_) return events;
   ended_ = true;
-  const bool openai = request_.api == Api::kChat || request_.api == Api::kCompletions;
+  const bool openai = request_.api == EngineCall::kChat || request_.api == EngineCall::kCompletions;
   if (openai && request_.include_usage) {
     events += AsEvent(Head(true) + R"(],"usage":)" + Usage(progress) + "}");
   }

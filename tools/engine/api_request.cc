@@ -168,14 +168,14 @@ absl::Status ReadGenerate(const Json& body, ApiRequest* request) {
 
 absl::Status ReadPromptOf(const Json& body, ApiRequest* request) {
   switch (request->api) {
-    case Api::kChat:
+    case EngineCall::kChat:
       return ReadChat(body, request);
-    case Api::kCompletions:
+    case EngineCall::kCompletions:
       KVROUTE_RETURN_IF_ERROR(ReadPrompts(body, "prompt", request));
       return ReadCount(body, "max_tokens", &request->max_tokens);
-    case Api::kGenerate:
+    case EngineCall::kGenerate:
       return ReadGenerate(body, request);
-    case Api::kSglangGenerate:
+    case EngineCall::kSglangGenerate:
       return ReadSglangGenerate(body, request);
   }
   return absl::OkStatus();
@@ -200,7 +200,7 @@ bool ServedModels::Has(std::string_view model) const {
   return model == base || std::find(adapters.begin(), adapters.end(), model) != adapters.end();
 }
 
-absl::StatusOr<ApiRequest> ReadApiRequest(Api api, std::string_view text,
+absl::StatusOr<ApiRequest> ReadApiRequest(EngineCall api, std::string_view text,
                                           const ServedModels& models) {
   const absl::StatusOr<Json> body = ParseBody(text);
   if (!body.ok()) return body.status();

@@ -23,7 +23,7 @@ struct ServedModels {
 };
 
 // The requests that a simulated engine understands.
-enum class Api : uint8_t {
+enum class EngineCall : uint8_t {
   kChat,            // /v1/chat/completions
   kCompletions,     // /v1/completions
   kGenerate,        // vLLM's /inference/v1/generate: token ids
@@ -32,7 +32,7 @@ enum class Api : uint8_t {
 
 // A body as an engine reads it, its text already made tokens.
 struct ApiRequest {
-  Api api = Api::kChat;
+  EngineCall api = EngineCall::kChat;
   std::string model = "";      // as asked for
   std::string lora_name = "";  // empty: the base model
   std::string cache_salt = "";
@@ -47,7 +47,7 @@ struct ApiRequest {
 };
 
 // Errors: INVALID_ARGUMENT (400) names the field; NOT_FOUND (404): no such model.
-absl::StatusOr<ApiRequest> ReadApiRequest(Api api, std::string_view body,
+absl::StatusOr<ApiRequest> ReadApiRequest(EngineCall api, std::string_view body,
                                           const ServedModels& models);
 
 // What /tokenize is asked: a text, or a conversation.

@@ -11,7 +11,7 @@ using ::testing::HasSubstr;
 
 const ServedModels kModels = {.base = "m", .adapters = {"poet"}, .max_model_tokens = 100};
 
-ApiRequest Read(Api api, std::string_view body) {
+ApiRequest Read(EngineCall api, std::string_view body) {
   const auto request = ReadApiRequest(api, body, kModels);
   EXPECT_TRUE(request.ok()) << request.status();
   return request.value_or(ApiRequest());
@@ -19,7 +19,7 @@ ApiRequest Read(Api api, std::string_view body) {
 
 TEST(ApiRequestTest, APromptComesInFourForms) {
   const auto prompts = [](const std::string& prompt) {
-    return Read(Api::kCompletions, R"({"prompt":)" + prompt + "}").prompts;
+    return Read(EngineCall::kCompletions, R"({"prompt":)" + prompt + "}").prompts;
   };
   EXPECT_THAT(prompts("[1,2,3]"), ElementsAre(ElementsAre(1, 2, 3)));
   EXPECT_THAT(prompts("[[1,2],[3]]"), ElementsAre(ElementsAre(1, 2), ElementsAre(3)));
@@ -29,27 +29,29 @@ TEST(ApiRequestTest, APromptComesInFourForms) {
 }
 
 TEST(ApiRequestTest, AnAdapterIsAModelAndASaltANamespace) {
-  const ApiRequest plain = Read(Api::kCompletions, R"({"prompt":[1]})");
+  const ApiRequest plain = Read(EngineCall::kCompletions, R"({"prompt":[1]})");
   EXPECT_EQ(plain.model, "m") << "none is asked for";
   EXPECT_EQ(plain.lora_name, "");
   const ApiRequest poet =
-      Read(Api::kCompletions, R"({"model":"poet","prompt":[1],"cache_salt":"s"})");
+      Read(EngineCall::kCompletions, R"({"model":"poet","prompt":[1],"cache_salt":"s"})");
   EXPECT_EQ(poet.lora_name, "poet");
   EXPECT_EQ(poet.cache_salt, "s");
-  EXPECT_EQ(Read(Api::kSglangGenerate, R"({"input_ids":[1],"extra_key":"s"})").cache_salt, "s");
+  EXPECT_EQ(Read(EngineCall::kSglangGenerate, R"({"input_ids":[1],"extra_key":"s"})").cache_salt,
+            "s");
 }
 
 TEST(ApiRequestTest, TheNewerNameOfALimitWins) {
-  EXPECT_EQ(Read(Api::kChat, R"({"messages":[{"role":"user","content":"a"}],"max_tokens":3,
+  EXPECT_EQ(Read(EngineCall::kChat, R"({"messages":[{"role":"user","content":"a"}],"max_tokens":3,
                                  "max_completion_tokens":4})")
                 .max_tokens,
             4u);
-  EXPECT_EQ(
-      Read(Api::kGenerate, R"({"token_ids":[1],"sampling_params":{"max_tokens":5}})").max_tokens,
-      5u);
-  EXPECT_EQ(Read(Api::kSglangGenerate, R"({"text":"a","sampling_params":{"max_new_tokens":6}})")
+  EXPECT_EQ(Read(EngineCall::kGenerate, R"({"token_ids":[1],"sampling_params":{"max_tokens":5}})")
                 .max_tokens,
-            6u);
+            5u);
+  EXPECT_EQ(
+      Read(EngineCall::kSglangGenerate, R"({"text":"a","sampling_params":{"max_new_tokens":6}})")
+          .max_tokens,
+      6u);
 }
 
 TEST(ApiRequestTest, SaysWhichFieldIsWrong) {
@@ -75,22 +77,23 @@ TEST(ApiRequestTest, SaysWhichFieldIsWrong) {
       {R"({"prompt":[1],"n":2})", "n:"},
   };
   for (const auto& [body, field] : bad) {
-    const absl::Status status = ReadApiRequest(Api::kCompletions, body, kModels).status();
+    const absl::Status status = ReadApiRequest(EngineCall::kCompletions, body, kModels).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << body;
     EXPECT_THAT(std::string(status.message()), HasSubstr(field)) << body;
   }
-  EXPECT_EQ(
-      ReadApiRequest(Api::kCompletions, R"({"model":"x","prompt":[1]})", kModels).status().code(),
-      absl::StatusCode::kNotFound);
+  EXPECT_EQ(ReadApiRequest(EngineCall::kCompletions, R"({"model":"x","prompt":[1]})", kModels)
+                .status()
+                .code(),
+            absl::StatusCode::kNotFound);
 }
 
 TEST(ApiRequestTest, DepthIsBounded) {
   std::string deep = R"({"messages":[{"role":"user","content":"[[[["}],"tools":)";
-  EXPECT_TRUE(
-      ReadApiRequest(Api::kChat, deep + std::string(60, '[') + std::string(60, ']') + "}", kModels)
-          .ok());
+  EXPECT_TRUE(ReadApiRequest(EngineCall::kChat,
+                             deep + std::string(60, '[') + std::string(60, ']') + "}", kModels)
+                  .ok());
   deep += std::string(100'000, '[') + std::string(100'000, ']') + "}";
-  const absl::Status status = ReadApiRequest(Api::kChat, deep, kModels).status();
+  const absl::Status status = ReadApiRequest(EngineCall::kChat, deep, kModels).status();
   EXPECT_THAT(std::string(status.message()), HasSubstr("nested deeper"));
 }
 
@@ -106,7 +109,7 @@ TEST(ApiRequestTest, TokenizeTakesATextOrAConversation) {
               ElementsAre(ElementsAre(128'000, 'a'), ElementsAre(128'000, 'b')));
   // The template begins the text itself.
   EXPECT_EQ(ids(R"({"messages":[{"role":"user","content":"a"}]})"),
-            Read(Api::kChat, R"({"messages":[{"role":"user","content":"a"}]})").prompts);
+            Read(EngineCall::kChat, R"({"messages":[{"role":"user","content":"a"}]})").prompts);
   for (const char* bad : {R"({})", R"({"prompt":"a","messages":[]})", R"({"prompt":[]})",
                           R"({"prompt":[1]})", R"({"prompt":7})"}) {
     EXPECT_FALSE(ReadTokenizeRequest(bad, kModels).ok()) << bad;

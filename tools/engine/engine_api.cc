@@ -68,19 +68,19 @@ EngineApi::EngineApi(const EngineApiOptions& options, EngineHost* host)
 }
 
 const std::vector<EngineApi::Path>& EngineApi::Paths() {
-  const auto generate = [](Api api) {
+  const auto generate = [](EngineCall api) {
     return [api](EngineApi* self, const EngineAsk& ask) { return self->Generate(api, ask); };
   };
-  const auto render = [](Api api) {
+  const auto render = [](EngineCall api) {
     return [api](EngineApi* self, const EngineAsk& ask) { return self->Render(api, ask); };
   };
   static const auto* const paths = new std::vector<Path>{
-      {"POST", "/v1/chat/completions", generate(Api::kChat)},
-      {"POST", "/v1/completions", generate(Api::kCompletions)},
-      {"POST", "/inference/v1/generate", generate(Api::kGenerate)},
-      {"POST", "/generate", generate(Api::kSglangGenerate)},
-      {"POST", "/v1/chat/completions/render", render(Api::kChat)},
-      {"POST", "/v1/completions/render", render(Api::kCompletions)},
+      {"POST", "/v1/chat/completions", generate(EngineCall::kChat)},
+      {"POST", "/v1/completions", generate(EngineCall::kCompletions)},
+      {"POST", "/inference/v1/generate", generate(EngineCall::kGenerate)},
+      {"POST", "/generate", generate(EngineCall::kSglangGenerate)},
+      {"POST", "/v1/chat/completions/render", render(EngineCall::kChat)},
+      {"POST", "/v1/completions/render", render(EngineCall::kCompletions)},
       {"POST", "/tokenize", &EngineApi::Tokenize},
       {"POST", "/v1/tokenize", &EngineApi::Tokenize},
       {"POST", "/reset_prefix_cache", &EngineApi::ClearCache},
@@ -112,7 +112,7 @@ EngineOutcome EngineApi::Handle(const EngineAsk& ask) {
   return known ? ReplyWith(405, R"({"detail":"Method Not Allowed"})") : NotFound();
 }
 
-EngineOutcome EngineApi::Generate(Api api, const EngineAsk& ask) {
+EngineOutcome EngineApi::Generate(EngineCall api, const EngineAsk& ask) {
   absl::StatusOr<ApiRequest> request = ReadApiRequest(api, ask.body, options_.models);
   if (!request.ok()) return Refuse(request.status());
   std::optional<uint32_t> rank;
@@ -138,7 +138,7 @@ EngineOutcome EngineApi::Generate(Api api, const EngineAsk& ask) {
   return outcome;
 }
 
-EngineOutcome EngineApi::Render(Api api, const EngineAsk& ask) {
+EngineOutcome EngineApi::Render(EngineCall api, const EngineAsk& ask) {
   if (!states_[ask.engine]->render) return NotFound();
   const absl::StatusOr<ApiRequest> request = ReadApiRequest(api, ask.body, options_.models);
   if (!request.ok()) return Refuse(request.status());

@@ -83,8 +83,8 @@ class EngineApi {
   struct Path;
 
   static const std::vector<Path>& Paths();
-  EngineOutcome Generate(Api api, const EngineAsk& ask);
-  EngineOutcome Render(Api api, const EngineAsk& ask);
+  EngineOutcome Generate(EngineCall api, const EngineAsk& ask);
+  EngineOutcome Render(EngineCall api, const EngineAsk& ask);
   EngineOutcome Tokenize(const EngineAsk& ask);
   EngineOutcome Read(const EngineAsk& ask);  // whatever is just told
   EngineOutcome ClearCache(const EngineAsk& ask);

@@ -141,7 +141,7 @@ std::string RenderJson(const ApiRequest& request, uint64_t number) {
     if (request.max_tokens) one["sampling_params"]["max_tokens"] = *request.max_tokens;
     list.push_back(std::move(one));
   }
-  return request.api == Api::kChat ? list.front().dump() : list.dump();
+  return request.api == EngineCall::kChat ? list.front().dump() : list.dump();
 }
 
 std::string TokenizeJson(const TokenizeRequest& request, const ServedModels& models) {

@@ -191,8 +191,8 @@ absl::StatusOr<RequestPlacement> KvroutePlacer::PlacementOf(
       .uncached_tokens_outstanding = chosen.load().uncached_tokens_outstanding(),
       .output_tokens_expected = chosen.load().output_tokens_expected()};
   return RequestPlacement{.decision = decision,
-                          .prediction = Prediction{.exact = chosen.trust() == v1::TRUST_EXACT,
-                                                   .next_seq = chosen.next_seq()}};
+                          .prediction = PredictionBasis{.exact = chosen.trust() == v1::TRUST_EXACT,
+                                                        .next_seq = chosen.next_seq()}};
 }
 
 absl::Status KvroutePlacer::Prefilled(uint64_t number) { return Complete(number, false); }

@@ -26,14 +26,15 @@ struct PlacementRequest {
 };
 
 // How far the match of the target that kvroute chose may be believed.
-struct Prediction {
+struct PredictionBasis {
   bool exact = false;     // the stream's trust was TRUST_EXACT
   uint64_t next_seq = 0;  // all batches below it are reflected
 };
 
 struct RequestPlacement {
   DecisionRecord decision;
-  std::optional<Prediction> prediction;  // nullopt: the match was read from the pools themselves
+  std::optional<PredictionBasis>
+      prediction;  // nullopt: the match was read from the pools themselves
 };
 
 // Who decides where requests go: the border between the simulation and whatever is compared.

@@ -18,7 +18,7 @@ constexpr std::array<const char*, kPhaseCount> kPhaseNames = {"simulating", "wai
 double Seconds(Nanos time) { return std::chrono::duration<double>(time).count(); }
 
 nlohmann::ordered_json PolicyJson(const PolicyReport& policy) {
-  const PredictionCounts& predictions = policy.predictions;
+  const PredictionVerdicts& predictions = policy.predictions;
   nlohmann::ordered_json json;
   json["requests"] = policy.requests;
   json["hit_rate"] = policy.hit_rate();
@@ -48,14 +48,14 @@ nlohmann::ordered_json PolicyJson(const PolicyReport& policy) {
 }
 
 // Of the predictions, those made on exact and settled streams.
-double CheckedShare(const PredictionCounts& predictions) {
+double CheckedShare(const PredictionVerdicts& predictions) {
   if (predictions.total() == 0) return 0;
   return static_cast<double>(predictions.checked()) / static_cast<double>(predictions.total());
 }
 
 void JudgePredictions(const std::string& name, const PolicyReport& policy, double min_checked_share,
                       std::vector<std::string>* broken) {
-  const PredictionCounts& predictions = policy.predictions;
+  const PredictionVerdicts& predictions = policy.predictions;
   if (predictions.over + predictions.under > 0) {
     broken->push_back(
         absl::StrFormat("%s: %d of %d predictions on exact and settled streams were wrong (%d "
@@ -126,7 +126,7 @@ std::string ToTable(const FleetReport& report) {
   for (const auto& [name, policy] : report.policies) {
     absl::StrAppendFormat(&table, "%-20s %8d %6.2f%% | ", name, policy.requests,
                           100 * policy.hit_rate());
-    const PredictionCounts& predictions = policy.predictions;
+    const PredictionVerdicts& predictions = policy.predictions;
     if (policy.asks_kvroute) {
       absl::StrAppendFormat(&table, "%8d %5d %5d %8d %9d", predictions.equal, predictions.over,
                             predictions.under, predictions.not_settled, predictions.not_exact);

@@ -15,7 +15,7 @@ namespace kvroute {
 // kvroute's matches beside the engines' own counts at the same moment. `equal`, `over` and `under`
 // count the predictions made while the stream was exact and settled (everything the engine had
 // published was reflected); the others are told apart by why they were not.
-struct PredictionCounts {
+struct PredictionVerdicts {
   uint64_t equal = 0;
   uint64_t over = 0;
   uint64_t under = 0;
@@ -33,7 +33,7 @@ struct PolicyReport {
   uint64_t requests = 0;
   uint64_t prompt_tokens = 0;
   uint64_t cached_tokens = 0;  // of those, found in the engine's cache when first scheduled
-  PredictionCounts predictions;
+  PredictionVerdicts predictions;
   std::vector<DecisionRecord> decisions;  // by request
   Percentiles ttft_ms;                    // virtual
   double imbalance = 1;                   // most prefilled tokens of a rank / mean of all ranks

@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-PolicyReport Asking(uint64_t cached_tokens, const PredictionCounts& predictions) {
+PolicyReport Asking(uint64_t cached_tokens, const PredictionVerdicts& predictions) {
   PolicyReport policy;
   policy.asks_kvroute = true;
   policy.requests = predictions.total();

@@ -143,7 +143,7 @@ size_t Simulation::PromptBlocks(const EngineRequest& request) const {
 
 void Simulation::Check(const SimulatedRank& rank, absl::Span<const Digest> prompt_hashes,
                        const RequestPlacement& placement) {
-  const Prediction& prediction = *placement.prediction;
+  const PredictionBasis& prediction = *placement.prediction;
   const uint64_t predicted = placement.decision.matched_blocks;
   const uint64_t actual = rank.engine->CountResident(prompt_hashes);
   const bool settled = prediction.next_seq == rank.stream->sockets().next_seq();

@@ -114,7 +114,7 @@ class Simulation {
   uint64_t requests_done_ = 0;
   uint64_t cached_tokens_ = 0;
   uint64_t prompt_tokens_ = 0;
-  PredictionCounts predictions_;
+  PredictionVerdicts predictions_;
   std::vector<DecisionRecord> decisions_;  // by request
   std::vector<double> ttft_ms_;
   Nanos next_serve_{0}, next_progress_{0};  // of the pacer's elapsed time

@@ -8,6 +8,7 @@ Each argument is a turn of one conversation. It prints a line of JSON for each.
 
 import argparse
 import json
+import pathlib
 import sys
 import urllib.request
 
@@ -42,10 +43,12 @@ def main():
     parser.add_argument("--kvroute", default="127.0.0.1:50051")
     parser.add_argument("--engine", default="http://127.0.0.1:8000", help="whose /tokenize is asked")
     parser.add_argument("--model", default="m")
+    parser.add_argument("--token-file", type=pathlib.Path, help="of a bearer token, where kvroute asks for roles; read at each call")
     parser.add_argument("turns", nargs="+")
     words = parser.parse_args()
     messages = []
-    with kvroute.Client(words.kvroute) as client:
+    token = words.token_file and (lambda: words.token_file.read_text().strip())
+    with kvroute.Client(words.kvroute, token=token) as client:
         for text in words.turns:
             messages.append({"role": "user", "content": text})
             try:

@@ -1,5 +1,6 @@
 """A connection to kvroute, and a request that has a target."""
 
+import collections
 import json
 import uuid
 
@@ -16,18 +17,41 @@ _SERVICE_CONFIG = json.dumps({"methodConfig": [{
                     "retryableStatusCodes": ["UNAVAILABLE"]}}]})
 
 
-class Client:
-    """May be used by many threads at once. Without `credentials` it speaks in plain text, which a server accepts on loopback."""
+class _CallDetails(collections.namedtuple("_CallDetails", ("method", "timeout", "metadata", "credentials", "wait_for_ready", "compression")),
+                   grpc.ClientCallDetails):
+    pass
 
-    def __init__(self, address, credentials=None, timeout_s=10):
+
+class _ShowsToken(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamUnaryClientInterceptor,
+                  grpc.StreamStreamClientInterceptor):
+    """Sends the bearer token of the moment with each call."""
+
+    def __init__(self, token):
+        self._token = token
+
+    def _intercept(self, continuation, details, request):
+        token = self._token() if callable(self._token) else self._token
+        metadata = list(details.metadata or ()) + [("authorization", "Bearer " + token)]
+        return continuation(_CallDetails(details.method, details.timeout, metadata, details.credentials, details.wait_for_ready,
+                                         details.compression), request)
+
+    intercept_unary_unary = intercept_unary_stream = intercept_stream_unary = intercept_stream_stream = _intercept
+
+
+class Client:
+    """May be used by many threads at once. Without `credentials` it speaks in plain text, which a server accepts on loopback.
+    `token` is a bearer token where the server asks for roles: text, or what gives the token of the moment, asked at each call."""
+
+    def __init__(self, address, credentials=None, timeout_s=10, token=None):
         options = [("grpc.service_config", _SERVICE_CONFIG), ("grpc.enable_retries", 1)]
         if credentials is None:
             self.channel = grpc.insecure_channel(address, options)
         else:
             self.channel = grpc.secure_channel(address, credentials, options)
         self.timeout_s = timeout_s
-        self.router = router_pb2_grpc.RouterStub(self.channel)
-        self.fleet = fleet_pb2_grpc.FleetStub(self.channel)
+        calls = self.channel if token is None else grpc.intercept_channel(self.channel, _ShowsToken(token))
+        self.router = router_pb2_grpc.RouterStub(calls)
+        self.fleet = fleet_pb2_grpc.FleetStub(calls)
 
     def __enter__(self):
         return self

@@ -4,7 +4,7 @@
 // that mends something, a request with its end, and the reason of a refusal.
 
 import { randomUUID } from "node:crypto";
-import { type ChannelCredentials, type ClientOptions, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { type ChannelCredentials, type ClientOptions, credentials, InterceptingCall, type Interceptor, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { FleetClient } from "./generated/kvroute/v1/fleet.js";
 import {
   CompleteRequest,
@@ -45,13 +45,33 @@ export interface Usage {
   prompt_tokens_details?: { cached_tokens?: number } | null;
 }
 
-/** A connection to kvroute. Without credentials it speaks in plain text, which a server accepts on loopback. */
+/** A bearer token, or what gives the token of the moment, asked at each call. */
+export type Token = string | (() => string);
+
+function showing(token: Token): Interceptor {
+  return (options, next) =>
+    new InterceptingCall(next(options), {
+      start(metadata, listener, start) {
+        metadata.set("authorization", `Bearer ${typeof token === "string" ? token : token()}`);
+        start(metadata, listener);
+      },
+    });
+}
+
+/**
+ * A connection to kvroute. Without credentials it speaks in plain text, which a server accepts on loopback. The token is for a server that asks for
+ * roles.
+ */
 export class Client {
   readonly router: RouterClient;
   readonly fleet: FleetClient;
 
-  constructor(address: string, channel?: ChannelCredentials, private readonly timeoutMs = 10_000) {
-    const options: ClientOptions = { "grpc.service_config": serviceConfig, "grpc.enable_retries": 1 };
+  constructor(address: string, channel?: ChannelCredentials, private readonly timeoutMs = 10_000, token?: Token) {
+    const options: ClientOptions = {
+      "grpc.service_config": serviceConfig,
+      "grpc.enable_retries": 1,
+      interceptors: token === undefined ? [] : [showing(token)],
+    };
     this.router = new RouterClient(address, channel ?? credentials.createInsecure(), options);
     this.fleet = new FleetClient(address, channel ?? credentials.createInsecure(), options);
   }

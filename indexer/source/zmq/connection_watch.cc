@@ -27,6 +27,8 @@ std::string_view TextOf(ConnectTrouble trouble, bool curve) {
                      "or does the engine ask for CURVE?";
     case ConnectTrouble::kDescriptors:
       return "this process has no file descriptor left";
+    case ConnectTrouble::kNotAllowed:
+      return "the name has no address in registration.networks";
     case ConnectTrouble::kOther:
       break;
   }
@@ -42,7 +44,8 @@ ConnectionWatch::ConnectionWatch(const LaneContext& lane, StreamStatus* status,
       subscription_(subscription),
       endpoint_(ParseTcpEndpoint(status->config.event_endpoint)) {
   if (endpoint_.has_value() && subscription_->connects_to().empty()) {
-    call_ = lane_.dialer->Dial(*endpoint_, Dialer::Purpose::kAddress);
+    call_ = lane_.dialer->Dial(*endpoint_, Dialer::Purpose::kAddress, "",
+                               NetworksFor(lane_, status_->config));
   }
 }
 
@@ -74,7 +77,8 @@ void ConnectionWatch::Look(Nanos now) {
   pause_ = std::clamp<Nanos>(pause_ * 2, kPatience,
                              std::max<Nanos>(kPatience, lane_.options->reconnect_max));
   if (!endpoint_.has_value()) return SetTrouble(ConnectTrouble::kOther);
-  call_ = lane_.dialer->Dial(*endpoint_, Dialer::Purpose::kDiagnosis, not_at_);
+  call_ = lane_.dialer->Dial(*endpoint_, Dialer::Purpose::kDiagnosis, not_at_,
+                             NetworksFor(lane_, status_->config));
 }
 
 void ConnectionWatch::TakeAnswer(const Dialed& dialed) {

@@ -100,6 +100,7 @@ struct Dialer::Job {
   TcpEndpoint endpoint;
   Purpose purpose = Purpose::kAddress;
   std::string not_at;
+  const NetworkList* networks = nullptr;
   std::shared_ptr<Call> call;
   Nanos deadline{0};
   std::shared_ptr<const NameLookups::Question> question;
@@ -130,11 +131,13 @@ Dialer::~Dialer() {
 }
 
 std::shared_ptr<const Dialer::Call> Dialer::Dial(const TcpEndpoint& endpoint, Purpose purpose,
-                                                 const std::string& not_at) {
+                                                 const std::string& not_at,
+                                                 const NetworkList* networks) {
   auto job = std::make_unique<Job>();
   job->endpoint = endpoint;
   job->purpose = purpose;
   job->not_at = not_at;
+  job->networks = networks;
   auto call = std::make_shared<Call>();
   job->call = call;
   {
@@ -209,6 +212,12 @@ void Dialer::Begin(Job* job) {
     if (!job->question->answered.load(std::memory_order_acquire)) return;
     answer = job->question->answer;
     if (answer.trouble != ConnectTrouble::kNone) return Finish(job, {answer.trouble, ""});
+    if (job->networks != nullptr) {
+      std::erase_if(answer.addresses, [job](const std::string& address) {
+        return !job->networks->Allows(std::string_view(address));
+      });
+      if (answer.addresses.empty()) return Finish(job, {ConnectTrouble::kNotAllowed, ""});
+    }
     if (answer.addresses.size() == 1 && job->purpose == Purpose::kAddress) {
       return Finish(
           job, {ConnectTrouble::kNone, TextOf({answer.addresses.front(), job->endpoint.port})});

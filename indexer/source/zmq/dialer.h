@@ -12,6 +12,7 @@
 #include "indexer/base/mutex.h"
 #include "indexer/base/name_service.h"
 #include "indexer/base/named_thread.h"
+#include "indexer/base/network_list.h"
 #include "indexer/base/wake_fd.h"
 #include "indexer/source/zmq/endpoint.h"
 
@@ -56,10 +57,11 @@ class Dialer {
   Dialer& operator=(const Dialer&) = delete;
 
   // Of a TCP endpoint. `not_at`: an address that took connections and was no engine; another that
-  // answers is preferred. It is done within the timeout of its turn; kMaxDials have theirs at a
-  // time.
+  // answers is preferred. `networks`: where alone it may be; outlives the dialer. It is done within
+  // the timeout of its turn; kMaxDials have theirs at a time.
   std::shared_ptr<const Call> Dial(const TcpEndpoint& endpoint, Purpose purpose,
-                                   const std::string& not_at = "");
+                                   const std::string& not_at = "",
+                                   const NetworkList* networks = nullptr);
 
  private:
   struct Attempt;  // a connection to one address

@@ -91,6 +91,23 @@ TEST_F(DialerTest, EachTroubleIsTold) {
   EXPECT_EQ(Dial("both", port).endpoint, "");
 }
 
+TEST_F(DialerTest, ANameMayStandForAllowedAddressesOnly) {
+  const NetworkList networks = *NetworkList::Parse("10.0.0.0/8, 127.0.0.0/8");
+  const ListeningPort port;
+  Start();
+  const auto dial = [&](const std::string& host) {
+    return Await(dialer_->Dial({host, port.number()}, Dialer::Purpose::kAddress, "", &networks));
+  };
+  names_->Set("metadata", {"169.254.169.254"});
+  EXPECT_EQ(dial("metadata").trouble, ConnectTrouble::kNotAllowed);
+  EXPECT_EQ(dial("metadata").endpoint, "");
+  EXPECT_EQ(dial("169.254.169.254").trouble, ConnectTrouble::kNotAllowed);
+  names_->Set("mixed", {"169.254.169.254", "10.0.0.7"});
+  EXPECT_EQ(dial("mixed").endpoint, TextOf({"10.0.0.7", port.number()}));
+  names_->Set("two", {"192.168.0.1", "127.0.0.1", "127.0.0.1"});
+  EXPECT_EQ(dial("two").endpoint, TextOf({"127.0.0.1", port.number()}));
+}
+
 TEST_F(DialerTest, ANameServerThatDoesNotAnswerIsGivenUp) {
   Start(milliseconds(20));
   EXPECT_EQ(Dial("silent", 1).trouble, ConnectTrouble::kNameServer);

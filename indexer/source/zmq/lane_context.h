@@ -34,6 +34,11 @@ struct LaneContext {
   std::function<Decoder*(EngineKind)> decoder = nullptr;  // one a kind
 };
 
+// Where a stream's engine may be; nullptr: anywhere.
+inline const NetworkList* NetworksFor(const LaneContext& lane, const StreamConfig& stream) {
+  return stream.named_by_client ? lane.options->client_networks : nullptr;
+}
+
 }  // namespace kvroute
 
 #endif  // KVROUTE_INDEXER_SOURCE_ZMQ_LANE_CONTEXT_H_

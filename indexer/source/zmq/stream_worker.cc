@@ -124,7 +124,8 @@ void ReplayedStream::FindAddress() {
   const Nanos now = lane_.clock->Monotonic();
   if (dialing_ == nullptr && now >= dial_at_) {
     const auto endpoint = ParseTcpEndpoint(status_->config.replay_endpoint);
-    dialing_ = lane_.dialer->Dial(*endpoint, Dialer::Purpose::kAddress);
+    dialing_ = lane_.dialer->Dial(*endpoint, Dialer::Purpose::kAddress, "",
+                                  NetworksFor(lane_, status_->config));
     dial_at_ = now + ConnectionWatch::kPatience;
   }
   if (dialing_ == nullptr || !dialing_->done()) return;

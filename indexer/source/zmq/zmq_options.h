@@ -18,6 +18,7 @@
 namespace kvroute {
 
 class NameService;
+class NetworkList;
 
 struct ZmqSourceOptions {
   int lanes = 1;       // threads; a stream stays on one lane
@@ -37,8 +38,10 @@ struct ZmqSourceOptions {
   std::chrono::milliseconds dial_timeout{5'000};
   size_t max_replays_per_lane = limits::kMaxReplaysPerLane;  // under way at a time
   std::shared_ptr<NameService> names = nullptr;              // nullptr: the system's
-  StreamOptions stream;                                      // of every stream
-  std::vector<MediumTier> media;                             // beyond those that TierOfMedium knows
+  // Where engines may be that clients or publishers named; outlives the source. Null: anywhere.
+  const NetworkList* client_networks = nullptr;
+  StreamOptions stream;           // of every stream
+  std::vector<MediumTier> media;  // beyond those that TierOfMedium knows
 };
 
 // The high-water mark of a SUB socket. libzmq's marks count messages, and a mark cannot follow what

@@ -102,6 +102,7 @@ class ZmqSourceImpl final : public ZmqSource {
     config.worker_id = absl::StrCat(identity->host, "@", identity->model);
     config.engine = listener.engine;
     config.topic = topic;
+    config.named_by_client = true;
     if (listener.replay_port != 0 && MayAsk(listener, *identity)) {
       config.replay_endpoint = absl::StrCat("tcp://", identity->pod, ":", listener.replay_port);
       if (!CheckConnectable("replay_endpoint", config.replay_endpoint).ok()) {
@@ -117,7 +118,12 @@ class ZmqSourceImpl final : public ZmqSource {
 
   // A topic is a stranger's word: it must not decide which names we ask for.
   bool MayAsk(const ListenerConfig& listener, const TopicIdentity& identity) {
-    if (listener.allow_host_names || IsLiteralAddress(identity.pod)) return true;
+    const bool literal = IsLiteralAddress(identity.pod);
+    if (literal && options_.client_networks != nullptr &&
+        !options_.client_networks->Allows(std::string_view(identity.pod))) {
+      return false;
+    }
+    if (listener.allow_host_names || literal) return true;
     if (const uint64_t lines = name_limiter_.Admit(clock_->Monotonic())) {
       LogWarning(
           "listener {}: \"{}\" is a name, not an address: its engine is not asked to replay, see "

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/container/inlined_vector.h"
+#include "router/edge/grpc_base/grpc_status.h"
 
 namespace kvroute {
 namespace {
@@ -79,6 +80,8 @@ void ProcessPlace::OnCall(bool ok) {
   const Connection* const connection = call_.connection();
   if (connection != nullptr && connection->listener() >= parts_.first_health_listener) {
     Close({grpc::StatusCode::UNIMPLEMENTED, "this port is for health alone"});
+  } else if (const absl::Status may = call_.MayDo(Action::kPick, &*context_); !may.ok()) {
+    Close(ToGrpc(may));
   } else {
     PickerStats* const stats = parts_.picker->stats();
     request_.emplace(parts_.picker, static_cast<PickerHost*>(this), call_.client());

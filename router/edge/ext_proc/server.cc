@@ -63,6 +63,7 @@ class PickerServer::Impl {
     parts_.max_streams = options.max_streams;
     parts_.edge = {nullptr, &long_work_, &connections_, sources.routing_stats,
                    options.write_timeout};
+    parts_.edge.rights = options.rights;
   }
 
   absl::Status Listen(const PickerServerOptions& options) {

@@ -19,6 +19,8 @@ class ServerCredentials;
 
 namespace kvroute {
 
+class Rights;
+
 struct PickerServerOptions {
   std::string address = "0.0.0.0:9002";                  // port 0: any free one, see port()
   std::shared_ptr<grpc::ServerCredentials> credentials;  // of it; nullptr: plain text
@@ -27,6 +29,7 @@ struct PickerServerOptions {
   size_t max_connections = limits::kMaxPickerConnections;
   size_t max_memory_bytes = limits::kMaxGrpcMemoryBytes;  // of gRPC's own buffers
   uint32_t max_streams = limits::kMaxPickerStreams;       // HTTP requests under way
+  Rights* rights = nullptr;                               // nullptr: everybody may ask
   std::chrono::milliseconds write_timeout = std::chrono::seconds(10);
   PickerOptions picker;
 };

@@ -70,7 +70,7 @@ class CertificateFiles {
 
   // What is shown now; false: it is still that of `version`, which says how often it has changed.
   bool FetchAfter(uint64_t* version, Certificates* now) const;
-  bool wants_client_certificates() const { return !files_.client_ca_file.empty(); }
+  const TlsFiles& files() const { return files_; }
 
  private:
   CertificateFiles(std::string fields, TlsFiles files, Certificates current);

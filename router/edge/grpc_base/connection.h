@@ -10,6 +10,7 @@
 
 #include "indexer/base/mutex.h"
 #include "router/load/client_id.h"
+#include "router/rights/known_caller.h"
 #include "router/route/routing_stats.h"
 
 struct sockaddr_storage;
@@ -30,7 +31,8 @@ struct TcpReading {
 // A client's connection, beside gRPC, which serves it: who it is, how many calls it has under way,
 // and a descriptor of our own by which it can be cut off.
 //
-// Thread safety: every method from any thread; rpc_streams and watchers belong to the event loop.
+// Thread safety: every method from any thread; rpc_streams, watchers and known_caller belong to the
+// event loop.
 class Connection {
  public:
   // Takes `fd`, a duplicate of the descriptor that gRPC has.
@@ -62,6 +64,7 @@ class Connection {
   std::atomic<bool> has_called{false};
   uint32_t rpc_streams = 0;
   uint32_t watchers = 0;
+  KnownCaller known_caller;
 
  private:
   const std::string peer_;

@@ -12,12 +12,13 @@ class ServerCredentials;
 
 namespace kvroute {
 
-// Files in PEM. All empty: plain text. With client_ca, only clients with a certificate signed by it
-// are served (mTLS).
+// Files in PEM. All empty: plain text. With client_ca, a client's certificate must be signed by it
+// (mTLS), and it must have one unless client_certificate_required is false.
 struct TlsFiles {
   std::string certificate_file;
   std::string key_file;
   std::string client_ca_file;
+  bool client_certificate_required = true;
 };
 
 // A certificate and its key, in PEM.

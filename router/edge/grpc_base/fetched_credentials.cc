@@ -9,16 +9,21 @@
 namespace kvroute {
 namespace {
 
+grpc_ssl_client_certificate_request_type AskedOf(const TlsFiles& files) {
+  if (files.client_ca_file.empty()) return GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
+  return files.client_certificate_required
+             ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+             : GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY;
+}
+
 class FetchedCredentials final : public grpc::ServerCredentials {
  public:
   // gRPC may ask as long as the server lives, which is longer than this object: so what it asks
   // with is the files' own.
   explicit FetchedCredentials(CertificateFiles::Fetched* fetched) {
-    const auto clients = fetched->files->wants_client_certificates()
-                             ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
-                             : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
     credentials_ = grpc_ssl_server_credentials_create_with_options(
-        grpc_ssl_server_credentials_create_options_using_config_fetcher(clients, &Fetch, fetched));
+        grpc_ssl_server_credentials_create_options_using_config_fetcher(
+            AskedOf(fetched->files->files()), &Fetch, fetched));
   }
   ~FetchedCredentials() override { grpc_server_credentials_release(credentials_); }
 

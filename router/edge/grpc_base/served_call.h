@@ -26,6 +26,7 @@
 #include "indexer/base/error_reason.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/memory_budget.h"
+#include "router/edge/grpc_base/call_rights.h"
 #include "router/edge/grpc_base/connections.h"
 #include "router/edge/grpc_base/event_loop.h"
 #include "router/edge/grpc_base/long_work.h"
@@ -45,6 +46,7 @@ struct EdgeParts {
   // Of long requests while they are read and answered, and of long answers until they have left.
   MemoryBudget* requests = nullptr;
   MemoryBudget* answers = nullptr;
+  Rights* rights = nullptr;  // nullptr: everybody may everything
 };
 
 inline bool IsLong(const grpc::ByteBuffer& request) {
@@ -152,6 +154,20 @@ class ServedCall {
   Connection* connection() const { return connection_.get(); }
   ClientId client() const { return connection_ == nullptr ? ClientId{} : connection_->client(); }
 
+  // Whether the call that was taken may go on; see CheckCall.
+  absl::Status MayDo(Action action, grpc::ServerContext* context) {
+    if (parts_.rights == nullptr) return absl::OkStatus();
+    rights_version_ = parts_.rights->version();
+    return CheckCall(parts_.rights, action, context, connection_.get());
+  }
+  // The same again, for calls that last: their caller's rights may have been taken meanwhile.
+  absl::Status MayStillDo(Action action, grpc::ServerContext* context) {
+    if (parts_.rights == nullptr || parts_.rights->version() == rights_version_) {
+      return absl::OkStatus();
+    }
+    return MayDo(action, context);
+  }
+
   // A request is there, whole.
   void Received(size_t bytes) {
     if (connection_ == nullptr) return;
@@ -219,7 +235,8 @@ class ServedCall {
   static constexpr size_t kShortAnswerBytes = 16'384;  // never refused
   const EdgeParts& parts_;
   std::shared_ptr<Connection> connection_;
-  size_t answer_bytes_ = 0;  // counted, and not sent yet
+  uint64_t rights_version_ = 0;  // by which the call was allowed
+  size_t answer_bytes_ = 0;      // counted, and not sent yet
   bool sends_ = false;
   uint32_t unsent_turns_ = 0;
 };

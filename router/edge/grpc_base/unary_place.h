@@ -39,6 +39,7 @@ struct UnaryMethod {
   std::function<size_t()> answer_bytes;
   std::optional<RpcMethod> counted_as;
   bool takes_long = false;  // whatever is asked
+  Action action = Action::kUnnamed;
 };
 
 // Thread safety: as EventLoop, but Run, on a thread of LongWork: nothing else but Turn touches the
@@ -71,7 +72,10 @@ class UnaryPlace final : public CallPlace, public LongTask {
     places_->Taken();
     call_.Take(&*context_);
     call_.Received(bytes_.Length());
-    if (method_.takes_long || IsLong(bytes_)) {
+    status_ = call_.MayDo(method_.action, &*context_);
+    if (!status_.ok()) {
+      Count();
+    } else if (method_.takes_long || IsLong(bytes_)) {
       // Once it is added its thread writes status_.
       absl::Status added = parts_.long_work->Add(call_.client().connection, bytes_.Length(), this,
                                                  method_.answer_bytes ? method_.answer_bytes() : 0);

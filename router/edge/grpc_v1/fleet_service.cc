@@ -205,6 +205,10 @@ FleetService::FleetService(Fleet* fleet, RoutingStats* stats)
                                     [fleet](const auto& request, auto* response) {
                                       return ListWorkers(*fleet, request, response);
                                     });
+  register_.action = Action::kRegister;
+  deregister_.action = Action::kDeregister;
+  set_draining_.action = Action::kSetDraining;
+  list_.action = Action::kList;
   list_.answer_bytes = [fleet] { return fleet->Snapshot()->targets.size() * kListedTargetBytes; };
 }
 

@@ -62,6 +62,10 @@ class FleetWatchPlace final : public CallPlace, public RpcStream {
       return Finish(
           WithReason(absl::UnavailableError("the server ends"), ErrorReason::kServerEnds));
     }
+    // It may have been open when its caller's rights were taken.
+    if (absl::Status may = call_.MayStillDo(Action::kWatch, &*context_); !may.ok()) {
+      return Finish(std::move(may));
+    }
     Tell();
   }
 
@@ -89,6 +93,7 @@ class FleetWatchPlace final : public CallPlace, public RpcStream {
     Tell();
   }
   absl::Status Begin() {
+    KVROUTE_RETURN_IF_ERROR(call_.MayDo(Action::kWatch, &*context_));
     v1::WatchRequest request;
     if (!grpc::SerializationTraits<v1::WatchRequest>::Deserialize(&bytes_, &request).ok()) {
       return WithReason(absl::InvalidArgumentError("the request is not a WatchRequest"),

@@ -79,6 +79,7 @@ RadixService::RadixService(Router* router, RoutingStats* stats, RpcStreams* stre
   };
   publish_.refuse = [](const absl::Status&, radix_index::PublishAck*) {};
   const auto both = [&](auto* method) {
+    method->action = Action::kRadix;
     method->open = streams;
     method->idle_name = "grpc.stream_idle_timeout";
     method->idle_timeout = idle_timeout;

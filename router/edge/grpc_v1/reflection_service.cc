@@ -73,6 +73,7 @@ ReflectionService::ReflectionService(std::vector<std::string> services)
       streams_("max_reflection_streams", limits::kMaxReflectionStreams,
                {&open_, &refused_, &ended_}) {
   info_.await = &ReflectionService::RequestServerReflectionInfo;
+  info_.action = Action::kReflection;
   info_.answer = [this](const ClientId&, const ServerReflectionRequest& request, const LongNumbers&,
                         ServerReflectionResponse* response) {
     Reflect(services_, request, response);

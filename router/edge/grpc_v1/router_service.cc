@@ -35,6 +35,10 @@ RouterService::RouterService(Router* router, const RouterServiceOptions& options
                                                                    RpcMethod::kComplete);
   SetUpUnary<decltype(explain_), &RouterService::RequestExplain>(&explain_, RpcMethod::kExplain);
   explain_.takes_long = true;
+  route_.action = route_stream_.action = Action::kRoute;
+  score_.action = score_stream_.action = Action::kScore;
+  complete_.action = Action::kComplete;
+  explain_.action = Action::kExplain;
   SetUpStream<decltype(route_stream_), &RouterService::RequestRouteStream>(&route_stream_, options);
   SetUpStream<decltype(score_stream_), &RouterService::RequestScoreStream>(&score_stream_, options);
   explain_.answer_bytes = [router] { return router->TargetCount() * kExplainedTargetBytes; };

@@ -66,7 +66,7 @@ class GrpcServer::Impl {
         health_service_(HealthNames()),
         reflection_service_({kServiceNames.begin(), kServiceNames.end()}),
         parts_{nullptr,          &long_work_, &connections_, stats, options.write_timeout,
-               options.requests, &answers_} {}
+               options.requests, &answers_,   options.rights} {}
 
   absl::Status Listen(const GrpcServerOptions& options) {
     KVROUTE_RETURN_IF_ERROR(connections_.Listen(options.address));

@@ -20,6 +20,7 @@ class ServerCredentials;
 
 namespace kvroute {
 
+class Rights;
 class Router;
 
 struct GrpcServerOptions {
@@ -31,6 +32,7 @@ struct GrpcServerOptions {
   size_t max_connections = limits::kMaxGrpcConnections;     // a new one takes the place of another
   size_t max_memory_bytes = limits::kMaxGrpcMemoryBytes;    // of gRPC's own buffers
   MemoryBudget* requests = nullptr;                         // of long ones; nullptr: no limit
+  Rights* rights = nullptr;                                 // nullptr: everybody may everything
   size_t max_message_bytes = limits::kMaxGrpcMessageBytes;  // a longer request: RESOURCE_EXHAUSTED
   uint32_t max_streams = limits::kMaxGrpcStreams;           // RouteStream and ScoreStream
   // A client that does not take an answer for so long is cut off.

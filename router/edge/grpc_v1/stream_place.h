@@ -42,6 +42,7 @@ struct StreamMethod {
   RpcStreams* open;
   std::string_view idle_name;  // of the limit
   std::chrono::milliseconds idle_timeout{0};
+  Action action = Action::kUnnamed;
 };
 
 inline uint64_t NextStreamNumber() {
@@ -97,7 +98,8 @@ class StreamPlace final : public CallPlace, public LongTask, public RpcStream {
     places_->Taken();
     call_.Take(&*context_);
     number_ = NextStreamNumber();
-    const absl::Status admitted = method_.open->Admit(this);
+    absl::Status admitted = call_.MayDo(method_.action, &*context_);
+    if (admitted.ok()) admitted = method_.open->Admit(this);
     if (!admitted.ok()) return Finish(ToGrpc(admitted));
     stream_->SendInitialMetadata(&on_open_);
   }
@@ -118,6 +120,8 @@ class StreamPlace final : public CallPlace, public LongTask, public RpcStream {
     if (!exchange_->sent() && !answer.empty()) method_.undelivered(answer);
     if (ok) call_.Received(bytes_.Length());
     if (!ok) return Finish(grpc::Status::OK);  // half-closed, cancelled or past its deadline
+    const absl::Status may = call_.MayStillDo(method_.action, &*context_);
+    if (!may.ok()) return Finish(ToGrpc(may));
     if (IsLong(bytes_)) {
       const absl::Status added =
           parts_.long_work->Add(call_.client().connection, bytes_.Length(), this);

@@ -29,13 +29,13 @@ namespace dynamo {
 
 // The body is its own when it has a field that only its clients send.
 bool Speaks(const Fields& fields);
-std::optional<Refusal> ReadRegistration(const Fields& fields, Registration* registration);
-std::optional<Refusal> ReadRemoval(const Fields& fields, Removal* removal);
-std::optional<Refusal> ReadQuery(const Fields& fields, ScoreAsk* ask);
-std::optional<Refusal> ReadHashQuery(const Fields& fields, ScoreAsk* ask);
+std::optional<FieldRefusal> ReadRegistration(const Fields& fields, Registration* registration);
+std::optional<FieldRefusal> ReadRemoval(const Fields& fields, Removal* removal);
+std::optional<FieldRefusal> ReadQuery(const Fields& fields, ScoreAsk* ask);
+std::optional<FieldRefusal> ReadHashQuery(const Fields& fields, ScoreAsk* ask);
 
 DialectReply ScoresReply(const std::map<std::string, InstanceScore>& scores);
-DialectReply RefusalReply(const Refusal& refusal);
+DialectReply RefusalReply(const FieldRefusal& refusal);
 DialectReply ErrorReply(const absl::Status& status);
 // GET /workers; an empty filter lets all through.
 DialectReply WorkersReply(const FleetSnapshot& fleet, std::string_view model,
@@ -48,15 +48,15 @@ DialectReply DumpReply(const FleetSnapshot& fleet);
 // Mooncake's Conductor.
 namespace mooncake {
 
-std::optional<Refusal> ReadRegistration(const Fields& fields, Registration* registration);
-std::optional<Refusal> ReadRemoval(const Fields& fields, Removal* removal);
-std::optional<Refusal> ReadQuery(const Fields& fields, ScoreAsk* ask);
+std::optional<FieldRefusal> ReadRegistration(const Fields& fields, Registration* registration);
+std::optional<FieldRefusal> ReadRemoval(const Fields& fields, Removal* removal);
+std::optional<FieldRefusal> ReadQuery(const Fields& fields, ScoreAsk* ask);
 
 DialectReply RegisteredReply(const Registration& registration);
 DialectReply RemovedReply(const std::vector<InstanceRank>& removed);
 DialectReply ScoresReply(const std::map<std::string, InstanceScore>& scores, MooncakeReply form,
                          const std::string& tenant);
-DialectReply RefusalReply(const Refusal& refusal);
+DialectReply RefusalReply(const FieldRefusal& refusal);
 DialectReply ErrorReply(const absl::Status& status);
 DialectReply ServicesReply(const FleetSnapshot& fleet);
 

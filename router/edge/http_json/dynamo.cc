@@ -70,7 +70,7 @@ bool Speaks(const Fields& fields) {
          (id != nullptr && id->kind == FieldValue::Kind::kInt);
 }
 
-std::optional<Refusal> ReadRegistration(const Fields& fields, Registration* registration) {
+std::optional<FieldRefusal> ReadRegistration(const Fields& fields, Registration* registration) {
   FieldTaker taker(fields);
   for (const char* field : {"instance_id", "endpoint", "model_name", "block_size"}) {
     taker.Require(field);
@@ -87,7 +87,7 @@ std::optional<Refusal> ReadRegistration(const Fields& fields, Registration* regi
   return taker.refusal();
 }
 
-std::optional<Refusal> ReadRemoval(const Fields& fields, Removal* removal) {
+std::optional<FieldRefusal> ReadRemoval(const Fields& fields, Removal* removal) {
   FieldTaker taker(fields);
   for (const char* field : {"instance_id", "model_name"}) taker.Require(field);
   uint64_t instance = 0;
@@ -116,7 +116,7 @@ void TakeTerms(FieldTaker* taker, ScoreAsk* ask) {
 
 }  // namespace
 
-std::optional<Refusal> ReadQuery(const Fields& fields, ScoreAsk* ask) {
+std::optional<FieldRefusal> ReadQuery(const Fields& fields, ScoreAsk* ask) {
   FieldTaker taker(fields);
   taker.Require("token_ids");
   TakeTerms(&taker, ask);
@@ -126,13 +126,13 @@ std::optional<Refusal> ReadQuery(const Fields& fields, ScoreAsk* ask) {
   return taker.refusal();
 }
 
-std::optional<Refusal> ReadHashQuery(const Fields& fields, ScoreAsk* ask) {
+std::optional<FieldRefusal> ReadHashQuery(const Fields& fields, ScoreAsk* ask) {
   FieldTaker taker(fields);
   taker.Require("block_hashes");
   TakeTerms(&taker, ask);
   taker.Hashes("block_hashes", &ask->local_hashes.emplace());
   if (fields.Find("cache_salt") != nullptr) {
-    taker.Refuse(Refusal::Reason::kUnsupported, "cache_salt",
+    taker.Refuse(FieldRefusal::Reason::kUnsupported, "cache_salt",
                  "cache_salt: hashes of blocks say nothing of it; ask with token_ids");
   }
   return taker.refusal();
@@ -156,12 +156,12 @@ DialectReply ScoresReply(const std::map<std::string, InstanceScore>& scores) {
 }
 
 // As axum says it: text, and another status for the shape than for the meaning.
-DialectReply RefusalReply(const Refusal& refusal) {
-  if (refusal.reason == Refusal::Reason::kUnsupported ||
-      refusal.reason == Refusal::Reason::kWrongValue) {
+DialectReply RefusalReply(const FieldRefusal& refusal) {
+  if (refusal.reason == FieldRefusal::Reason::kUnsupported ||
+      refusal.reason == FieldRefusal::Reason::kWrongValue) {
     return {.status = 400, .json = Json{{"error", refusal.message}}};
   }
-  if (refusal.reason == Refusal::Reason::kBroken) {
+  if (refusal.reason == FieldRefusal::Reason::kBroken) {
     return {.status = 400, .text = "Failed to parse the request body as JSON: " + refusal.message};
   }
   return {.status = 422,

@@ -145,16 +145,16 @@ const FieldValue* Fields::Find(std::string_view name) const {
   return nullptr;
 }
 
-void FieldTaker::Refuse(Refusal::Reason reason, std::string_view field, std::string message,
+void FieldTaker::Refuse(FieldRefusal::Reason reason, std::string_view field, std::string message,
                         std::optional<size_t> index) {
   if (refusal_.has_value()) return;
-  refusal_ = Refusal{
+  refusal_ = FieldRefusal{
       .reason = reason, .field = std::string(field), .index = index, .message = std::move(message)};
 }
 
 void FieldTaker::Require(std::string_view name) {
   if (fields_.Find(name) == nullptr) {
-    Refuse(Refusal::Reason::kMissing, name, fmt::format("missing field `{}`", name));
+    Refuse(FieldRefusal::Reason::kMissing, name, fmt::format("missing field `{}`", name));
   }
 }
 
@@ -164,7 +164,7 @@ void FieldTaker::Text(std::string_view name, std::string* value) {
   if (field->kind == Kind::kText) {
     *value = field->text;
   } else {
-    Refuse(Refusal::Reason::kWrongType, name, fmt::format("{}: not text", name));
+    Refuse(FieldRefusal::Reason::kWrongType, name, fmt::format("{}: not text", name));
   }
 }
 
@@ -172,9 +172,10 @@ void FieldTaker::Uint(std::string_view name, uint64_t most, uint64_t* value) {
   const FieldValue* const field = fields_.Find(name);
   if (field == nullptr) return;
   if (field->kind != Kind::kInt) {
-    Refuse(Refusal::Reason::kWrongType, name, fmt::format("{}: not an integer", name));
+    Refuse(FieldRefusal::Reason::kWrongType, name, fmt::format("{}: not an integer", name));
   } else if (field->negative || field->number > most) {
-    Refuse(Refusal::Reason::kOutOfRange, name, fmt::format("{}: not from 0 to {}", name, most));
+    Refuse(FieldRefusal::Reason::kOutOfRange, name,
+           fmt::format("{}: not from 0 to {}", name, most));
   } else {
     *value = field->number;
   }
@@ -189,7 +190,7 @@ void FieldTaker::Uint32(std::string_view name, uint32_t* value) {
 void FieldTaker::BlockSize(std::string_view name, uint32_t* tokens) {
   Uint32(name, tokens);
   if (fields_.Find(name) != nullptr && *tokens == 0) {
-    Refuse(Refusal::Reason::kWrongValue, name, fmt::format("{}: must be 1 or more", name));
+    Refuse(FieldRefusal::Reason::kWrongValue, name, fmt::format("{}: must be 1 or more", name));
   }
 }
 
@@ -198,7 +199,7 @@ void FieldTaker::TokenIds(std::string_view name, std::vector<TokenId>* ids) {
   if (field == nullptr) return;
   if (field->kind == Kind::kBytes) {
     if (field->text.size() % sizeof(TokenId) != 0) {
-      Refuse(Refusal::Reason::kWrongValue, name,
+      Refuse(FieldRefusal::Reason::kWrongValue, name,
              fmt::format("{}: {} bytes are no 32-bit numbers", name, field->text.size()));
       return;
     }
@@ -207,13 +208,13 @@ void FieldTaker::TokenIds(std::string_view name, std::vector<TokenId>* ids) {
     return;
   }
   if (field->kind != Kind::kInts) {
-    Refuse(Refusal::Reason::kNoList, name, fmt::format("{}: not a list of token ids", name));
+    Refuse(FieldRefusal::Reason::kNoList, name, fmt::format("{}: not a list of token ids", name));
     return;
   }
   ids->reserve(field->ints.size());
   for (const uint64_t id : field->ints) {
     if (id > UINT32_MAX) {
-      Refuse(Refusal::Reason::kOutOfRange, name,
+      Refuse(FieldRefusal::Reason::kOutOfRange, name,
              fmt::format("{}[{}]: not from 0 to {}", name, ids->size(), UINT32_MAX), ids->size());
       return;
     }
@@ -225,9 +226,9 @@ void FieldTaker::Hashes(std::string_view name, std::vector<uint64_t>* hashes) {
   const FieldValue* const field = fields_.Find(name);
   if (field == nullptr) return;
   if (field->kind != Kind::kInts) {
-    Refuse(Refusal::Reason::kNoList, name, fmt::format("{}: not a list of hashes", name));
+    Refuse(FieldRefusal::Reason::kNoList, name, fmt::format("{}: not a list of hashes", name));
   } else if (field->any_negative && field->any_beyond_i64) {
-    Refuse(Refusal::Reason::kOutOfRange, name,
+    Refuse(FieldRefusal::Reason::kOutOfRange, name,
            fmt::format("{}: neither all signed nor all unsigned", name));
   } else {
     *hashes = field->ints;

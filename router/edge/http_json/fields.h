@@ -58,7 +58,7 @@ class Fields {
 };
 
 // Why a request is refused.
-struct Refusal {
+struct FieldRefusal {
   enum class Reason : uint8_t {
     kMissing,
     kWrongType,
@@ -91,13 +91,13 @@ class FieldTaker {
   // Signed or unsigned, as bits.
   void Hashes(std::string_view name, std::vector<uint64_t>* hashes);
 
-  void Refuse(Refusal::Reason reason, std::string_view field, std::string message,
+  void Refuse(FieldRefusal::Reason reason, std::string_view field, std::string message,
               std::optional<size_t> index = std::nullopt);
-  const std::optional<Refusal>& refusal() const { return refusal_; }
+  const std::optional<FieldRefusal>& refusal() const { return refusal_; }
 
  private:
   const Fields& fields_;
-  std::optional<Refusal> refusal_;
+  std::optional<FieldRefusal> refusal_;
 };
 
 }  // namespace kvroute

@@ -151,22 +151,22 @@ TEST(FieldTakerTest, RemembersTheFirstThatIsWrongAndWhere) {
     FieldTaker taker(fields);
     take(&taker);
     EXPECT_TRUE(taker.refusal().has_value()) << body;
-    return taker.refusal().value_or(Refusal());
+    return taker.refusal().value_or(FieldRefusal());
   };
   const auto ids = [](FieldTaker* taker) {
     std::vector<TokenId> taken;
     taker->TokenIds("x", &taken);
   };
   EXPECT_EQ(refusal_of(R"({"x":[1,2,-1]})", ids).index, 2u);
-  EXPECT_EQ(refusal_of(R"({"x":[4294967296]})", ids).reason, Refusal::Reason::kOutOfRange);
-  EXPECT_EQ(refusal_of(R"({"x":[1.5]})", ids).reason, Refusal::Reason::kNoList);
-  EXPECT_EQ(refusal_of(R"({"x":"1"})", ids).reason, Refusal::Reason::kNoList);
+  EXPECT_EQ(refusal_of(R"({"x":[4294967296]})", ids).reason, FieldRefusal::Reason::kOutOfRange);
+  EXPECT_EQ(refusal_of(R"({"x":[1.5]})", ids).reason, FieldRefusal::Reason::kNoList);
+  EXPECT_EQ(refusal_of(R"({"x":"1"})", ids).reason, FieldRefusal::Reason::kNoList);
   const auto hashes = [](FieldTaker* taker) {
     std::vector<uint64_t> taken;
     taker->Hashes("x", &taken);
   };
   EXPECT_EQ(refusal_of(R"({"x":[-1,18446744073709551615]})", hashes).reason,
-            Refusal::Reason::kOutOfRange);
+            FieldRefusal::Reason::kOutOfRange);
   const auto number = [](FieldTaker* taker) {
     uint32_t taken = 0;
     taker->Require("y");

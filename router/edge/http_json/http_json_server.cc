@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "router/edge/http_json/dialect.h"
+#include "router/rights/http_rights.h"
 
 namespace kvroute {
 namespace {
@@ -68,6 +69,17 @@ class OneLongBody {
   std::optional<MutexLock> lock_;
 };
 
+// What the API would call it.
+Action ActionOf(std::string_view path) {
+  if (path == "/register" || path == "/register_peer") return Action::kRegister;
+  if (path == "/unregister" || path == "/deregister_peer") return Action::kDeregister;
+  if (path == "/query" || path == "/query_by_hash") return Action::kScore;
+  if (path == "/workers" || path == "/services" || path == "/peers") return Action::kList;
+  if (path == "/dump") return Action::kList;
+  if (path == "/health") return Action::kProbe;
+  return Action::kUnnamed;
+}
+
 DialectReply NoPeers() {
   return {.status = 501,
           .json = Json{{"error", "kvroute takes no state from peers: it asks the engines"}}};
@@ -86,6 +98,7 @@ absl::StatusOr<std::unique_ptr<HttpJsonServer>> HttpJsonServer::Start(
                                  .bodies = options.bodies,
                                  .max_body_bytes = options.body_limit_bytes,
                                  .max_bodies_bytes = options.bodies_limit_bytes,
+                                 .tls = options.tls,
                                  .wrong_method = "Method not allowed"},
                                 server->Pages());
   if (!http.ok()) return http.status();
@@ -116,7 +129,7 @@ HttpServer::Pages HttpJsonServer::Pages() {
         call, [this](const Fields& fields) { return DynamoQuery(fields, /*by_hash=*/true); },
         [](const Fields&) {
           return mooncake::RefusalReply(
-              {.reason = Refusal::Reason::kUnsupported,
+              {.reason = FieldRefusal::Reason::kUnsupported,
                .field = "seq_hashes",
                .index = std::nullopt,
                .message = "seq_hashes: how an instance chains its hashes is not known here; ask "
@@ -138,6 +151,9 @@ HttpServer::Pages HttpJsonServer::Pages() {
   pages["/services"].handler = [this] {
     return Write(mooncake::ServicesReply(*fleet_->Snapshot()));
   };
+  for (auto& [path, page] : pages) {
+    page.refused = RefusalOf(options_.rights, ActionOf(path));
+  }
   return pages;
 }
 
@@ -149,7 +165,7 @@ HttpResponse HttpJsonServer::Answer(const HttpCall& call, AnswerDynamo answer_dy
   const OneLongBody turn(call.body.size(), &long_body_, options_.bodies);
   Fields fields;
   const Fields::Result result = fields.Read(call.body, format);
-  if (result == Fields::Result::kBroken) return Write(mooncake::RefusalReply(Refusal()));
+  if (result == Fields::Result::kBroken) return Write(mooncake::RefusalReply(FieldRefusal()));
   const bool is_dynamo = !msgpack && dynamo::Speaks(fields);
   if (result == Fields::Result::kNoObject) {
     return Write({.status = 400, .text = "the body is no object"});

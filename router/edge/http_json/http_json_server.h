@@ -17,6 +17,7 @@
 namespace kvroute {
 
 class Fields;
+class Rights;
 struct DialectReply;
 
 struct HttpJsonOptions {
@@ -29,6 +30,8 @@ struct HttpJsonOptions {
   MemoryBudget* bodies = nullptr;                         // where bodies are counted
   MemoryBudget* pages = nullptr;                          // where answers are
   bool allow_registration = true;  // false: /register and /unregister are 403
+  Rights* rights = nullptr;        // nullptr: everybody may everything
+  HttpServerTlsOptions tls = {};   // fetch empty: plain text
   MooncakeReply mooncake_reply = MooncakeReply::kInstances;
 };
 

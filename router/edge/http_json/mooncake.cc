@@ -10,21 +10,21 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string_view ReasonName(Refusal::Reason reason) {
+std::string_view ReasonName(FieldRefusal::Reason reason) {
   switch (reason) {
-    case Refusal::Reason::kMissing:
+    case FieldRefusal::Reason::kMissing:
       return "missing";
-    case Refusal::Reason::kWrongType:
+    case FieldRefusal::Reason::kWrongType:
       return "invalid_type";
-    case Refusal::Reason::kWrongValue:
+    case FieldRefusal::Reason::kWrongValue:
       return "invalid_value";
-    case Refusal::Reason::kOutOfRange:
+    case FieldRefusal::Reason::kOutOfRange:
       return "out_of_range";
-    case Refusal::Reason::kNoList:
+    case FieldRefusal::Reason::kNoList:
       return "not_array";
-    case Refusal::Reason::kUnsupported:
+    case FieldRefusal::Reason::kUnsupported:
       return "unsupported";
-    case Refusal::Reason::kBroken:
+    case FieldRefusal::Reason::kBroken:
       return "invalid_json";
   }
   return "invalid_value";
@@ -39,7 +39,7 @@ void TakeInstance(const Fields& fields, FieldTaker* taker, std::string* instance
     taker->Text("instance_id", instance);
   }
   if (id != nullptr && instance->empty()) {
-    taker->Refuse(Refusal::Reason::kWrongValue, "instance_id", "instance_id: is empty");
+    taker->Refuse(FieldRefusal::Reason::kWrongValue, "instance_id", "instance_id: is empty");
   }
 }
 
@@ -57,7 +57,7 @@ void TakeEngine(FieldTaker* taker, Registration* registration) {
   } else if (type == "SGLang") {
     registration->engine = EngineKind::kSglang;
   } else {
-    taker->Refuse(Refusal::Reason::kUnsupported, "type",
+    taker->Refuse(FieldRefusal::Reason::kUnsupported, "type",
                   "type: only vLLM and SGLang publish what "
                   "kvroute reads");
   }
@@ -65,7 +65,7 @@ void TakeEngine(FieldTaker* taker, Registration* registration) {
 
 }  // namespace
 
-std::optional<Refusal> ReadRegistration(const Fields& fields, Registration* registration) {
+std::optional<FieldRefusal> ReadRegistration(const Fields& fields, Registration* registration) {
   FieldTaker taker(fields);
   for (const char* field : {"endpoint", "modelname", "instance_id", "block_size"}) {
     taker.Require(field);
@@ -81,7 +81,7 @@ std::optional<Refusal> ReadRegistration(const Fields& fields, Registration* regi
   return taker.refusal();
 }
 
-std::optional<Refusal> ReadRemoval(const Fields& fields, Removal* removal) {
+std::optional<FieldRefusal> ReadRemoval(const Fields& fields, Removal* removal) {
   FieldTaker taker(fields);
   taker.Require("instance_id");
   TakeInstance(fields, &taker, &removal->instance);
@@ -91,7 +91,7 @@ std::optional<Refusal> ReadRemoval(const Fields& fields, Removal* removal) {
   return taker.refusal();
 }
 
-std::optional<Refusal> ReadQuery(const Fields& fields, ScoreAsk* ask) {
+std::optional<FieldRefusal> ReadQuery(const Fields& fields, ScoreAsk* ask) {
   FieldTaker taker(fields);
   for (const char* field : {"model", "token_ids"}) taker.Require(field);
   taker.Text("model", &ask->model);
@@ -135,8 +135,9 @@ DialectReply ScoresReply(const std::map<std::string, InstanceScore>& scores, Moo
   return {.json = Json{{by_tenant ? tenant : "instances", instances}}};
 }
 
-DialectReply RefusalReply(const Refusal& refusal) {
-  if (refusal.reason == Refusal::Reason::kBroken) return {.status = 400, .text = "Invalid JSON"};
+DialectReply RefusalReply(const FieldRefusal& refusal) {
+  if (refusal.reason == FieldRefusal::Reason::kBroken)
+    return {.status = 400, .text = "Invalid JSON"};
   return {.status = 400,
           .json = Json{{"error", refusal.message},
                        {"reason", ReasonName(refusal.reason)},

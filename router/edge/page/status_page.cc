@@ -172,6 +172,15 @@ Json ConfigJson(const ConfigReport& config) {
           {"waiting_for_restart", config.waiting_for_restart}};
 }
 
+Json RightsJson(const Rights::Report& rights) {
+  return {{"configured", rights.configured},
+          {"tokens", rights.tokens},
+          {"certificate_names", rights.certificates},
+          {"everybody", rights.configured ? rights.everybody.Joined() : "everything"},
+          {"token_changes_applied", rights.tokens_applied},
+          {"token_changes_refused", rights.tokens_refused}};
+}
+
 }  // namespace
 
 std::string StatusJson(const StatusSources& sources) {
@@ -187,6 +196,8 @@ std::string StatusJson(const StatusSources& sources) {
                        {"waiting_for", sources.readiness.waiting},
                        {"policy", sources.policy},
                        {"config", ConfigJson(sources.config)},
+                       {"rights", RightsJson(sources.rights)},
+                       {"plaintext", sources.plaintext},
                        {"index",
                         {{"streams", sources.index.streams},
                          {"holdings", sources.index.holdings},

@@ -12,6 +12,7 @@
 #include "router/fleet/fleet_snapshot.h"
 #include "router/load/load_tracker.h"
 #include "router/prompt/render/http_renderer.h"
+#include "router/rights/rights.h"
 
 namespace kvroute {
 
@@ -22,6 +23,8 @@ struct StatusSources {
   uint64_t picker_streams = 0;  // HTTP requests under way there
   Nanos uptime{0};
   ConfigReport config;
+  Rights::Report rights;
+  std::vector<std::string> plaintext = {};  // what is served so to other machines
   std::string policy;
   Readiness::Report readiness;
   PrefixIndexStats index;

@@ -68,7 +68,10 @@ void Scraper::FollowFleet() {
 
 void Scraper::TakeFleet() {
   version_ = view_->version;
-  for (auto& [url, engine] : engines_) engine.targets.clear();
+  for (auto& [url, engine] : engines_) {
+    engine.targets.clear();
+    engine.named_by_client = false;
+  }
   for (const FleetTarget& target : view_->targets) {
     const WorkerSpec& spec = target.worker->spec;
     std::string url = ScrapeUrl(spec.AddressOf(target.rank), options_.path);
@@ -78,6 +81,7 @@ void Scraper::TakeFleet() {
                                   target.stream->connected.load(std::memory_order_relaxed),
                                   spec.first_rank.value_or(0) + target.rank,
                                   target.load->begun.load(std::memory_order_relaxed)});
+    if (IsNamedByClient(target.worker->source)) it->second.named_by_client = true;
     // New ones are spread over an interval, so that they are never asked all at once.
     if (is_new) {
       Schedule(it->first,
@@ -132,6 +136,7 @@ void Scraper::Ask(const std::string& url) {
   request.max_reply_bytes = limits::kMaxMetricsPageBytes;
   request.tls = options_.tls;
   request.bearer_token_file = options_.token_file;
+  if (engine.named_by_client) request.networks = options_.client_networks;
   engine.transfer = client_->Send(std::move(request), [this, url](const HttpReply& reply) {
     if (ending_ || reply.end == HttpEnd::kCancelled) return;
     const auto asked = engines_.find(url);

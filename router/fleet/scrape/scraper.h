@@ -27,6 +27,8 @@ struct ScrapeOptions {
   uint32_t failures = 3;
   HttpTls tls;
   std::string token_file;  // empty: none
+  // Where alone workers may be that clients named; outlives the scraper. Null: anywhere.
+  const NetworkList* client_networks = nullptr;
 };
 
 // How asking an engine ended. Metric label values.
@@ -77,6 +79,7 @@ class Scraper {
   struct Engine {
     std::vector<Asked> targets;
     uint32_t failures = 0;
+    bool named_by_client = false;
     bool is_asked = false;  // and has not answered yet
     HttpTransferId transfer;
     HttpTimerId timer;

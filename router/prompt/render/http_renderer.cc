@@ -198,6 +198,7 @@ class HttpRenderer::Core : public std::enable_shared_from_this<Core> {
       }
       call.deadline = std::max(job.TimeLeft(clock_->Monotonic()), milliseconds(1));
       call.max_reply_bytes = limits::kMaxRenderReplyBytes;
+      call.named_by_client = choice.renderer->spec.named_by_client;
     }
     const uint64_t transfer = transport_->Send(
         std::move(call), [self = shared_from_this(), ticket, choice](RenderTransport::Reply reply) {
@@ -316,7 +317,8 @@ class HttpRenderer::Core : public std::enable_shared_from_this<Core> {
     RenderTransport::Call call{.url = renderer->spec.url + std::string(UrlPathOf(path)),
                                .json = "{}",
                                .deadline = options_.probe_timeout,
-                               .max_reply_bytes = limits::kMaxProbeReplyBytes};
+                               .max_reply_bytes = limits::kMaxProbeReplyBytes,
+                               .named_by_client = renderer->spec.named_by_client};
     transport_->Send(std::move(call),
                      [weak = weak_from_this(), renderer, path](RenderTransport::Reply reply) {
                        if (const auto core = weak.lock()) core->OnProbe(renderer, path, reply);

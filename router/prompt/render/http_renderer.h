@@ -30,8 +30,9 @@ struct HttpRendererOptions {
 
 // Who renders for a model.
 struct RendererSpec {
-  std::string model;  // empty: any
-  std::string url;    // "http://10.0.0.7:8000", without a path
+  std::string model;             // empty: any
+  std::string url;               // "http://10.0.0.7:8000", without a path
+  bool named_by_client = false;  // and not by the operator
 
   auto operator<=>(const RendererSpec&) const = default;
 };

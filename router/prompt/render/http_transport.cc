@@ -36,6 +36,7 @@ uint64_t HttpTransport::Send(Call call, std::function<void(Reply)> done) {
   request.deadline = call.deadline;
   request.connect_timeout = std::min(request.connect_timeout, call.deadline);
   request.max_reply_bytes = call.max_reply_bytes;
+  if (call.named_by_client) request.networks = client_networks_;
   return client_
       ->Send(std::move(request),
              [done = std::move(done)](HttpReply reply) {

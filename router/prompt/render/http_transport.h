@@ -10,7 +10,9 @@ namespace kvroute {
 // what is open when it goes.
 class HttpTransport final : public RenderTransport {
  public:
-  explicit HttpTransport(HttpClient* client) : client_(client) {}
+  // `client_networks`: where alone they may be that clients named; may be null, for anywhere.
+  explicit HttpTransport(HttpClient* client, const NetworkList* client_networks = nullptr)
+      : client_(client), client_networks_(client_networks) {}
 
   uint64_t Send(Call call, std::function<void(Reply)> done) override;
   void Cancel(uint64_t id) override;
@@ -19,6 +21,7 @@ class HttpTransport final : public RenderTransport {
 
  private:
   HttpClient* const client_;
+  const NetworkList* const client_networks_;
 };
 
 }  // namespace kvroute

@@ -21,6 +21,7 @@ class RenderTransport {
     std::string json = {};
     std::chrono::milliseconds deadline{0};
     size_t max_reply_bytes = 0;
+    bool named_by_client = false;  // who is called: a client said where it is
   };
   struct Reply {
     // kNo: a whole reply came, whatever its status; else kDeadline, kUnreachable, kTooLarge, kBusy

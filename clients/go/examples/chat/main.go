@@ -16,6 +16,9 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"strings"
+
+	"google.golang.org/grpc"
 
 	kvroute "kvroute.io/clients/go"
 	"kvroute.io/clients/go/kvroutev1"
@@ -96,8 +99,16 @@ func main() {
 	server := flag.String("kvroute", "127.0.0.1:50051", "kvroute's gRPC address")
 	engine := flag.String("engine", "http://127.0.0.1:8000", "whose /tokenize is asked")
 	model := flag.String("model", "m", "the model")
+	tokenFile := flag.String("token-file", "", "of a bearer token, where kvroute asks for roles; read at each call")
 	flag.Parse()
-	client, err := kvroute.Dial(*server)
+	var options []grpc.DialOption
+	if *tokenFile != "" {
+		options = append(options, kvroute.WithToken(func() (string, error) {
+			text, err := os.ReadFile(*tokenFile)
+			return strings.TrimSpace(string(text)), err
+		}))
+	}
+	client, err := kvroute.Dial(*server, options...)
 	if err != nil {
 		log.Fatal(err)
 	}

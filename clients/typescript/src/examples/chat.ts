@@ -4,6 +4,7 @@
 //
 // Each argument is a turn of one conversation. It prints a line of JSON for each.
 
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Client, reasonOf, type Usage } from "../index.js";
 
@@ -51,9 +52,12 @@ const { values, positionals } = parseArgs({
     kvroute: { type: "string", default: "127.0.0.1:50051" },
     engine: { type: "string", default: "http://127.0.0.1:8000" },
     model: { type: "string", default: "m" },
+    "token-file": { type: "string" }, // of a bearer token, where kvroute asks for roles; read at each call
   },
 });
-const client = new Client(values.kvroute);
+const tokenFile = values["token-file"];
+const token = tokenFile === undefined ? undefined : () => readFileSync(tokenFile, "utf8").trim();
+const client = new Client(values.kvroute, undefined, undefined, token);
 const messages: Message[] = [];
 try {
   for (const content of positionals) {
