@@ -47,6 +47,7 @@ std::vector<PolicyEntry> ServedPolicies() {
 const std::vector<PolicyEntry>& PlacementPolicies() {
   static const auto* const policies = new std::vector<PolicyEntry>{
       EntryWithSetting<RoutedPolicy>("kvroute", ""),
+      Entry<ProductPolicy>("work", PolicyKind::kWork),
       Entry<ProductPolicy>("lmetric", PolicyKind::kLmetric),
       Entry<LmetricOwnPolicy>("lmetric-own"),
       EntryWithSetting<LmetricDetectorPolicy>("lmetric-detector"),
