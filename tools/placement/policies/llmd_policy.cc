@@ -22,16 +22,15 @@ void LlmdPolicy::Ask(Nanos now, absl::Span<const Candidate> targets) {
 
 size_t LlmdPolicy::Choose(const PlacementQuery& query, absl::Span<const Candidate> targets) {
   Ask(query.now, targets);
-  const auto [fewest, most] =
+  const auto ends =
       std::minmax_element(asked_.begin(), asked_.end(),
                           [](const Asked& a, const Asked& b) { return a.waiting < b.waiting; });
+  const double fewest = ends.first->waiting, most = ends.second->waiting;
   const double blocks = std::max<double>(static_cast<double>(query.prompt_blocks.size()), 1);
   return BestTarget(targets, query.tie_break, [&](const Candidate& c) {
     const Asked& asked = asked_[c.target];
     const double prefix = static_cast<double>(c.matched_tokens / block_size_) / blocks;
-    const double queue = most->waiting > fewest->waiting
-                             ? (most->waiting - asked.waiting) / (most->waiting - fewest->waiting)
-                             : 1;
+    const double queue = most > fewest ? (most - asked.waiting) / (most - fewest) : 1;
     const double score = weights_.prefix * std::min(prefix, 1.0) + weights_.queue * queue +
                          weights_.kv_usage * (1 - asked.kv_usage);
     return -score;
