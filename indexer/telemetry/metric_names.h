@@ -145,6 +145,7 @@ enum class Metric : uint8_t {
   kPickerRenders,
   kPickerPrefills,
   kPickerRewrites,
+  kPickerObjectives,
   kPickerBodyBytes,
   kPickerAdapters,
   kPickerRemovedHeaders,
@@ -361,8 +362,8 @@ inline constexpr std::array<MetricDef, kMetricCount> kMetrics = {{
     {Metric::kHttpClientBytes, MetricKind::kCounter, "kvroute_http_client_received_bytes_total", "",
      "Bytes of the bodies they were answered with."},
     {Metric::kDiscoveryUp, MetricKind::kGauge, "kvroute_discovery_up", "finder",
-     "1 while what finds engines (pool, pods, file, dns) is in touch with where it looks; absent: "
-     "it is not used."},
+     "1 while what finds engines (pool, pods, file, dns), or what a cluster says of requests "
+     "(objectives, rewrites), is in touch with where it looks; absent: it is not used."},
     {Metric::kDiscoveryEvents, MetricKind::kCounter, "kvroute_discovery_events_total", "finder",
      "Changes it was told of, or found."},
     {Metric::kDiscoveryTroubles, MetricKind::kCounter, "kvroute_discovery_troubles_total",
@@ -470,7 +471,10 @@ inline constexpr std::array<MetricDef, kMetricCount> kMetrics = {{
     {Metric::kPickerPrefills, MetricKind::kCounter, "kvroute_picker_prefills_total", "choice",
      "Picked requests whose prompt another worker could compute, by whether it does."},
     {Metric::kPickerRewrites, MetricKind::kCounter, "kvroute_picker_rewrites_total", "result",
-     "Requests whose headers ask for another model in the body, by what became of that."},
+     "Requests that a header or an InferenceModelRewrite gives another model, by what became of "
+     "that."},
+    {Metric::kPickerObjectives, MetricKind::kCounter, "kvroute_picker_objectives_total", "priority",
+     "Requests by the priority of the objective that they name; negative: those refused first."},
     {Metric::kPickerBodyBytes, MetricKind::kCounter, "kvroute_picker_body_bytes_total", "",
      "Bytes of the request bodies that were read."},
     {Metric::kPickerAdapters, MetricKind::kCounter, "kvroute_picker_adapter_requests_total", "",

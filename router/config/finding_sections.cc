@@ -36,6 +36,10 @@ void VisitKubernetes(FieldVisitor* v, DiscoveryConfig* discovery) {
           {}, &kubernetes->server.tls.ca_file);
   v->Text({"token_file", "Bearer token, read again for each request; empty: the pod's own."}, {},
           &kubernetes->server.token_file);
+  v->Bool({"request_rules",
+           "Follow the InferenceObjectives and InferenceModelRewrites of that namespace, for the "
+           "endpoint picker; a cluster need not have them."},
+          &kubernetes->request_rules);
   v->Check([discovery]() -> absl::Status {
     const KubernetesOptions& k = discovery->kubernetes;
     if (!k.pool.empty() && !k.selector.empty()) {

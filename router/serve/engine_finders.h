@@ -37,6 +37,10 @@ class EngineFinders {
   absl::Status Start(const DiscoveryConfig& discovery, const ScrapeConfig& scrape);
 
   DiscoveryReport Report() const;
+  // What a cluster says of requests; nullptr: none is asked.
+  const PublishedRequestRules* request_rules() const {
+    return kubernetes_ == nullptr ? nullptr : kubernetes_->request_rules();
+  }
   // What has not been looked for yet, or is not in the fleet yet, a line each.
   std::vector<std::string> Waiting() const;
 

@@ -104,7 +104,10 @@ absl::Status ServeProcess::StartFinders() {
   client_ = *std::move(client);
   watchdog_.Watch("http-client", &client_->pulse());
   finders_ = std::make_unique<EngineFinders>(client_.get(), fleet_.get(), &watchdog_);
-  return finders_->Start(config_.discovery, config_.scrape);
+  DiscoveryConfig discovery = config_.discovery;
+  // It is the picker that follows them.
+  if (config_.picker.listen.empty()) discovery.kubernetes.request_rules = false;
+  return finders_->Start(discovery, config_.scrape);
 }
 
 absl::Status ServeProcess::StartGrpc() {
@@ -158,6 +161,7 @@ absl::Status ServeProcess::StartPicker() {
                                      .stats = &picker_stats_,
                                      .bodies = &memory_.of(MemoryPart::kBodies),
                                      .renderer = rendering_->renderer(),
+                                     .rules = finders_->request_rules(),
                                      .clock = clock_});
   if (!picker.ok()) return At("picker.listen", picker.status());
   picker_ = *std::move(picker);

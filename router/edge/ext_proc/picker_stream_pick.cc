@@ -77,6 +77,7 @@ void PickerStream::OnBodyRead(const BodyText& read) {
 
 void PickerStream::PickByBodyText(const BodyText& read) {
   const RequestBody& body = read.body();
+  if (headers_.model_rewrite.empty()) headers_.model_rewrite = picker_->RewriteOf(body.model);
   terms_ = picker_->TermsOf(headers_, body, body_bytes_);
   if (!headers_.model_rewrite.empty()) NoteRewrite(read);
   if (body.unscored != Unscored::kNo) {

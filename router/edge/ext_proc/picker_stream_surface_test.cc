@@ -233,6 +233,56 @@ TEST_F(PickerSurfaceTest, OnlySheddableRequestsAreRefusedWhenAllAreOverloaded) {
   EXPECT_EQ(Leases(), 0u + 2u);
 }
 
+TEST_F(PickerSurfaceTest, PrioritiesOfObjectivesDecideWhoIsRefused) {
+  rules_.Publish(std::make_shared<RequestRules>(
+      std::vector<RequestRules::Objective>{{"batch", -1}, {"chat", 0}, {"vip", 9}},
+      std::vector<ModelRewrite>{}));
+  const auto status = [&](const std::string& objective) {
+    const auto replies = Ask(TokensBody(8), {{"x-llm-d-inference-objective", objective}});
+    return replies[0].has_immediate_response() ? replies[0].immediate_response().status().code()
+                                               : 200;
+  };
+  Start({});
+  Add("d", "10.0.0.1:8000", WorkerRole::kDecode, 1);
+  EXPECT_EQ(status("batch"), 200) << "there is room";
+  EXPECT_EQ(status("batch"), 429);
+  EXPECT_EQ(status("chat"), 200);
+  EXPECT_EQ(status("nobody's"), 200);
+  EXPECT_EQ(Count(PickOutcome::kShed), 1u);
+  // The rules of now count.
+  rules_.Publish(std::make_shared<RequestRules>(
+      std::vector<RequestRules::Objective>{{"batch", 0}, {"vip", 9}}, std::vector<ModelRewrite>{}));
+  EXPECT_EQ(status("batch"), 200);
+  Start({.overloaded = WhenOverloaded::kRefuse});
+  EXPECT_EQ(status("batch"), 429);
+  EXPECT_EQ(status("vip"), 200);
+  const auto count = [&](ObjectiveClass objective) -> uint64_t {
+    return picker_stats_.objectives[static_cast<size_t>(objective)];
+  };
+  EXPECT_EQ(count(ObjectiveClass::kNegative), 2u);
+  EXPECT_EQ(count(ObjectiveClass::kZero), 3u);
+  EXPECT_EQ(count(ObjectiveClass::kPositive), 1u);
+  EXPECT_EQ(count(ObjectiveClass::kUnknown), 1u);
+}
+
+TEST_F(PickerSurfaceTest, RulesNameAnotherModelInTheBody) {
+  rules_.Publish(std::make_shared<RequestRules>(
+      std::vector<RequestRules::Objective>{},
+      std::vector<ModelRewrite>{{"alias", {{"m", 1}}}, {"m", {{"m", 1}}}}));
+  Start({});
+  Add("d", "10.0.0.1:8000");
+  bool end = false;
+  EXPECT_EQ(Echo(Ask(TokensBody(64, "alias")), &end), TokensBody(64, "m"));
+  EXPECT_EQ(picker_stats_.adapters, 0u) << "it is routed as that model";
+  EXPECT_EQ(Count(Rewrite::kDone), 1u);
+  EXPECT_EQ(Echo(Ask(TokensBody(64, "m")), &end), TokensBody(64, "m"));
+  EXPECT_EQ(Echo(Ask(R"({"token_ids":[1,2]})"), &end), R"({"token_ids":[1,2]})");
+  EXPECT_EQ(Count(Rewrite::kDone), 1u) << "neither is another model";
+  EXPECT_EQ(Echo(Ask(TokensBody(64, "alias"), {{"x-llm-d-model-name-rewrite", "own"}}), &end),
+            TokensBody(64, "own"))
+      << "the gateway's word is nearer";
+}
+
 TEST_F(PickerSurfaceTest, AGatewayThatBuffersIsAskedForTimeToRender) {
   Start({.message_timeout = milliseconds(2'000)});
   Add("d", "10.0.0.1:8000");

@@ -39,6 +39,7 @@ struct PickerSources {
   PickerStats* stats = nullptr;
   MemoryBudget* bodies = nullptr;      // nullptr: no limit for all of them
   PromptRenderer* renderer = nullptr;  // nullptr: prompts as text go by load
+  const PublishedRequestRules* rules = nullptr;  // nullptr: there are none
   const Clock* clock = nullptr;
 };
 

@@ -13,9 +13,10 @@ struct DiscoveryReport {
   using Counts = std::vector<std::pair<std::string, uint64_t>>;  // by reason, or how it ended
 
   struct Finder {
-    std::string name;   // pool, pods, file, dns
-    bool up = false;    // in touch with where it looks
-    bool seen = false;  // has been so once: what there was is known
+    std::string name;       // pool, pods, objectives, rewrites, file, dns
+    bool up = false;        // in touch with where it looks
+    bool seen = false;      // has been so once: what there was is known
+    bool optional = false;  // it finds no engines, and nobody waits for it
     std::string state;
     uint64_t events = 0;
     Counts troubles;
