@@ -201,10 +201,11 @@ absl::Status Router::Lease(const Query& query, const QueryWalk& walk, const Choi
                            Decision* decision) {
   std::string* const request_id = &decision->request_id;
   request_id->clear();
+  decision->prediction = {};
   if (query.no_lease) return absl::OkStatus();
   const LeaseCost cost{walk.candidates[choice.index].uncached_tokens, query.expected_output_tokens};
   const std::shared_ptr<TargetLoad>& load = walk.target(choice.index).load;
-  const Prediction prediction = PredictionOf(query, decision->chosen);
+  const Prediction& prediction = decision->prediction = PredictionOf(query, decision->chosen);
   if (!query.request_id.empty()) {
     request_id->assign(query.request_id);
     return loads_->Begin(*request_id, load, cost, {.client = query.client}, prediction);

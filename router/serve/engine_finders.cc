@@ -55,8 +55,9 @@ DiscoveryReport::Finder RuleFinderOf(KubeRuleKind kind, const KubeRuleCounts& co
 
 }  // namespace
 
-EngineFinders::EngineFinders(HttpClient* client, Fleet* fleet, Watchdog* watchdog)
-    : client_(client), fleet_(fleet), watchdog_(watchdog), feed_(fleet) {
+EngineFinders::EngineFinders(HttpClient* client, Fleet* fleet, LoadSource* loads,
+                             Watchdog* watchdog)
+    : client_(client), fleet_(fleet), loads_(loads), watchdog_(watchdog), feed_(fleet) {
   watchdog_->Watch("fleet-feed", &feed_.pulse());
 }
 
@@ -76,6 +77,9 @@ absl::Status EngineFinders::Start(const DiscoveryConfig& discovery, const Scrape
   }
   if (!discovery.dns.empty()) StartDns(discovery);
   if (scrape.enabled) scraper_ = std::make_unique<Scraper>(client_, fleet_, scrape.options);
+  if (scrape.pushed.port_offset != 0) {
+    pushed_ = std::make_unique<PushedLoads>(client_, loads_, fleet_, scrape.pushed);
+  }
   return absl::OkStatus();
 }
 
@@ -207,6 +211,12 @@ DiscoveryReport EngineFinders::Report() const {
     report.engines_asked = counts.engines;
     report.engines_not_answering = counts.not_answering;
     report.scrape_results = Counted(kScrapeResultNames, counts.scrapes);
+  }
+  if (pushed_ != nullptr) {
+    report.pushes = true;
+    report.engines_pushing = pushed_->counts().pushing;
+    report.push_refused = pushed_->counts().refused;
+    report.load_messages = Counted(kLoadMessageNames, loads_->load_counts().messages);
   }
   const HttpClientStats stats = client_->Stats();
   report.transfers_open = stats.open;

@@ -114,7 +114,7 @@ class FakePickerHost final : public PickerHost {
   void Send(const Reply& reply) override {
     std::string bytes;
     WriteReplyHead(reply, &bytes);
-    if (reply.streamed) {
+    if (reply.form != BodyForm::kAsItIs) {
       for (const std::string_view piece : reply.body) bytes.append(piece);
     }
     bytes.append(ReplyTail(reply));

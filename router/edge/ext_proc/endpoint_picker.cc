@@ -256,10 +256,10 @@ void EndpointPicker::Prefilled(const Pick& pick, const ClientId& client) {
   Tell({pick.prefill_lease, Progress::kEnded, client});
 }
 
-// What a prefiller had cached says nothing of the picked one's cache.
+// What was cached, a prefiller had.
 void EndpointPicker::Ended(const Pick& pick, const ClientId& client, const AnswerUsage& answer) {
   AnswerUsage own = answer;
-  own.other_cache = !pick.prefill_lease.empty();
+  own.prefilled_by = pick.prefill;
   Tell({pick.lease, Progress::kEnded, client, own});
   Tell({pick.prefill_lease, Progress::kEnded, client});
 }

@@ -59,7 +59,7 @@ inline constexpr auto kPrefillChoiceNames =
 // What became of a request to name another model in the body. Metric label values.
 enum class Rewrite : uint8_t {
   kDone,
-  kNotShown,  // its proxy does not take another body than the client's, or it is not kept
+  kNotShown,  // its proxy does not show the body in time, or not all of it, or it is not kept
   kNoModel,   // the body names none
   kBadName,   // no name of a model
 };

@@ -81,12 +81,13 @@ TEST_F(PickerSurfaceTest, ALongPromptIsComputedByAPrefiller) {
   EXPECT_EQ(Leases(), 0u);
 }
 
-// The number of cached tokens is the prefiller's, which the picked engine is not held to.
-TEST_F(PickerSurfaceTest, APrefillersCacheIsNotComparedWithThePickedOnes) {
+// The number of cached tokens is the prefiller's, which holds two blocks more than the picked one.
+TEST_F(PickerSurfaceTest, APrefillersCacheIsComparedWithWhatWasPredictedOfIt) {
   Start({.prefill_uncached_tokens = 32});
   Add("d", "10.0.0.1:8000");
   Add("p", "10.0.0.2:8000", WorkerRole::kPrefill);
-  Ask(TokensBody(64));
+  Store("p", Tokens(32));
+  ASSERT_EQ(Set(Ask(TokensBody(64))[0], "x-prefiller-host-port"), "10.0.0.2:8000");
   EnvoyRequest headers = Response("200");
   auto* type = headers.mutable_response_headers()->mutable_headers()->add_headers();
   type->set_key("content-type");
@@ -97,8 +98,15 @@ TEST_F(PickerSurfaceTest, APrefillersCacheIsNotComparedWithThePickedOnes) {
   const auto count = [&](AuditResult result) -> uint64_t {
     return stats_.audit.results[static_cast<size_t>(result)];
   };
-  EXPECT_EQ(count(AuditResult::kOtherCache), 1u);
-  EXPECT_EQ(count(AuditResult::kCompared), 0u);
+  EXPECT_EQ(count(AuditResult::kCompared), 1u);
+  EXPECT_EQ(LoadOf("d").predictions(), nullptr);
+  uint64_t predicted = 0, cached = 0;
+  for (const PredictionCounts& counts : LoadOf("p").predictions()->by_trust) {
+    predicted += counts.predicted_tokens;
+    cached += counts.cached_tokens;
+  }
+  EXPECT_EQ(predicted, 32u);
+  EXPECT_EQ(cached, 48u);
 }
 
 TEST_F(PickerSurfaceTest, BothLeasesEndWithAStreamThatIsCutOff) {
@@ -214,11 +222,80 @@ TEST_F(PickerSurfaceTest, ARewriteThatCannotBeDoneIsCountedAndTheRequestRouted) 
   EXPECT_EQ(Count(Rewrite::kNoModel), 1u);
   EXPECT_EQ(Echo(Ask(TokensBody(8), {{rewrite.first, "a\nb"}}), &end), TokensBody(8));
   EXPECT_EQ(Count(Rewrite::kBadName), 1u);
+  // Of a body that is cut off the rest has its length already.
   Open();
-  Say(WithModes(HeadersOf({{":path", kGenerate}, rewrite}), BodyMode::kBuffered,
+  Say(WithModes(HeadersOf({{":path", kGenerate}, rewrite}), BodyMode::kBufferedPartial,
                 BodyMode::kStreamed));
-  EXPECT_EQ(PickIn(Say(Body(TokensBody(8), true))[0]), "10.0.0.1:8000");
+  const auto cut = Say(Body(TokensBody(8), false));
+  EXPECT_EQ(PickIn(cut[0]), "10.0.0.1:8000");
+  EXPECT_FALSE(cut[0].request_body().response().has_body_mutation());
   EXPECT_EQ(Count(Rewrite::kNotShown), 1u);
+}
+
+TEST_F(PickerSurfaceTest, ABodyThatTheGatewayHoldsIsReplacedThere) {
+  Add("d", "10.0.0.1:8000");
+  const std::pair<std::string, std::string> rewrite = {"x-llm-d-model-name-rewrite", "m"};
+  for (const BodyMode mode : {BodyMode::kBuffered, BodyMode::kBufferedPartial}) {
+    for (const bool with_length : {true, false}) {
+      Open();
+      std::vector<std::pair<std::string, std::string>> headers = {{":path", kGenerate}, rewrite};
+      if (with_length) headers.emplace_back("Content-Length", "99");
+      Say(WithModes(HeadersOf(headers), mode, BodyMode::kStreamed));
+      const auto replies = Say(Body(TokensBody(64, "alias"), true));
+      ASSERT_THAT(replies, SizeIs(1));
+      EXPECT_EQ(PickIn(replies[0]), "10.0.0.1:8000");
+      const std::string expected = TokensBody(64, "m");
+      EXPECT_EQ(replies[0].request_body().response().body_mutation().body(), expected);
+      EXPECT_EQ(Set(replies[0], "content-length"),
+                with_length ? std::to_string(expected.size()) : "");
+      EXPECT_EQ(bodies_.used(), 0u);
+    }
+  }
+  EXPECT_EQ(Count(Rewrite::kDone), 4u);
+  EXPECT_EQ(Count(Rewrite::kNotShown), 0u);
+}
+
+TEST_F(PickerSurfaceTest, ABodyIsKeptForItsOtherModelWhileItIsRendered) {
+  Add("d", "10.0.0.1:8000");
+  const std::string messages = R"(","messages":[{"role":"user","content":"hi"}]})";
+  Open();
+  Say(WithModes(HeadersOf({{":path", kChat}, {"x-llm-d-model-name-rewrite", "m"}}),
+                BodyMode::kBuffered, BodyMode::kStreamed));
+  EXPECT_THAT(Say(Body(R"({"model":"x)" + messages, true)), IsEmpty());
+  ASSERT_TRUE(host_.rendering);
+  EXPECT_EQ(Rendered(16)[0].request_body().response().body_mutation().body(),
+            R"({"model":"m)" + messages);
+  EXPECT_EQ(bodies_.used(), 0u);
+}
+
+// Cut anywhere: also within the name, and into empty messages.
+TEST_F(PickerSurfaceTest, OfABodyInPiecesThoseWithTheModelAreReplaced) {
+  Add("d", "10.0.0.1:8000");
+  const std::string body = TokensBody(4, "alias"), expected = TokensBody(4, "longer-name");
+  for (size_t first = 0; first <= body.size(); ++first) {
+    for (const size_t second : {first, std::min(first + 3, body.size()), body.size()}) {
+      Open();
+      Say(WithModes(HeadersOf({{":path", kGenerate},
+                               {"content-length", std::to_string(body.size())},
+                               {"x-llm-d-model-name-rewrite", "longer-name"}}),
+                    BodyMode::kStreamed, BodyMode::kStreamed, true));
+      const std::string pieces[] = {body.substr(0, first), body.substr(first, second - first),
+                                    body.substr(second)};
+      EXPECT_THAT(Say(Body(pieces[0], false)), IsEmpty());
+      EXPECT_THAT(Say(Body(pieces[1], false)), IsEmpty());
+      const auto replies = Say(Body(pieces[2], true));
+      ASSERT_THAT(replies, SizeIs(4));
+      EXPECT_EQ(Set(replies[0], "content-length"), std::to_string(expected.size()));
+      std::string sent;
+      for (size_t i = 0; i < 3; ++i) {
+        ASSERT_TRUE(replies[i + 1].has_request_body());
+        const auto& common = replies[i + 1].request_body().response();
+        sent += common.has_body_mutation() ? common.body_mutation().body() : pieces[i];
+      }
+      EXPECT_EQ(sent, expected) << first << " " << second;
+      EXPECT_EQ(bodies_.used(), 0u);
+    }
+  }
 }
 
 TEST_F(PickerSurfaceTest, OnlySheddableRequestsAreRefusedWhenAllAreOverloaded) {

@@ -37,6 +37,11 @@ struct DiscoveryReport {
   uint64_t engines_not_answering = 0;
   Counts scrape_results;
 
+  bool pushes = false;  // engines are listened to that say their load unasked
+  uint64_t engines_pushing = 0;
+  uint64_t push_refused = 0;
+  Counts load_messages;
+
   uint64_t transfers_open = 0;
   uint64_t received_bytes = 0;
   Counts transfers;

@@ -108,7 +108,9 @@ bool IsModelName(std::string_view name) {
 absl::StatusOr<std::vector<RewriteTarget>> ReadTargets(object rule) {
   std::vector<RewriteTarget> targets;
   uint64_t all = 0;
-  for (const element each : ArrayAt(rule, "targets").value_or(array())) {
+  const auto listed = ArrayAt(rule, "targets");
+  if (!listed) return targets;  // what it is for stays what it is
+  for (const element each : *listed) {
     object target;
     if (each.get(target) != simdjson::SUCCESS) return InvalidArgument("targets: one is no object");
     RewriteTarget read{.model = TextAt(target, "modelRewrite"), .weight = 0};
