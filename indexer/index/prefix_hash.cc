@@ -9,14 +9,33 @@
 namespace kvroute {
 namespace {
 
-// Fills prefixes[from, end) of a prompt whose blocks before `from` are there.
-template <typename LocalOf>
-void ChainFrom(size_t from, absl::Span<PrefixHash> prefixes, LocalOf local_of) {
-  if (from == prefixes.size()) return;
-  if (from == 0) prefixes[from++] = RootPrefix(local_of(0));
-  PrefixHash prefix = prefixes[from - 1];
-  for (; from < prefixes.size(); ++from) {
-    prefixes[from] = prefix = ChainPrefixInline(prefix, local_of(from));
+// Where the tokens of blocks lie.
+struct BlockBytes {
+  const TokenId* first;
+  size_t step_tokens;
+  size_t bytes;
+};
+
+// `bytes` as a constant, if `kBytes` is not 0.
+template <size_t kBytes>
+void HashShort(BlockBytes blocks, NamespaceSeed seed, absl::Span<LocalHash> locals) {
+  const TokenId* tokens = blocks.first;
+  for (LocalHash& local : locals) {
+    local =
+        LocalHash(XXH3_64bits_withSeed(tokens, kBytes == 0 ? blocks.bytes : kBytes, seed.value()));
+    tokens += blocks.step_tokens;
+  }
+}
+
+// XXH3 derives a secret from the seed for every input of more than XXH3_MIDSIZE_MAX bytes.
+void HashLong(BlockBytes blocks, NamespaceSeed seed, absl::Span<LocalHash> locals) {
+  alignas(64) uint8_t secret[XXH3_SECRET_DEFAULT_SIZE];
+  XXH3_generateSecret_fromSeed(secret, seed.value());
+  const TokenId* tokens = blocks.first;
+  for (LocalHash& local : locals) {
+    local = LocalHash(
+        XXH3_64bits_withSecretandSeed(tokens, blocks.bytes, secret, sizeof(secret), seed.value()));
+    tokens += blocks.step_tokens;
   }
 }
 
@@ -56,6 +75,23 @@ PrefixHash ChainPrefix(PrefixHash parent, LocalHash local) {
   return ChainPrefixInline(parent, local);
 }
 
+void HashBlocks(absl::Span<const TokenId> tokens, uint32_t block_size, uint32_t lookahead_tokens,
+                NamespaceSeed seed, size_t from, absl::Span<LocalHash> locals) {
+  if (from == locals.size()) return;
+  const BlockBytes blocks = {TokensOfBlock(tokens, block_size, from, lookahead_tokens).data(),
+                             block_size, (size_t{block_size} + lookahead_tokens) * sizeof(TokenId)};
+  locals = locals.subspan(from);
+  switch (blocks.bytes) {
+    case 16 * sizeof(TokenId):
+      return HashShort<16 * sizeof(TokenId)>(blocks, seed, locals);
+    case 32 * sizeof(TokenId):
+      return HashShort<32 * sizeof(TokenId)>(blocks, seed, locals);
+    default:
+      if (blocks.bytes > XXH3_MIDSIZE_MAX) return HashLong(blocks, seed, locals);
+      return HashShort<0>(blocks, seed, locals);
+  }
+}
+
 absl::Span<const TokenId> TokensOfBlock(absl::Span<const TokenId> tokens, uint32_t block_size,
                                         size_t index, uint32_t lookahead_tokens) {
   return tokens.subspan(index * block_size, size_t{block_size} + lookahead_tokens);
@@ -69,15 +105,20 @@ size_t FullBlocks(size_t tokens, uint32_t block_size, uint32_t lookahead_tokens)
 void HashPrompt(absl::Span<const TokenId> tokens, uint32_t block_size, NamespaceSeed seed,
                 std::vector<PrefixHash>* prefixes, uint32_t lookahead_tokens) {
   const PromptBlocks blocks(tokens, block_size, seed, lookahead_tokens);
-  const size_t before = prefixes->size();
-  prefixes->resize(before + blocks.size());
-  blocks.Chain(0, absl::MakeSpan(*prefixes).subspan(before));
+  std::vector<LocalHash> locals(blocks.size());
+  blocks.Hash(0, absl::MakeSpan(locals));
+  ChainLocals(locals, prefixes);
 }
 
 void ChainLocals(absl::Span<const LocalHash> locals, std::vector<PrefixHash>* prefixes) {
-  const size_t before = prefixes->size();
-  prefixes->resize(before + locals.size());
-  PromptBlocks(locals).Chain(0, absl::MakeSpan(*prefixes).subspan(before));
+  if (locals.empty()) return;
+  prefixes->reserve(prefixes->size() + locals.size());
+  PrefixHash prefix = RootPrefix(locals[0]);
+  prefixes->push_back(prefix);
+  for (const LocalHash local : locals.subspan(1)) {
+    prefix = ChainPrefixInline(prefix, local);
+    prefixes->push_back(prefix);
+  }
 }
 
 PromptBlocks::PromptBlocks(absl::Span<const TokenId> tokens, uint32_t block_size,
@@ -90,10 +131,6 @@ PromptBlocks::PromptBlocks(absl::Span<const TokenId> tokens, uint32_t block_size
       seed_(seed),
       lookahead_tokens_(lookahead_tokens),
       bare_inputs_(bare_inputs) {}
-
-LocalHash PromptBlocks::Local(size_t block) const {
-  return block_size_ == 0 ? locals_[block] : OfTokensAndInputs(block);
-}
 
 LocalHash PromptBlocks::OfTokensAndInputs(size_t block) const {
   const uint64_t begin = uint64_t{block} * block_size_;
@@ -110,24 +147,18 @@ LocalHash PromptBlocks::OfTokensAndInputs(size_t block) const {
   return HashBlock(TokensOfBlock(tokens_, block_size_, block, lookahead_tokens_), seed_, mix);
 }
 
-void PromptBlocks::Chain(size_t from, absl::Span<PrefixHash> prefixes) const {
-  if (block_size_ == 0) {
-    ChainFrom(from, prefixes, [this](size_t i) { return locals_[i]; });
-  } else if (inputs_.empty()) {
-    ChainFrom(from, prefixes, [this](size_t i) { return OfTokens(i); });
-  } else {
-    ChainFrom(from, prefixes, [this](size_t i) { return OfTokensAndInputs(i); });
+void PromptBlocks::Hash(size_t from, absl::Span<LocalHash> locals) const {
+  if (inputs_.empty()) {
+    return HashBlocks(tokens_, block_size_, lookahead_tokens_, seed_, from, locals);
   }
+  for (size_t i = from; i < locals.size(); ++i) locals[i] = OfTokensAndInputs(i);
 }
-
-PromptChain::PromptChain(absl::Span<const PrefixHash> prefixes)
-    : prefixes_(prefixes.data()), ready_(prefixes.size()), size_(prefixes.size()) {}
 
 void PromptChain::Extend(size_t blocks) {
   KVROUTE_CHECK(blocks <= size_);
   memory_->resize(blocks);
-  blocks_.Chain(ready_, absl::MakeSpan(*memory_));
-  prefixes_ = memory_->data();
+  blocks_.Hash(ready_, absl::MakeSpan(*memory_));
+  locals_ = memory_->data();
   ready_ = blocks;
 }
 

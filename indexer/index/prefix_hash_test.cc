@@ -123,17 +123,17 @@ struct RandomPrompt {
 };
 
 // Asked for more and more of it, and for less in between.
-void ExpectGives(const std::vector<PrefixHash>& expected, RandomPrompt* prompt,
-                 PromptChain* chain) {
+void ExpectGives(const std::vector<LocalHash>& expected, RandomPrompt* prompt, PromptChain* chain) {
   ASSERT_EQ(chain->size(), expected.size());
+  EXPECT_FALSE(chain->by_prefixes());
+  EXPECT_TRUE(chain->prefixes().empty());
   for (size_t asked = 0; asked < expected.size();) {
     asked = std::min<size_t>(expected.size(), asked + 1 + prompt->Below(20));
     for (const size_t blocks : {asked, (asked + 1) / 2}) {
-      const PrefixHash* hashes = chain->First(blocks);
+      const LocalHash* hashes = chain->Locals(blocks);
       ASSERT_TRUE(std::equal(hashes, hashes + blocks, expected.begin()));
     }
   }
-  EXPECT_TRUE(chain->complete());
 }
 
 TEST(PromptChainTest, EveryFormGivesTheSameHashesHoweverFarItIsAsked) {
@@ -142,20 +142,16 @@ TEST(PromptChainTest, EveryFormGivesTheSameHashesHoweverFarItIsAsked) {
     SCOPED_TRACE("prompt " + std::to_string(seed + i));
     RandomPrompt prompt(seed + i);
     const std::vector<LocalHash> locals = prompt.Locals();
-    const std::vector<PrefixHash> expected = ByDefinition(locals);
-    std::vector<PrefixHash> memory = {PrefixHash(99)};  // of another prompt
-    PromptChain given(expected);
-    ExpectGives(expected, &prompt, &given);
-    PromptChain chained(PromptBlocks(locals), &memory);
-    ExpectGives(expected, &prompt, &chained);
+    PromptChain given{absl::MakeConstSpan(locals)};
+    ExpectGives(locals, &prompt, &given);
+    std::vector<LocalHash> memory = {LocalHash(99)};  // of another prompt
     const PromptBlocks blocks(prompt.tokens, prompt.block_size, prompt.seed, prompt.lookahead,
                               prompt.inputs);
     PromptChain hashed(blocks, &memory);
-    ExpectGives(expected, &prompt, &hashed);
-    for (size_t block = 0; block < locals.size(); ++block) {
-      ASSERT_EQ(blocks.Local(block), locals[block]);
-      ASSERT_EQ(PromptBlocks(locals).Local(block), locals[block]);
-    }
+    ExpectGives(locals, &prompt, &hashed);
+    const std::vector<PrefixHash> expected = ByDefinition(locals);
+    PromptChain by_prefixes{absl::MakeConstSpan(expected)};
+    EXPECT_EQ(by_prefixes.prefixes(), absl::MakeConstSpan(expected));
     if (!prompt.inputs.empty()) continue;
     std::vector<PrefixHash> whole;
     HashPrompt(prompt.tokens, prompt.block_size, prompt.seed, &whole, prompt.lookahead);
@@ -166,16 +162,14 @@ TEST(PromptChainTest, EveryFormGivesTheSameHashesHoweverFarItIsAsked) {
 TEST(PromptChainTest, HashesNoFurtherThanItIsAsked) {
   const std::vector<TokenId> tokens(4'000, 7);
   const std::vector<PromptInput> inputs = {{HashIdentifier("a"), 0, 4'000}};
-  const std::vector<LocalHash> locals(1'000, LocalHash(7));
   const NamespaceSeed seed = MakeNamespaceSeed("", "");
-  for (const PromptBlocks& blocks : {PromptBlocks(locals), PromptBlocks(tokens, 4, seed),
-                                     PromptBlocks(tokens, 4, seed, 0, inputs)}) {
-    std::vector<PrefixHash> memory;
+  for (const PromptBlocks& blocks :
+       {PromptBlocks(tokens, 4, seed), PromptBlocks(tokens, 4, seed, 0, inputs)}) {
+    std::vector<LocalHash> memory;
     PromptChain chain(blocks, &memory);
     EXPECT_EQ(memory.size(), 0u);
-    chain.First(3);
+    chain.Locals(3);
     EXPECT_EQ(memory.size(), 3u);
-    EXPECT_FALSE(chain.complete());
   }
 }
 

@@ -9,6 +9,9 @@ namespace {
 
 constexpr size_t kPlainLookahead = kMaxRunBlocks;
 constexpr size_t kLeastLookahead = 16;
+// Of an event of so few blocks the lines that their engine hashes go to are fetched before the
+// parent is looked for: of a longer one they are fetched in time.
+constexpr size_t kSmallEvent = 8;
 constexpr uint32_t kStaggerStep = 97;  // streams opened one after the other grow apart
 
 }  // namespace
@@ -66,6 +69,11 @@ StoreResult StreamWriter::Store(const StoreRequest& request) {
   StoreResult result;
   Place last;
   uint64_t last_prefix = 0;
+  if (request.engine_hashes.size() <= kSmallEvent) {
+    for (const EngineHash engine : request.engine_hashes) {
+      store_->PrefetchEngineHash(engine.value());
+    }
+  }
   if (request.parent.has_value()) {
     last = Find(request.parent->value());
     if (last.run == 0) {

@@ -87,18 +87,17 @@ void HashContents(const BlockContents& contents, NamespaceSeed seed,
                   std::vector<LocalHash>* locals) {
   const size_t blocks =
       FullBlocks(contents.tokens.size(), contents.block_size, contents.lookahead_tokens);
-  locals->clear();
+  locals->resize(blocks);
+  if (contents.mix_ends.empty()) {
+    return HashBlocks(contents.tokens, contents.block_size, contents.lookahead_tokens, seed, 0,
+                      absl::MakeSpan(*locals));
+  }
   uint32_t mix_begin = 0;
   for (size_t i = 0; i < blocks; ++i) {
     const absl::Span<const TokenId> window =
         TokensOfBlock(contents.tokens, contents.block_size, i, contents.lookahead_tokens);
-    if (contents.mix_ends.empty()) {
-      locals->push_back(HashBlock(window, seed));
-      continue;
-    }
     const uint32_t mix_end = contents.mix_ends[i];
-    locals->push_back(
-        HashBlock(window, seed, contents.mix.subspan(mix_begin, mix_end - mix_begin)));
+    (*locals)[i] = HashBlock(window, seed, contents.mix.subspan(mix_begin, mix_end - mix_begin));
     mix_begin = mix_end;
   }
 }

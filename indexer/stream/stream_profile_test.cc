@@ -36,7 +36,7 @@ class StreamProfileTest : public StreamMachineFixture {
   }
   uint32_t Held(const std::vector<TokenId>& prompt, uint32_t block_size,
                 absl::Span<const PromptInput> inputs = {}) {
-    std::vector<PrefixHash> memory;
+    std::vector<LocalHash> memory;
     PromptChain chain(PromptBlocks(prompt, block_size, MakeNamespaceSeed("", ""),
                                    status_.lookahead_tokens, inputs),
                       &memory);

@@ -38,9 +38,9 @@ PromptBlocks BlocksOfTokens(const PromptView& prompt, PromptNamespace prompt_nam
                       profile.lookahead_tokens, inputs, profile.bare_inputs);
 }
 
-PromptChain ChainOfHashes(const BlockHashesView& given, std::vector<PrefixHash>* memory) {
+PromptChain ChainOfHashes(const BlockHashesView& given) {
   if (given.kind == BlockHashKind::kPrefix) return PromptChain(HashesAs<PrefixHash>(given));
-  return PromptChain(PromptBlocks(HashesAs<LocalHash>(given)), memory);
+  return PromptChain(HashesAs<LocalHash>(given));
 }
 
 // What the request says, or as many tokens as are hashed.
@@ -171,7 +171,7 @@ ParsedPrompt::Hashes* AddProfile(HashProfile profile, Incomparable incomparable,
   hashes.incomparable = incomparable;
   hashes.chain = PromptChain();
   if (hashes.memory.capacity() > ParsedPrompt::kKeptBlocks)
-    std::vector<PrefixHash>().swap(hashes.memory);
+    std::vector<LocalHash>().swap(hashes.memory);
   hashes.memory.clear();
   return &hashes;
 }
@@ -203,7 +203,7 @@ void TakeHashes(const BlockHashesView& given, absl::Span<const HashProfile> prof
   parsed->prompt_tokens = PromptTokensOf(given);
   for (const HashProfile& profile : profiles) {
     ParsedPrompt::Hashes* hashes = AddProfile(profile, Compare(given, profile), parsed);
-    if (hashes->comparable()) hashes->chain = ChainOfHashes(given, &hashes->memory);
+    if (hashes->comparable()) hashes->chain = ChainOfHashes(given);
   }
 }
 
@@ -235,17 +235,18 @@ absl::Status ParsePrompt(const PromptView& prompt, PromptNamespace prompt_namesp
 
 void LocalHashesOf(const PromptView& prompt, PromptNamespace prompt_namespace, HashProfile profile,
                    size_t max_blocks, std::vector<LocalHash>* locals) {
+  if (prompt.block_hashes) {
+    if (prompt.block_hashes->kind == BlockHashKind::kPrefix) return;
+    const auto given = HashesAs<LocalHash>(*prompt.block_hashes);
+    locals->assign(given.begin(),
+                   given.begin() + static_cast<ptrdiff_t>(std::min(given.size(), max_blocks)));
+    return;
+  }
   std::vector<PromptInput> inputs;
-  PromptBlocks blocks;
-  if (!prompt.block_hashes) {
-    ReadInputs(prompt, &inputs);
-    blocks = BlocksOfTokens(prompt, prompt_namespace, profile, inputs);
-  } else if (prompt.block_hashes->kind == BlockHashKind::kLocal) {
-    blocks = PromptBlocks(HashesAs<LocalHash>(*prompt.block_hashes));
-  }
-  for (size_t i = 0; i < std::min(blocks.size(), max_blocks); ++i) {
-    locals->push_back(blocks.Local(i));
-  }
+  ReadInputs(prompt, &inputs);
+  const PromptBlocks blocks = BlocksOfTokens(prompt, prompt_namespace, profile, inputs);
+  locals->resize(std::min(blocks.size(), max_blocks));
+  blocks.Hash(0, absl::MakeSpan(*locals));
 }
 
 }  // namespace kvroute

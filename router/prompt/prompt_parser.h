@@ -48,7 +48,7 @@ struct ParsedPrompt {
     HashProfile profile;
     Incomparable incomparable = Incomparable::kNo;  // else the chain is empty
     PromptChain chain;                              // computed as far as the index asks for it
-    std::vector<PrefixHash> memory;                 // of the chain
+    std::vector<LocalHash> memory;                  // of the chain
 
     bool comparable() const { return incomparable == Incomparable::kNo; }
   };
@@ -74,9 +74,9 @@ struct ParsedPrompt {
 absl::Status ParsePrompt(const PromptView& prompt, PromptNamespace prompt_namespace,
                          absl::Span<const HashProfile> profiles, ParsedPrompt* parsed);
 
-// Appends the local hashes of the first `max_blocks` blocks of a prompt that ParsePrompt accepts:
-// those that its prefix hashes are chained from. None if the request brought prefix hashes: local
-// hashes cannot be computed back from them.
+// Fills `locals` with the local hashes of the first `max_blocks` blocks of a prompt that
+// ParsePrompt accepts: those that its prefix hashes are chained from. None if the request brought
+// prefix hashes: local hashes cannot be computed back from them.
 void LocalHashesOf(const PromptView& prompt, PromptNamespace prompt_namespace, HashProfile profile,
                    size_t max_blocks, std::vector<LocalHash>* locals);
 

@@ -18,9 +18,10 @@ constexpr uint64_t kPrefix1 = 4945711292740353085u;
 
 std::vector<uint64_t> PrefixesOf(ParsedPrompt& parsed, size_t profile = 0) {
   PromptChain& chain = parsed.hashes[profile].chain;
-  const PrefixHash* hashes = chain.First(chain.size());
+  std::vector<PrefixHash> hashes(chain.prefixes().begin(), chain.prefixes().end());
+  if (!chain.by_prefixes()) ChainLocals({chain.Locals(chain.size()), chain.size()}, &hashes);
   std::vector<uint64_t> values;
-  for (size_t i = 0; i < chain.size(); ++i) values.push_back(hashes[i].value());
+  for (const PrefixHash hash : hashes) values.push_back(hash.value());
   return values;
 }
 
@@ -95,9 +96,7 @@ TEST(PromptParserTest, MultimodalInputsMixIntoTheBlocksTheyOverlap) {
   ASSERT_EQ(mixed.size(), 5u);
   ParsedPrompt parsed;
   ASSERT_TRUE(ParsePrompt(prompt.View(), {}, {kBy4}, &parsed).ok());
-  std::vector<PrefixHash> chained;
-  ChainLocals(mixed, &chained);
-  EXPECT_TRUE(std::equal(chained.begin(), chained.end(), parsed.hashes[0].chain.First(5)));
+  EXPECT_TRUE(std::equal(mixed.begin(), mixed.end(), parsed.hashes[0].chain.Locals(5)));
   const auto expected = [&](size_t block,
                             const std::vector<std::pair<const char*, int64_t>>& inputs) {
     std::vector<uint64_t> mix;
@@ -123,8 +122,8 @@ TEST(PromptParserTest, NothingIsHashedBeforeItIsAskedFor) {
     ParsedPrompt::Hashes& hashes = parsed.hashes[0];
     EXPECT_EQ(hashes.chain.size(), 2u);
     EXPECT_EQ(hashes.memory.size(), 0u);
-    hashes.chain.First(1);
-    EXPECT_EQ(hashes.memory.size(), hashes.chain.complete() ? 0u : 1u);  // prefix hashes are taken
+    if (!hashes.chain.by_prefixes()) hashes.chain.Locals(1);
+    EXPECT_EQ(hashes.memory.size(), prompt.block_hashes ? 0u : 1u);  // hashes are taken
   }
 }
 

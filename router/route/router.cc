@@ -67,9 +67,11 @@ void ShowHashes(const Query& query, const std::optional<Choice>& choice, QueryWa
     if (!shown || !hashes.comparable()) continue;
     LocalHashesOf(query.prompt, query.prompt_namespace, hashes.profile, limits::kMaxExplainedHashes,
                   &explanation->local_hashes);
-    const size_t blocks = std::min(hashes.chain.size(), limits::kMaxExplainedHashes);
-    const PrefixHash* prefixes = hashes.chain.First(blocks);
-    explanation->prefix_hashes.assign(prefixes, prefixes + blocks);
+    explanation->prefix_hashes.clear();
+    ChainLocals(explanation->local_hashes, &explanation->prefix_hashes);
+    const absl::Span<const PrefixHash> given =
+        hashes.chain.prefixes().subspan(0, limits::kMaxExplainedHashes);
+    explanation->prefix_hashes.insert(explanation->prefix_hashes.end(), given.begin(), given.end());
     return;
   }
 }

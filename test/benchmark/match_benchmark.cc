@@ -50,6 +50,15 @@ BENCHMARK(MatchMiss)->ArgName("prompts")->Arg(1)->Arg(1024);
 void MatchMissFlat(benchmark::State& state) { AskStrangers<FlatIndex>(state); }
 BENCHMARK(MatchMissFlat)->ArgName("prompts")->Arg(1)->Arg(1024);
 
+// The same prompts by their local hashes, as engines' events have them: the index chains them.
+void MatchLocals(benchmark::State& state) {
+  const auto& held = Cached<HeldChains<PrefixIndex>>(static_cast<size_t>(state.range(2)),
+                                                     static_cast<size_t>(state.range(0)),
+                                                     static_cast<size_t>(state.range(1)));
+  AskLocalsInTurn(state, held.index, held.chains);
+}
+BENCHMARK(MatchLocals)->Apply(HeldCases);
+
 void MatchFloor(benchmark::State& state) { MeasureFloor(state); }
 BENCHMARK(MatchFloor);
 
@@ -87,6 +96,7 @@ void LargePrefix(benchmark::State& state) {
   const auto& prompt = Cached<LongPrompt>(static_cast<size_t>(state.range(0)));
   Sampler sampler;
   Sampler hashing;
+  std::vector<LocalHash> locals;
   std::vector<PrefixHash> hashes;
   MatchResult result;
   const auto hash = [&] {
@@ -98,7 +108,7 @@ void LargePrefix(benchmark::State& state) {
   for (auto _ : state) {
     sampler.Time([&] {
       PromptChain chain(PromptBlocks(prompt.tokens, LongPrompt::kBlockTokens, prompt.seed),
-                        &hashes);
+                        &locals);
       prompt.index.Match(&chain, &result);
     });
     hashing.Time(hash);
@@ -107,7 +117,7 @@ void LargePrefix(benchmark::State& state) {
   sampler.Report(&state);
   hashing.Report(&state, "hash_");
   state.counters["prompt_bytes"] = static_cast<double>(
-      prompt.tokens.size() * sizeof(TokenId) + hashes.capacity() * sizeof(PrefixHash) +
+      prompt.tokens.size() * sizeof(TokenId) + locals.capacity() * sizeof(LocalHash) +
       result.matches.capacity() * sizeof(StreamMatch));
   state.counters["index_grown_bytes"] = static_cast<double>(prompt.grown_bytes);
 }

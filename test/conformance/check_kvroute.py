@@ -60,7 +60,8 @@ class KvrouteTest(unittest.TestCase):
             try:
                 addresses = dict(part.split("=", 1) for part in server.stdout.readline().split() if "=" in part)
                 suite = [sys.executable, str(HERE / "picker_conformance.py"), "--picker", addresses["picker"], "--health",
-                         addresses["picker_health"], "--endpoints", ",".join(ENDPOINTS)] + (["--tls"] if tls else [])
+                         addresses["picker_health"], "--endpoints", ",".join(ENDPOINTS), "--patience", "120"]
+                suite += ["--tls"] if tls else []
                 self.assertEqual(subprocess.run(suite, timeout=600).returncode, 0)
             finally:
                 server.terminate()

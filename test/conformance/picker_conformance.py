@@ -9,6 +9,7 @@ import grpc
 
 import cases_pick  # noqa: F401  (adds its cases)
 import cases_request  # noqa: F401
+import proxy
 import suite
 
 
@@ -41,6 +42,8 @@ def main():
                         help="ip:port,... of all endpoints of its pool; without, less is checked")
     parser.add_argument("--model", default="m", help="one that the pool serves")
     parser.add_argument("--only", default="", help="cases whose row, title or name has this text")
+    parser.add_argument("--patience", type=float, default=proxy.patience, metavar="SECONDS",
+                        help="for a reply, before the picker is said to hang; more on a busy machine (%(default)s)")
     parser.add_argument("--list", action="store_true", help="print the cases and end")
     target = parser.parse_args()
     if target.list:
@@ -48,6 +51,7 @@ def main():
             print(f"{row:<24} {title}")
         return 0
     target.endpoints = target.endpoints or None
+    proxy.patience = target.patience
     with channel_to(target.picker, target.tls) as target.channel:
         return 1 if suite.run(target, target.only) else 0
 

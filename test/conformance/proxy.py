@@ -9,7 +9,7 @@ import wire
 
 METHOD = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 FORBIDDEN = (":authority", ":method", ":scheme", "host")
-PATIENCE = 10  # seconds for a reply; a picker that needs longer hangs a request
+patience = 10  # seconds for a reply; a picker that needs longer hangs a request
 
 
 class Broken(AssertionError):
@@ -107,9 +107,9 @@ class Stream:
 
     def _next(self):
         try:
-            reply = self._in.get(timeout=PATIENCE)
+            reply = self._in.get(timeout=patience)
         except queue.Empty:
-            raise Broken(f"no reply in {PATIENCE} s: the request hangs") from None
+            raise Broken(f"no reply in {patience} s: the request hangs") from None
         if isinstance(reply, grpc.RpcError):
             raise Broken(f"the stream ended with {reply.code().name}, which fails the request: {reply.details()}")
         return None if reply is None else wire.Reply(reply)

@@ -262,8 +262,7 @@ std::string IndexScript::CompareAnswers(uint32_t count) {
       answered_blocks_ += match.blocks;
       answered_gpu_blocks_ += match.blocks_by_tier[0];
     }
-    std::vector<PrefixHash> memory;
-    PromptChain chain(PromptBlocks(path), &memory);
+    PromptChain chain{absl::MakeConstSpan(path)};
     index_.Match(&chain, &got);
     if (SortedMatches(got) != SortedMatches(want)) {
       return absl::StrCat("a prompt of ", path.size(), " local hashes:\n", DescribeMatches(got),

@@ -57,7 +57,7 @@ class PublishedStream {
                               const std::vector<PromptInput>& inputs = {}) {
     const uint32_t size = status_.block_size_tokens.load();
     if (size == 0) return {0, 0, 0, 0};
-    std::vector<PrefixHash> memory;
+    std::vector<LocalHash> memory;
     PromptChain chain(
         PromptBlocks(tokens, size, MakeNamespaceSeed(lora, salt), status_.lookahead_tokens.load(),
                      inputs, status_.bare_inputs.load()),

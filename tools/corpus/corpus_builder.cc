@@ -25,6 +25,7 @@ CorpusBuilder::Worker::Worker(const CorpusOptions& options) : pool(options.block
 }
 
 void CorpusBuilder::Worker::Clear() {
+  ++life;
   pool.Clear();
   for (auto& [tier, slower_pool] : slower) slower_pool.Clear();
 }
@@ -39,16 +40,20 @@ void CorpusBuilder::Play(absl::Span<const TraceRequest> trace,
   const auto since_start = [&](const TraceRequest& request) {
     return static_cast<uint64_t>(request.timestamp_ms - trace.front().timestamp_ms);
   };
-  const uint64_t span_ms = trace.empty() ? 0 : std::max<uint64_t>(1, since_start(trace.back()));
+  span_ms_ = trace.empty() ? 1 : std::max<uint64_t>(1, since_start(trace.back()));
   for (size_t first = 0; first < trace.size();) {
     size_t end = first + 1;
     while (end < trace.size() && trace[end].timestamp_ms == trace[first].timestamp_ms) ++end;
-    const auto scaled =
-        static_cast<unsigned __int128>(since_start(trace[first])) * options_.window_ns / span_ms;
-    PlayMoment(trace.subspan(first, end - first), static_cast<uint64_t>(scaled));
+    const uint64_t now_ms = since_start(trace[first]);
+    PlaySteps(now_ms);
+    PlayMoment(trace.subspan(first, end - first), now_ms);
     first = end;
     progress(first);
   }
+}
+
+uint64_t CorpusBuilder::DeadlineOf(uint64_t ms) const {
+  return static_cast<uint64_t>(static_cast<unsigned __int128>(ms) * options_.window_ns / span_ms_);
 }
 
 CorpusHeader CorpusBuilder::Header(std::string trace_path) const {
@@ -62,7 +67,18 @@ CorpusHeader CorpusBuilder::Header(std::string trace_path) const {
   return header;
 }
 
-void CorpusBuilder::PlayMoment(absl::Span<const TraceRequest> requests, uint64_t deadline_ns) {
+void CorpusBuilder::PlaySteps(uint64_t until_ms) {
+  while (!under_way_.empty() && under_way_.begin()->first.first <= until_ms) {
+    auto next = under_way_.extract(under_way_.begin());
+    const uint64_t now_ms = next.key().first;
+    Running& running = next.mapped();
+    if (running.life != workers_[running.request.worker].life || !Step(&running, now_ms)) continue;
+    next.key() = {DueAfter(running, now_ms), ++steps_};
+    under_way_.insert(std::move(next));
+  }
+}
+
+void CorpusBuilder::PlayMoment(absl::Span<const TraceRequest> requests, uint64_t now_ms) {
   moment_.clear();
   for (uint32_t copy = 0; copy < options_.duplication; ++copy) {
     for (const TraceRequest& request : requests) {
@@ -76,11 +92,11 @@ void CorpusBuilder::PlayMoment(absl::Span<const TraceRequest> requests, uint64_t
                    [](const Request& a, const Request& b) { return a.worker < b.worker; });
   for (const Request& request : moment_) {
     CorpusOperation op;
-    op.deadline_ns = deadline_ns;
+    op.deadline_ns = DeadlineOf(now_ms);
     op.worker_id = request.worker;
     writer_->AddQuery(op, request.locals);
   }
-  for (const Request& request : moment_) Serve(request, deadline_ns);
+  for (Request& request : moment_) Serve(std::move(request), now_ms);
 }
 
 CorpusBuilder::Request CorpusBuilder::Expand(const TraceRequest& request, uint32_t copy) const {
@@ -94,13 +110,17 @@ CorpusBuilder::Request CorpusBuilder::Expand(const TraceRequest& request, uint32
     }
   }
   ChainLocals(expanded.locals, &expanded.chain);
+  if (options_.store_blocks > 0) {
+    expanded.decoded_blocks =
+        uint64_t{request.output_length} * options_.length_factor / kTraceBlockTokens;
+  }
   return expanded;
 }
 
-void CorpusBuilder::Serve(const Request& request, uint64_t deadline_ns) {
+void CorpusBuilder::Serve(Request request, uint64_t now_ms) {
   Worker& worker = workers_[request.worker];
   CorpusOperation op;
-  op.deadline_ns = deadline_ns;
+  op.deadline_ns = DeadlineOf(now_ms);
   op.worker_id = request.worker;
   const bool restarts = Chance(options_.restarts);
   if (restarts) worker.next_event_id = 0;
@@ -109,14 +129,51 @@ void CorpusBuilder::Serve(const Request& request, uint64_t deadline_ns) {
     EmitCleared(&worker, op);
   }
 
-  size_t reuse = std::min<size_t>(worker.pool.Hits(request.chain), options_.blocks_per_worker);
+  const size_t most = std::min<size_t>(request.chain.size(), options_.blocks_per_worker);
+  size_t reuse = std::min(worker.pool.Hits(request.chain), most);
   if (reuse > 0 && Chance(options_.duplicates)) {
     reuse -= 1 + random_.Below(std::min<size_t>(reuse, 4));
   }
+  placement_.Served(request.worker, request.chain, most - reuse);
+  Running running;
+  running.prompt_blocks = request.chain.size();
+  running.life = worker.life;
+  running.use = worker.pool.Begin(absl::MakeConstSpan(request.chain).subspan(0, reuse));
+  running.done = reuse;
+  running.request = std::move(request);
+  const bool decodes = reuse == running.prompt_blocks && running.request.decoded_blocks > 0;
+  if (!decodes && !Step(&running, now_ms)) return;
+  const uint64_t due = DueAfter(running, now_ms);
+  under_way_.try_emplace({due, ++steps_}, std::move(running));
+}
+
+uint64_t CorpusBuilder::DueAfter(const Running& running, uint64_t now_ms) const {
+  if (running.done < running.prompt_blocks) return now_ms + options_.step_ms;
+  const uint64_t tokens = std::max(1u, kTraceBlockTokens / options_.length_factor);
+  return now_ms + tokens * options_.token_ms;
+}
+
+bool CorpusBuilder::Step(Running* running, uint64_t now_ms) {
+  Request& request = running->request;
+  Worker& worker = workers_[request.worker];
+  CorpusOperation op;
+  op.deadline_ns = DeadlineOf(now_ms);
+  op.worker_id = request.worker;
+  const size_t first = running->done;
+  size_t end = running->prompt_blocks;
+  if (first == end && request.decoded_blocks > 0) {
+    Decode(&request);
+    ++end;
+    ++running->prompt_blocks;
+  } else if (options_.store_blocks > 0) {
+    end = std::min<size_t>(end, first + options_.store_blocks);
+  }
   evicted_.clear();
-  const size_t run = worker.pool.Run(request.chain, reuse, &evicted_);
+  size_t done = first;
+  while (done < end && worker.pool.Compute(request.chain[done], &running->use, &evicted_)) ++done;
+  running->done = done;
   if (!worker.slower.empty()) {
-    for (size_t i = 0; i < run; ++i) {
+    for (size_t i = first; i < done; ++i) {
       Block& block = blocks_[request.chain[i]];
       block.local = request.locals[i];
       if (i > 0) block.parent = request.chain[i - 1];
@@ -124,13 +181,23 @@ void CorpusBuilder::Serve(const Request& request, uint64_t deadline_ns) {
     if (!evicted_.empty()) Offload(&worker, op, worker.slower.begin()->first, evicted_);
   }
   if (!evicted_.empty()) EmitRemoved(&worker, op, evicted_);
-  if (run > reuse) EmitStored(&worker, op, request, reuse, run);
-  placement_.Served(request.worker, request.chain, run - reuse);
+  if (done > first) EmitStored(&worker, op, request, first, done);
+  if (done == end && (end < running->prompt_blocks || request.decoded_blocks > 0)) return true;
 
-  if (run > 1 && Chance(options_.holes)) {
-    const PrefixHash hole = request.chain[random_.Below(run - 1)];
+  worker.pool.End(running->use);
+  if (done > 1 && Chance(options_.holes)) {
+    const PrefixHash hole = request.chain[random_.Below(done - 1)];
     if (worker.pool.Drop(hole)) EmitRemoved(&worker, op, {hole});
   }
+  return false;
+}
+
+void CorpusBuilder::Decode(Request* request) {
+  --request->decoded_blocks;
+  const LocalHash local(MixBits(++decoded_ ^ MixBits(options_.seed)));
+  const PrefixHash last = request->chain.back();
+  request->locals.push_back(local);
+  request->chain.push_back(ChainPrefix(last, local));
 }
 
 void CorpusBuilder::Offload(Worker* worker, CorpusOperation op, Tier tier,

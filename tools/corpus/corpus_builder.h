@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -32,6 +33,12 @@ struct CorpusOptions {
   uint32_t block_size_tokens = 16;  // at most kTraceBlockTokens
   uint32_t duplication = 1;         // copies of the trace with disjoint hashes
   uint32_t length_factor = 1;       // blocks that one id of the trace becomes
+  // How engines publish: a prompt in steps of so many blocks, one every step_ms, and then what is
+  // decoded, a token every token_ms, block by block; the requests under way in turns. 0: a prompt
+  // at once, and nothing of what is decoded.
+  uint32_t store_blocks = 16;
+  uint32_t step_ms = 50;
+  uint32_t token_ms = 20;
   uint64_t seed = 1;
   uint64_t window_ns = 60'000'000'000;  // the trace's span is scaled to it
   CorpusPlacementPolicy placement = CorpusPlacementPolicy::kRandom;
@@ -44,17 +51,19 @@ struct CorpusOptions {
 };
 
 // Plays a trace on a fleet of block pools and writes what a router would see: for each request one
-// query, then the events of its worker: what was evicted for it, what it stored. A request takes no
-// time, its events bear its own deadline; within a deadline all queries come first, then the events
-// by worker.
+// query, then the events of its worker: what was evicted for it, what it stored. What it stores at
+// once bears its own deadline: within one all queries come first, then the events by worker. Its
+// further steps bear later ones. A request that finds all blocks in use ends early; what is under
+// way when the last one of the trace has come is left there.
 //
 // A worker with slower tiers offloads what it evicts: each tier's blocks go into the next one's
 // pool before they are removed. What it finds there it still computes, or loads: both store it in
 // gpu.
 //
 // A trace id becomes `length_factor` blocks of `block_size_tokens` tokens, whatever number of
-// tokens the id stood for: that is how the public harnesses stretch a trace. Only prompts are
-// stored, no decoded blocks. The same options and trace give the same bytes.
+// tokens the id stood for: that is how the public harnesses stretch a trace. Of what it decodes the
+// same share of kTraceBlockTokens is a block, and no other prompt has it. The same options and
+// trace give the same bytes.
 class CorpusBuilder {
  public:
   CorpusBuilder(const CorpusOptions& options, CorpusWriter* writer);
@@ -69,6 +78,15 @@ class CorpusBuilder {
     uint32_t worker = 0;
     std::vector<LocalHash> locals;
     std::vector<PrefixHash> chain;
+    size_t decoded_blocks = 0;  // to come behind the chain
+  };
+  // One that has begun.
+  struct Running {
+    Request request;
+    size_t prompt_blocks = 0;  // ... and what it has decoded
+    uint32_t life = 0;         // of its worker
+    CorpusPool::Use use;
+    size_t done = 0;  // blocks that it reuses or has computed
   };
   struct Worker {
     explicit Worker(const CorpusOptions& options);
@@ -76,6 +94,7 @@ class CorpusBuilder {
     CorpusPool pool;
     std::map<Tier, CorpusPool> slower;
     uint64_t next_event_id = 0;
+    uint32_t life = 0;  // becomes more when all that is under way ends
   };
   // What an event about a block must say that was evicted long after its request.
   struct Block {
@@ -83,9 +102,16 @@ class CorpusBuilder {
     std::optional<PrefixHash> parent;
   };
 
-  void PlayMoment(absl::Span<const TraceRequest> requests, uint64_t deadline_ns);
+  void PlayMoment(absl::Span<const TraceRequest> requests, uint64_t now_ms);
+  uint64_t DeadlineOf(uint64_t ms) const;
+  // All steps that are due by then.
+  void PlaySteps(uint64_t until_ms);
   Request Expand(const TraceRequest& request, uint32_t copy) const;
-  void Serve(const Request& request, uint64_t deadline_ns);
+  void Serve(Request request, uint64_t now_ms);
+  uint64_t DueAfter(const Running& running, uint64_t now_ms) const;
+  // Computes and publishes the next blocks of a request. False: it has ended.
+  bool Step(Running* running, uint64_t now_ms);
+  void Decode(Request* request);
   void EmitCleared(Worker* worker, CorpusOperation op);
   void EmitRemoved(Worker* worker, CorpusOperation op, absl::Span<const PrefixHash> blocks);
   void EmitStored(Worker* worker, CorpusOperation op, const Request& request, size_t first,
@@ -104,6 +130,11 @@ class CorpusBuilder {
   CorpusPlacement placement_;
   std::vector<Worker> workers_;
   uint64_t ids_per_copy_ = 0;
+  uint64_t span_ms_ = 1;
+  uint64_t decoded_ = 0;  // blocks so far
+  // By when its next step is due, and in the order in which that was found out.
+  std::map<std::pair<uint64_t, uint64_t>, Running> under_way_;
+  uint64_t steps_ = 0;
   std::vector<Request> moment_;
   std::vector<PrefixHash> evicted_;
   absl::flat_hash_map<PrefixHash, Block> blocks_;  // of all requests; with slower tiers only

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 
 #include "test/support/reference_index.h"
 #include "tools/workload/generator.h"
@@ -24,6 +25,7 @@ CorpusOptions SmallFleet() {
   options.block_size_tokens = 128;
   options.duplication = 2;
   options.length_factor = 2;
+  options.store_blocks = 0;
   options.seed = 7;
   return options;
 }
@@ -177,6 +179,72 @@ TEST_F(CorpusBuilderTest, MischiefStaysConsistentPerStream) {
     last->second = op.event_id;
   }
   EXPECT_GT(restarts, 0u);
+}
+
+// Engines publish a prompt in steps and what they decode block by block, many requests in turns.
+TEST_F(CorpusBuilderTest, InStepsAFleetPublishesOnlyWhatItHolds) {
+  CorpusOptions options = SmallFleet();
+  options.store_blocks = 3;
+  CorpusOptions with_mischief = options;
+  with_mischief.holes = with_mischief.duplicates = 0.1;
+  with_mischief.restarts = with_mischief.clears = 0.01;
+  CorpusOptions with_tiers = options;
+  with_tiers.cpu_blocks_per_worker = 252;
+  for (const CorpusOptions& fleet : {options, with_mischief, with_tiers}) {
+    const ModelRun run = RunOnModel(Build(fleet));
+    EXPECT_EQ(run.unknown_parents, 0u);
+    EXPECT_EQ(run.unknown_removals, 0u);
+  }
+}
+
+TEST_F(CorpusBuilderTest, RequestsUnderWayTakeTurns) {
+  CorpusOptions options = SmallFleet();
+  options.store_blocks = 3;
+  const Corpus corpus = Build(options);
+  EXPECT_TRUE(std::is_sorted(corpus.operations.begin(), corpus.operations.end(),
+                             [](const CorpusOperation& a, const CorpusOperation& b) {
+                               return a.deadline_ns < b.deadline_ns;
+                             }));
+  size_t single = 0, steps = 0, in_turns = 0;
+  std::map<uint64_t, EngineHash> last_stored;  // by worker
+  for (const CorpusOperation& op : corpus.operations) {
+    if (op.kind != OperationKind::kStored) continue;
+    EXPECT_LE(op.length, options.store_blocks);
+    ++steps;
+    single += op.length == 1;
+    const auto [last, first] = last_stored.try_emplace(op.worker_id);
+    in_turns += !first && op.has_parent && op.parent != last->second;
+    last->second = corpus.StoredEngineHashes(op).back();
+  }
+  EXPECT_GT(single, steps / 20);
+  EXPECT_GT(in_turns, steps / 4);
+}
+
+// With room for everything, what is stored of prompts is what is stored of whole ones, but for
+// those that were under way at the end.
+TEST_F(CorpusBuilderTest, StepsAreTheWholeInParts) {
+  CorpusOptions options = SmallFleet();
+  options.blocks_per_worker = 100'000;
+  const Corpus whole = Build(options);
+  options.store_blocks = 3;
+  options.step_ms = 1;
+  options.token_ms = 1'000'000;  // nobody gets to decode anything
+  const Corpus in_steps = Build(options);
+  const auto blocks = [](const Corpus& corpus) {
+    std::set<std::pair<uint64_t, LocalHash>> stored;
+    for (const CorpusOperation& op : corpus.operations) {
+      if (op.kind != OperationKind::kStored) continue;
+      for (const LocalHash local : corpus.StoredLocalHashes(op)) {
+        stored.emplace(op.worker_id, local);
+      }
+    }
+    return stored;
+  };
+  EXPECT_GT(in_steps.totals.stored_events, 2 * whole.totals.stored_events);
+  const auto all = blocks(whole);
+  const auto parts = blocks(in_steps);
+  EXPECT_TRUE(std::includes(all.begin(), all.end(), parts.begin(), parts.end()));
+  EXPECT_GT(parts.size(), all.size() * 95 / 100);
 }
 
 TEST_F(CorpusBuilderTest, OrdersByDeadlineQueriesFirstThenWorker) {

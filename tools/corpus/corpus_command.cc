@@ -118,6 +118,17 @@ void AddCorpusCommand(CommandLine* command_line) {
   command.AddOption("--length-factor", &options.length_factor, "blocks that a trace id becomes")
       .Between(1, 1'024)
       .ShowDefault();
+  command
+      .AddOption("--store-blocks", &options.store_blocks,
+                 "blocks that an engine stores in a step; 0: whole prompts, and nothing decoded")
+      .Between(0, 1'000'000)
+      .ShowDefault();
+  command.AddOption("--step-ms", &options.step_ms, "of the trace, between two such steps")
+      .Between(1, 1'000'000)
+      .ShowDefault();
+  command.AddOption("--token-ms", &options.token_ms, "of the trace, for each decoded token")
+      .Between(1, 1'000'000)
+      .ShowDefault();
   command.AddOption("--seed", &options.seed, "of placement, generator and chances").ShowDefault();
   command.AddOption("--window-ms", &flags->window_ms, "span that the deadlines are scaled to")
       .Between(1, 86'400'000)

@@ -17,6 +17,7 @@ void CorpusPool::Clear() {
   blocks_[head_].older = blocks_[head_].newer = head_;
   for (Place place = 0; place < head_; ++place) {
     blocks_[place].cached = false;
+    blocks_[place].uses = 0;
     LinkNewest(place);
   }
 }
@@ -27,22 +28,45 @@ size_t CorpusPool::Hits(absl::Span<const PrefixHash> chain) const {
   return hits;
 }
 
+CorpusPool::Use CorpusPool::Begin(absl::Span<const PrefixHash> reused) {
+  Use use;
+  for (const PrefixHash content : reused) {
+    const auto cached = cached_.find(content);
+    KVROUTE_CHECK(cached != cached_.end());
+    if (blocks_[cached->second].uses++ == 0) Unlink(cached->second);
+    use.places_.push_back(cached->second);
+  }
+  return use;
+}
+
+bool CorpusPool::Compute(PrefixHash content, Use* use, std::vector<PrefixHash>* evicted) {
+  const Place place = blocks_[head_].newer;  // the list is a ring: this is the oldest
+  if (place == head_) return false;
+  if (blocks_[place].cached) {
+    evicted->push_back(blocks_[place].content);
+    Uncache(place);
+  }
+  Unlink(place);
+  Cache(place, content);
+  blocks_[place].uses = 1;
+  use->places_.push_back(place);
+  return true;
+}
+
+void CorpusPool::End(const Use& use) {
+  for (size_t i = use.places_.size(); i-- > 0;) {
+    const Place place = use.places_[i];
+    if (--blocks_[place].uses == 0) LinkNewest(place);
+  }
+}
+
 size_t CorpusPool::Run(absl::Span<const PrefixHash> chain, size_t reuse,
                        std::vector<PrefixHash>* evicted) {
   const size_t length = std::min<size_t>(chain.size(), head_);
-  in_use_.clear();
-  for (size_t i = 0; i < std::min(reuse, length); ++i) {
-    const auto cached = cached_.find(chain[i]);
-    KVROUTE_CHECK(cached != cached_.end());
-    Unlink(cached->second);
-    in_use_.push_back(cached->second);
-  }
-  while (in_use_.size() < length) {
-    const Place place = Take(evicted);
-    in_use_.push_back(place);
-  }
-  for (size_t i = reuse; i < length; ++i) Cache(in_use_[i], chain[i]);
-  for (size_t i = length; i-- > 0;) LinkNewest(in_use_[i]);
+  reuse = std::min(reuse, length);
+  Use use = Begin(chain.subspan(0, reuse));
+  for (size_t i = reuse; i < length; ++i) KVROUTE_CHECK(Compute(chain[i], &use, evicted));
+  End(use);
   return length;
 }
 
@@ -50,22 +74,11 @@ bool CorpusPool::Drop(PrefixHash block) {
   const auto cached = cached_.find(block);
   if (cached == cached_.end()) return false;
   const Place place = cached->second;
+  if (blocks_[place].uses > 0) return false;
   Uncache(place);
   Unlink(place);
   LinkOldest(place);
   return true;
-}
-
-CorpusPool::Place CorpusPool::Take(std::vector<PrefixHash>* evicted) {
-  // the list is a ring: the head's newer neighbour is the oldest
-  const Place place = blocks_[head_].newer;
-  KVROUTE_CHECK(place != head_);
-  if (blocks_[place].cached) {
-    evicted->push_back(blocks_[place].content);
-    Uncache(place);
-  }
-  Unlink(place);
-  return place;
 }
 
 void CorpusPool::Uncache(Place place) {

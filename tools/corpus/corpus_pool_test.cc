@@ -61,6 +61,24 @@ TEST(CorpusPoolTest, DroppedBlocksAreTakenFirst) {
   EXPECT_THAT(evicted, IsEmpty());
 }
 
+TEST(CorpusPoolTest, WhatIsInUseIsNotEvicted) {
+  CorpusPool pool(4);
+  std::vector<PrefixHash> evicted;
+  CorpusPool::Use first = pool.Begin({});
+  for (const PrefixHash content : Chain(100, 2))
+    EXPECT_TRUE(pool.Compute(content, &first, &evicted));
+  CorpusPool::Use second = pool.Begin(Chain(100, 2));  // shares both
+  EXPECT_TRUE(pool.Compute(PrefixHash(200), &second, &evicted));
+  EXPECT_FALSE(pool.Drop(PrefixHash(100)));
+  pool.End(first);
+  EXPECT_TRUE(pool.Compute(PrefixHash(201), &second, &evicted));
+  EXPECT_FALSE(pool.Compute(PrefixHash(202), &second, &evicted));
+  EXPECT_THAT(evicted, IsEmpty());
+  pool.End(second);
+  pool.Run(Chain(300, 3), 0, &evicted);
+  EXPECT_THAT(evicted, ElementsAre(PrefixHash(201), PrefixHash(200), PrefixHash(101)));
+}
+
 TEST(CorpusPoolTest, ClearForgetsAndLongChainsAreCut) {
   CorpusPool pool(3);
   std::vector<PrefixHash> evicted;

@@ -17,11 +17,13 @@ import time
 
 from tools.regression import metrics, results
 
-# The corpus that the figures to reach are stated for.
+# The corpus that the figures to reach are stated for, and the one that stands in for it with --quick or without the trace.
 CORPUS = ["--workers", "128", "--blocks-per-worker", "16384", "--block-size", "128", "--duplication", "20",
           "--length-factor", "4", "--seed", "1"]
 SMALL_CORPUS = ["--workers", "16", "--blocks-per-worker", "2048", "--block-size", "128", "--length-factor", "2",
                 "--seed", "1", "--requests", "2000"]
+# Behind a corpus' name: whole prompts, as public systems' figures are stated for, and as engines publish them.
+STORED = {"": ["--store-blocks", "0"], "-in-steps": ["--store-blocks", "16"]}
 REPLAYED = ("runs", "flat", "none")
 # Binaries that need more than one core; the others are pinned to the last one.
 PARALLEL = re.compile(r"(concurrency|storm|event|ingest|route|picker|discovery)_benchmark$")
@@ -62,7 +64,7 @@ PARTS = {
     "picker": Part("^picker_", "-Envoy|OpenLoop|TokenPhase", 90, "the endpoint picker beside one that only speaks the protocol"),
     "picker-envoy": Part("^picker_", "Envoy|OpenLoop|TokenPhase", 110, "the same behind a real Envoy; skipped where there is none"),
     "discovery": Part("^discovery_", "", 70, "engines that come and go by the thousand; asking all of them"),
-    "replay-runs": Part("", "^replay/runs", 45, "the conversation corpus; makes it when it is not there"),
+    "replay-runs": Part("", "^replay/runs", 90, "the conversation corpus, of whole prompts and in steps; makes them when they are not there"),
     "replay-flat": Part("", "^replay/flat", 115, "the same on the flat yardstick"),
     "replay-none": Part("", "^replay/none", 20, "the replay's own cost"),
 }
@@ -103,7 +105,7 @@ class Runner:
         chosen = {binary: self.select(binary) for binary in self._binaries()}
         self._get_envoy([name for names in chosen.values() for name in names])
         replays = [kind for kind in REPLAYED if self._wanted("", f"replay/{kind}")]
-        corpus = self._corpus() if replays else None
+        replays = [(kind, *self._corpus(form)) for kind in replays for form in (STORED if kind == "runs" else [""])]
         for round_number in range(self._options.repetitions * self._options.attempts):
             settling = round_number >= self._options.repetitions
             if round_number == self._options.repetitions and not self._part:
@@ -114,9 +116,9 @@ class Runner:
                 due = [name for name in names if self._is_due(name, round_number)]
                 if due:
                     self._run_benchmarks(binary, due)
-            for kind in replays:
-                if not settling or self._unsettled_replay(f"replay/{corpus[1]}/{kind}"):
-                    self._run_replay(kind, *corpus)
+            for kind, corpus, name in replays:
+                if not settling or self._unsettled_replay(f"replay/{name}/{kind}"):
+                    self._run_replay(kind, corpus, name)
         return self._samples
 
     def _get_envoy(self, names):
@@ -196,16 +198,18 @@ class Runner:
         for metric, values in samples.items():
             self._samples.setdefault(metric, []).extend(values)
 
-    def _corpus(self):
+    def _corpus(self, form):
         """The corpus file and its name; written once, the same bytes every time."""
         shared = os.environ.get("KVROUTE_SHARED", os.path.join(self._source, "..", "shared"))
         trace = self._options.trace or os.path.join(shared, "traces", "conversation_trace.jsonl")
         name = "conversation" if os.path.exists(trace) and not self._options.quick else "generated"
+        small = name != "conversation"
+        name += form
         path = os.path.join(self._options.build, f"corpus-{name}.bin")
         if not os.path.exists(path):
-            chosen = ["--trace", trace] + CORPUS if name == "conversation" else SMALL_CORPUS
-            self._execute([os.path.join(self._options.build, "kvroute"), "corpus", "--out", path + ".new"] + chosen,
-                          parallel=True)
+            chosen = SMALL_CORPUS if small else ["--trace", trace] + CORPUS
+            self._execute([os.path.join(self._options.build, "kvroute"), "corpus", "--out", path + ".new"] + chosen +
+                          STORED[form], parallel=True)
             os.replace(path + ".new", path)
         return path, name
 

@@ -55,7 +55,7 @@ class ReplayIndexOf final : public ReplayIndex {
   }
   void MatchLocals(absl::Span<const LocalHash> prompt, std::vector<PrefixHash>* memory,
                    MatchResult* result) const override {
-    PromptChain chain(PromptBlocks(prompt), memory);
+    PromptChain chain(prompt);
     if constexpr (requires { index_.Match(&chain, result); }) {
       index_.Match(&chain, result);
     } else {

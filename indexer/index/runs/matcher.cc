@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "absl/base/attributes.h"
 #include "indexer/index/memory/cpu_relax.h"
 #include "indexer/index/memory/memory_order.h"
+#include "indexer/index/prefix_chain.h"
 
 namespace kvroute {
 namespace {
@@ -14,40 +16,27 @@ constexpr int kMostWalks = 4;
 // A table of so many cells is copied rather than searched.
 constexpr uint32_t kCopiedWhole = 16;
 
-// A prompt whose hashes are there, with the methods of PromptChain.
-class GivenPrompt {
+// A prompt whose prefix hashes are there. They are chained: equal at one place means equal before
+// it, so that few of them have to be compared.
+class PromptOfPrefixes {
  public:
-  explicit GivenPrompt(absl::Span<const PrefixHash> prefixes) : prefixes_(prefixes) {}
+  explicit PromptOfPrefixes(absl::Span<const PrefixHash> prefixes) : prefixes_(prefixes) {}
   size_t size() const { return prefixes_.size(); }
-  static constexpr bool complete() { return true; }
-  const PrefixHash* First(size_t) const { return prefixes_.data(); }
+  // The prefix hash of block `depth`, all before it being held.
+  uint64_t Next(uint32_t depth) const { return prefixes_[depth].value(); }
 
- private:
-  const absl::Span<const PrefixHash> prefixes_;
-};
-
-// A prompt that is hashed on the way is hashed so many blocks ahead of what is known to be held:
-// few are hashed in vain, and a comparison every so many blocks costs nothing beside the hashing.
-constexpr uint32_t kHashedAhead = 16;
-
-// How many leading blocks of the run equal the prompt's from `depth` on. The hashes are chained:
-// equal at one place means equal before it.
-template <typename Prompt>
-uint32_t CommonBlocks(const Run& run, Prompt* prompt, uint32_t depth, uint32_t length) {
-  const auto most = static_cast<uint32_t>(std::min<size_t>(length, prompt->size() - depth));
-  for (uint32_t equal = 0; equal < most;) {
-    const uint32_t end = prompt->complete() ? most : std::min(most, equal + kHashedAhead);
-    run.PrefetchBlock(end - 1);
-    const PrefixHash* rest = prompt->First(depth + end) + depth;
-    if (run.Prefix(end - 1) == rest[end - 1].value()) {
-      equal = end;
-      continue;
-    }
-    if (equal == 0) {
-      if (run.Prefix(0) != rest[0].value()) return 0;
-      equal = 1;
-    }
-    for (uint32_t differs = end - 1; differs > equal;) {
+  // How many leading blocks of the run, of `most` at most, equal the prompt's from `depth` on.
+  // `last` is the prefix hash of the last of them.
+  uint32_t CommonBlocks(const RunStore& store, const Run& run, uint32_t depth, uint32_t most,
+                        uint64_t* last) const {
+    if (depth + most < size()) store.PrefetchHead(Next(depth + most));
+    const PrefixHash* rest = prefixes_.data() + depth;
+    run.PrefetchBlock(most - 1);
+    *last = 0;  // nobody asks
+    if (run.Prefix(most - 1) == rest[most - 1].value()) return most;
+    if (run.Prefix(0) != rest[0].value()) return 0;
+    uint32_t equal = 1;
+    for (uint32_t differs = most - 1; differs > equal;) {
       const uint32_t middle = (equal + differs) / 2;
       if (run.Prefix(middle) == rest[middle].value()) {
         equal = middle + 1;
@@ -57,8 +46,134 @@ uint32_t CommonBlocks(const Run& run, Prompt* prompt, uint32_t depth, uint32_t l
     }
     return equal;
   }
-  return most;
+  void Passed(uint64_t) {}
+
+ private:
+  const absl::Span<const PrefixHash> prefixes_;
+};
+
+// So many parts of a stretch are chained at the same time.
+constexpr uint32_t kParts = 4;
+// As many blocks are compared at a time at the beginning of a run, and then: about as many are
+// hashed in vain where the prompt leaves the run as it has passed.
+constexpr uint32_t kFirstCompared = 32;
+constexpr uint32_t kMostCompared = 64;
+
+// Chains the four parts of 4 * `length` blocks, each from the hash of the block before it. Not
+// inline: the loop needs all registers.
+ABSL_ATTRIBUTE_NOINLINE void ChainParts(const uint64_t (&before)[kParts], const LocalHash* locals,
+                                        uint32_t length, uint64_t* chained) {
+  uint64_t a = before[0], b = before[1], c = before[2], d = before[3];
+  const auto chain = [&](uint64_t* last, uint32_t at) {
+    chained[at] = *last = ChainPrefixInline(PrefixHash(*last), locals[at]).value();
+  };
+  for (uint32_t i = 0; i < length; ++i) {
+    chain(&a, i);
+    chain(&b, length + i);
+    chain(&c, 2 * length + i);
+    chain(&d, 3 * length + i);
+  }
 }
+
+// A prompt of local hashes. Chaining them takes 14 cycles a block, nearly all of it waiting for the
+// one before. But a run has the prefix hashes of its blocks already: so a stretch is chained in
+// parts at the same time, each from what the run says of the block before it. If the run's block
+// before a part is the prompt's, and the hash at the end of the part is the run's, all of the part
+// is the prompt's, and so is the block before the next part.
+class PromptOfLocals {
+ public:
+  explicit PromptOfLocals(PromptChain* chain) : chain_(chain) {}
+  size_t size() const { return chain_->size(); }
+  uint64_t Next(uint32_t depth) {
+    const LocalHash local = chain_->Locals(depth + 1)[depth];
+    return (depth == 0 ? RootPrefix(local) : ChainPrefixInline(before_, local)).value();
+  }
+
+  uint32_t CommonBlocks(const RunStore& store, const Run& run, uint32_t depth, uint32_t most,
+                        uint64_t* last) {
+    const bool goes_on = depth + most < chain_->ready();
+    if (goes_on) run.PrefetchBlock(most - 1);
+    FetchParts(run, 1, std::min(most - 1, kFirstCompared));
+    *last = run.Prefix(0);
+    if (*last != Next(depth)) return 0;
+    if (goes_on) {  // for most prompts that begin like a run hold all of it
+      const LocalHash behind = chain_->Locals(depth + most + 1)[depth + most];
+      store.PrefetchHead(ChainPrefixInline(PrefixHash(run.Prefix(most - 1)), behind).value());
+    }
+    uint32_t compared = kFirstCompared;
+    for (uint32_t equal = 1; equal < most; compared = kMostCompared) {
+      const uint32_t count = std::min(compared, most - equal);
+      FetchParts(run, equal + count, std::min(kMostCompared, most - equal - count));
+      const LocalHash* locals = chain_->Locals(depth + equal + count) + depth + equal;
+      const uint32_t passed = Pass(run, locals, equal, count, last);
+      equal += passed;
+      if (passed < count) return equal;
+    }
+    return most;
+  }
+  // `last`: of the block before the next.
+  void Passed(uint64_t last) { before_ = PrefixHash(last); }
+
+ private:
+  // The length of each part of so many blocks; behind the parts some may be left.
+  static uint32_t PartOf(uint32_t count) { return count / kParts; }
+  static void FetchParts(const Run& run, uint32_t begin, uint32_t count) {
+    const uint32_t part = PartOf(count);
+    for (uint32_t i = 1; i <= kParts; ++i) run.PrefetchBlock(begin + i * part - 1);
+  }
+
+  // How many of the run's `count` blocks from `begin` on are the prompt's; `last` is the prefix
+  // hash of the block before them, and then of the last of these.
+  static uint32_t Pass(const Run& run, const LocalHash* locals, uint32_t begin, uint32_t count,
+                       uint64_t* last) {
+    uint64_t chained[kMostCompared];
+    const uint32_t part = PartOf(count);
+    if (part > 0) {
+      const uint64_t before[kParts] = {*last, run.Prefix(begin + part - 1),
+                                       run.Prefix(begin + 2 * part - 1),
+                                       run.Prefix(begin + 3 * part - 1)};
+      ChainParts(before, locals, part, chained);
+    }
+    for (uint32_t i = 0; i < kParts && part > 0; ++i) {
+      const uint32_t end = (i + 1) * part;
+      if (run.Prefix(begin + end - 1) != chained[end - 1]) {
+        return Equal(run, begin, i * part, end - 1, chained, last);
+      }
+      *last = chained[end - 1];
+    }
+    const uint32_t rest = kParts * part;
+    for (uint32_t i = rest; i < count; ++i) {
+      chained[i] = (i == rest ? ChainPrefixInline(PrefixHash(*last), locals[i])
+                              : ChainPrefixInline(PrefixHash(chained[i - 1]), locals[i]))
+                       .value();
+    }
+    if (rest < count) {
+      if (run.Prefix(begin + count - 1) != chained[count - 1]) {
+        return Equal(run, begin, rest, count - 1, chained, last);
+      }
+      *last = chained[count - 1];
+    }
+    return count;
+  }
+
+  // Where in [equal, differs) the first block is that differs; all before `equal` are the same.
+  static uint32_t Equal(const Run& run, uint32_t begin, uint32_t equal, uint32_t differs,
+                        const uint64_t* chained, uint64_t* last) {
+    while (differs > equal) {
+      const uint32_t middle = (equal + differs) / 2;
+      if (run.Prefix(begin + middle) == chained[middle]) {
+        equal = middle + 1;
+        *last = chained[middle];
+      } else {
+        differs = middle;
+      }
+    }
+    return equal;
+  }
+
+  PromptChain* const chain_;
+  PrefixHash before_{};
+};
 
 bool TestBit(const std::vector<uint64_t>& bits, Slot slot) {
   return slot / 64u < bits.size() && (bits[slot / 64u] >> (slot % 64)) & 1;
@@ -75,13 +190,15 @@ void ClearBit(std::vector<uint64_t>* bits, Slot slot) {
 
 void Matcher::Run(const RunStore& store, const SlotTable& slots,
                   absl::Span<const PrefixHash> prompt, MatchResult* result) {
-  GivenPrompt given(prompt);
-  RunOn(store, slots, &given, result);
+  PromptOfPrefixes of_prefixes(prompt);
+  RunOn(store, slots, &of_prefixes, result);
 }
 
 void Matcher::Run(const RunStore& store, const SlotTable& slots, PromptChain* prompt,
                   MatchResult* result) {
-  RunOn(store, slots, prompt, result);
+  if (prompt->by_prefixes()) return Run(store, slots, prompt->prefixes(), result);
+  PromptOfLocals of_locals(prompt);
+  RunOn(store, slots, &of_locals, result);
 }
 
 template <typename Prompt>
@@ -112,7 +229,7 @@ void Matcher::Walk(const RunStore& store, Prompt* prompt) {
   while (depth < prompt->size()) {
     Look look{};
     bool died = false;
-    const uint64_t next = prompt->First(depth + 1)[depth].value();
+    const uint64_t next = prompt->Next(depth);
     const kvroute::Run* run = store.FindHead(next, [&](const kvroute::Run& candidate) {
       died = !LookAt(store, candidate, prompt, depth, &look);
       return died || look.blocks > 0;
@@ -128,6 +245,7 @@ void Matcher::Walk(const RunStore& store, Prompt* prompt) {
       StepFew(look, depth);
     }
     depth += look.blocks;
+    prompt->Passed(look.last);
     if (NobodyLeft()) return;
   }
   if (many_) {
@@ -148,11 +266,9 @@ bool Matcher::LookAt(const RunStore& store, const kvroute::Run& run, Prompt* pro
       look->length = run.Length();
       store.PrefetchHolders(run);
       store.PrefetchTiers(run);
-      if (look->length < prompt->size() - depth && prompt->complete()) {
-        const uint32_t next = depth + look->length;
-        store.PrefetchHead(prompt->First(next + 1)[next].value());
-      }
-      look->blocks = CommonBlocks(run, prompt, depth, look->length);
+      const auto most =
+          static_cast<uint32_t>(std::min<size_t>(look->length, prompt->size() - depth));
+      look->blocks = prompt->CommonBlocks(store, run, depth, most, &look->last);
       if (look->blocks > 0) CopyHolders(store, run, look);
       if (run.tiers.load(kAcquire) != 0) CopyTiers(store, run, *look, depth);
       if (run.version.load(std::memory_order_relaxed) == look->version) return true;

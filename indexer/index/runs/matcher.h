@@ -28,6 +28,7 @@ class Matcher {
     uint32_t version;
     uint32_t blocks;  // leading blocks that equal the prompt's; 0: not this chain
     uint32_t length;
+    uint64_t last;   // prefix hash of the last of `blocks`, if the prompt asks for it
     uint32_t words;  // of full_, the bits of who holds the whole run; the others are in entries_
   };
 

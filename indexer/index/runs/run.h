@@ -123,6 +123,9 @@ struct alignas(kGranuleBytes) Run {
   uint64_t Engine(uint32_t i) const {
     return Words()[WordOf(i) + kLineBlocks].load(std::memory_order_acquire);
   }
+  // The prefix hashes of the blocks from `i` to the end of its line.
+  const std::atomic<uint64_t>* PrefixesFrom(uint32_t i) const { return &Words()[WordOf(i)]; }
+  static uint32_t EndOfLine(uint32_t i) { return (LineOf(i) + 1) * kLineBlocks - kHeaderBlocks; }
   // Which granule of the run a block is in.
   static uint32_t LineOf(uint32_t i) { return (i + kHeaderBlocks) / kLineBlocks; }
   void PrefetchBlock(uint32_t i) const {

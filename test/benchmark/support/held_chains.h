@@ -61,6 +61,28 @@ void AskInTurn(benchmark::State& state, const Index& index,
   state.counters["matches"] = static_cast<double>(result.matches.size());
 }
 
+// The same, local hashes given.
+template <typename Index>
+void AskLocalsInTurn(benchmark::State& state, const Index& index,
+                     const std::vector<BlockChain>& chains) {
+  MatchResult result;
+  const auto ask = [&](const BlockChain& chain) {
+    PromptChain prompt{absl::MakeConstSpan(chain.locals)};
+    index.Match(&prompt, &result);
+  };
+  for (const BlockChain& chain : chains) ask(chain);
+  Sampler sampler;
+  size_t next = 0;
+  for (auto _ : state) {
+    const BlockChain& chain = chains[next];
+    next = next + 1 == chains.size() ? 0 : next + 1;
+    sampler.Time([&] { ask(chain); });
+    benchmark::DoNotOptimize(result.matches.data());
+  }
+  sampler.Report(&state);
+  state.counters["matches"] = static_cast<double>(result.matches.size());
+}
+
 // The same of two indexes that hold the same but for the tiers, in turns, so that what the machine
 // does meets both; which is asked first changes, for the second finds the prompt in the caches.
 // `tiers_ratio`: the median query of the offloaded one, of the plain one's; `tiers_mean_ratio` of
