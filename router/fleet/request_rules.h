@@ -15,13 +15,6 @@
 
 namespace kvroute {
 
-namespace limits {
-// What a namespace says of requests: InferenceObjectives, InferenceModelRewrites, each; and the
-// models that the latter lead to, counted once for each rule and name.
-inline constexpr size_t kMaxRequestRules = 1'024;
-inline constexpr size_t kMaxRewriteTargets = 4'096;
-}  // namespace limits
-
 // One of the models that a request may be sent on as, and its part of them.
 struct RewriteTarget {
   std::string model;
