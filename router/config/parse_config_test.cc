@@ -137,6 +137,9 @@ workers:
   data_parallel_size: 2
   rank_overrides: [{rank: 1, event_endpoint: "tcp://10.0.0.8:5557"}]
   copies: set
+  labels: [{key: zone, value: x}, {key: pool}]
+  served_names: [{name: alias}]
+  adapters: [{name: lora}]
   draining: true
 )",
                                   "k.yaml", {});
@@ -154,7 +157,19 @@ workers:
   const WorkerConfig& worker = config->workers[0];
   EXPECT_EQ(worker.spec.rank_overrides.at(0).event_endpoint, "tcp://10.0.0.8:5557");
   EXPECT_EQ(worker.spec.copies, CopyMode::kSet);
+  EXPECT_EQ(worker.spec.labels, (std::map<std::string, std::string>{{"zone", "x"}, {"pool", ""}}));
+  EXPECT_EQ(worker.spec.served_names, std::vector<std::string>{"alias"});
+  EXPECT_EQ(worker.spec.adapters, std::vector<std::string>{"lora"});
   EXPECT_TRUE(worker.draining);
+}
+
+TEST(ParseConfigTest, ALabelNamedTwiceIsRefused) {
+  const auto config = ParseConfig(
+      "workers:\n- {worker_id: a, address: x, model: m, event_endpoint: tcp://h:1,\n"
+      "   labels: [{key: z, value: x}, {key: z, value: y}]}\n",
+      "k.yaml", {});
+  ASSERT_FALSE(config.ok());
+  EXPECT_THAT(std::string(config.status().message()), HasSubstr("a key is named twice"));
 }
 
 TEST(ParseConfigTest, CurveKeysComeFromFilesThatMustHoldOneKeyEach) {

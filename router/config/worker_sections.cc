@@ -1,5 +1,11 @@
 // Engines: those that connect to kvroute, and workers by name.
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "absl/strings/numbers.h"
+#include "indexer/base/api_limits.h"
 #include "indexer/base/error.h"
 #include "router/config/config_sections.h"
 
@@ -36,6 +42,29 @@ void VisitFirstRank(FieldVisitor* v, std::optional<uint32_t>* first_rank) {
   v->Check([text, is_number, kLearned] {
     if (is_number || text == kLearned) return absl::OkStatus();
     return InvalidArgument("first_rank: \"{}\" is neither a number nor {}", text, kLearned);
+  });
+}
+
+void VisitLabels(FieldVisitor* v, std::map<std::string, std::string>* labels) {
+  std::vector<std::pair<std::string, std::string>> list(labels->begin(), labels->end());
+  v->ListOf(Field{"labels", "For people and filters of the API; nothing is chosen by them.",
+                  Applies::kLive},
+            limits::kMaxLabels, &list, [v](auto* label) {
+              v->Text({"key", "Of A-Z a-z 0-9 . _ - /.", Applies::kLive},
+                      {.max_bytes = limits::kMaxLabelKeyBytes, .required = true}, &label->first);
+              v->Text({"value", "Printable ASCII.", Applies::kLive},
+                      {.max_bytes = limits::kMaxLabelValueBytes}, &label->second);
+            });
+  *labels = {list.begin(), list.end()};
+  v->Check([named = list.size(), kept = labels->size()] {
+    return named == kept ? absl::OkStatus() : InvalidArgument("labels: a key is named twice");
+  });
+}
+
+void VisitNames(FieldVisitor* v, const Field& field, size_t most, std::vector<std::string>* names) {
+  v->ListOf(field, most, names, [v](std::string* name) {
+    v->Text({"name", "Printable ASCII.", Applies::kLive},
+            {.max_bytes = limits::kMaxModelBytes, .required = true}, name);
   });
 }
 
@@ -123,6 +152,12 @@ void VisitWorker(FieldVisitor* v, WorkerConfig* worker) {
              "gets no requests; both.",
              Applies::kLive},
             kWorkerRoleNames, &spec.role);
+  VisitLabels(v, &spec.labels);
+  VisitNames(v,
+             {"served_names", "What requests may call its model beside `model`.", Applies::kLive},
+             limits::kMaxServedNames, &spec.served_names);
+  VisitNames(v, {"adapters", "LoRA adapters that requests may ask for by name.", Applies::kLive},
+             limits::kMaxAdapters, &spec.adapters);
   v->Bool({"draining", "Keeps its leases and gets no new requests.", Applies::kLive},
           &worker->draining);
   v->Group({"curve", ""}, [&] {

@@ -1,10 +1,12 @@
 #include "router/fleet/fleet.h"
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "indexer/base/error.h"
+#include "indexer/base/error_reason.h"
 #include "indexer/base/log.h"
 
 namespace kvroute {
@@ -16,8 +18,27 @@ bool SameWorker(const FleetWorker& a, const FleetWorker& b) {
 }
 
 absl::Status NoSuchWorker(std::string_view worker_id) {
-  return Error(absl::StatusCode::kNotFound, "worker_id: there is no worker \"{}\"",
-               worker_id.substr(0, limits::kMaxWorkerIdBytes));
+  worker_id = worker_id.substr(0, limits::kMaxWorkerIdBytes);
+  return WithReason(
+      Error(absl::StatusCode::kNotFound, "worker_id: there is no worker \"{}\"", worker_id),
+      ErrorReason::kUnknownWorker, {{"worker_id", worker_id}});
+}
+
+uint64_t RandomEpoch() {
+  std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
+
+absl::Status CheckNotLate(const FleetEntry* now, uint64_t incarnation) {
+  if (now == nullptr || incarnation == 0) return absl::OkStatus();
+  const WorkerSpec& spec = now->worker->spec;
+  if (incarnation >= spec.incarnation) return absl::OkStatus();
+  return WithReason(
+      Error(absl::StatusCode::kFailedPrecondition,
+            "incarnation: {}, of an earlier start of worker \"{}\", which is at {}", incarnation,
+            spec.worker_id, spec.incarnation),
+      ErrorReason::kLaterIncarnation,
+      {{"worker_id", spec.worker_id}, {"incarnation", std::to_string(spec.incarnation)}});
 }
 
 // Whether its owner names all of its workers together: then nobody else changes one.
@@ -27,6 +48,12 @@ bool IsOneOfASet(WorkerSource source) {
 
 std::string_view OwnerOf(WorkerSource source) {
   return source == WorkerSource::kConfig ? "the configuration file" : WorkerSourceName(source);
+}
+
+absl::Status OfAnother(absl::Status status, const FleetWorker& worker) {
+  return WithReason(
+      std::move(status), ErrorReason::kOtherOwner,
+      {{"worker_id", worker.spec.worker_id}, {"owner", WorkerSourceName(worker.source)}});
 }
 
 std::vector<std::optional<Endpoint>> EndpointsByRank(const WorkerSpec& spec) {
@@ -50,7 +77,7 @@ std::vector<std::string> EventEndpointsOf(const FleetWorker& worker) {
 }  // namespace
 
 Fleet::Fleet(const FleetOptions& options, EventSource* source, LoadTracker* loads)
-    : options_(options), source_(source), loads_(loads), table_(loads) {}
+    : options_(options), epoch_(RandomEpoch()), source_(source), loads_(loads), table_(loads) {}
 
 Fleet::~Fleet() {
   AwaitPublished();
@@ -62,29 +89,34 @@ absl::Status Fleet::Register(const WorkerSpec& spec) {
   MutexLock change(&change_mutex_);
   EntryPtr before = table_.Find(spec.worker_id);
   if (before != nullptr && IsOneOfASet(before->worker->source)) {
-    return Error(absl::StatusCode::kAlreadyExists, "worker_id: \"{}\" is a worker of {}",
-                 spec.worker_id, OwnerOf(before->worker->source));
+    return OfAnother(Error(absl::StatusCode::kAlreadyExists, "worker_id: \"{}\" is a worker of {}",
+                           spec.worker_id, OwnerOf(before->worker->source)),
+                     *before->worker);
   }
+  KVROUTE_RETURN_IF_ERROR(CheckNotLate(before.get(), spec.incarnation));
   const bool draining = before != nullptr && before->worker->draining;
   return ChangeAll({{FleetWorker{spec, WorkerSource::kApi, draining}, std::move(before)}});
 }
 
-absl::Status Fleet::Deregister(std::string_view worker_id) {
+absl::Status Fleet::Deregister(std::string_view worker_id, uint64_t incarnation) {
   MutexLock change(&change_mutex_);
   EntryPtr before = table_.Find(worker_id);
   if (before == nullptr) return NoSuchWorker(worker_id);
+  KVROUTE_RETURN_IF_ERROR(CheckNotLate(before.get(), incarnation));
   if (IsOneOfASet(before->worker->source)) {
-    return Error(absl::StatusCode::kFailedPrecondition,
-                 "worker_id: \"{}\" is a worker of {}; remove it there", worker_id,
-                 OwnerOf(before->worker->source));
+    return OfAnother(Error(absl::StatusCode::kFailedPrecondition,
+                           "worker_id: \"{}\" is a worker of {}; remove it there", worker_id,
+                           OwnerOf(before->worker->source)),
+                     *before->worker);
   }
   return ChangeAll({{std::nullopt, std::move(before)}});
 }
 
-absl::Status Fleet::SetDraining(std::string_view worker_id, bool draining) {
+absl::Status Fleet::SetDraining(std::string_view worker_id, bool draining, uint64_t incarnation) {
   MutexLock change(&change_mutex_);
   EntryPtr before = table_.Find(worker_id);
   if (before == nullptr) return NoSuchWorker(worker_id);
+  KVROUTE_RETURN_IF_ERROR(CheckNotLate(before.get(), incarnation));
   FleetWorker worker = *before->worker;
   worker.draining = draining;
   return ChangeAll({{std::move(worker), std::move(before)}});
@@ -235,9 +267,12 @@ void Fleet::CheckEndpoints(std::vector<Step>* steps, std::vector<RefusedWorker>*
       const bool stays = publisher != publishers_.end() && !changing.contains(publisher->second);
       const auto other = taken.find(endpoint);
       if (other == taken.end() && !stays) continue;
-      why = Error(absl::StatusCode::kAlreadyExists,
-                  "event_endpoint: \"{}\" of worker \"{}\" is also that of worker \"{}\"", endpoint,
-                  id, other == taken.end() ? publisher->second : other->second);
+      const std::string& whose = other == taken.end() ? publisher->second : other->second;
+      why = WithReason(
+          Error(absl::StatusCode::kAlreadyExists,
+                "event_endpoint: \"{}\" of worker \"{}\" is also that of worker \"{}\"", endpoint,
+                id, whose),
+          ErrorReason::kEndpointInUse, {{"event_endpoint", endpoint}, {"worker_id", whose}});
       break;
     }
     if (!why.ok()) {
@@ -258,6 +293,7 @@ absl::StatusOr<Fleet::EntryPtr> Fleet::Realize(const Step& step, std::vector<Str
   const auto keeps = [&](uint32_t rank) {
     return before != nullptr && rank < before->targets.size() &&
            before->worker->spec.instance == wanted.spec.instance &&
+           before->worker->spec.incarnation == wanted.spec.incarnation &&
            (wanted.source == WorkerSource::kDiscovered ||
             StreamConfigOf(before->worker->spec, rank) == StreamConfigOf(wanted.spec, rank));
   };

@@ -40,6 +40,9 @@ struct FleetOptions {
 // of a change, what it changes, and a snapshot, which a thread of the fleet's own makes. Errors:
 // INVALID_ARGUMENT names the field; ALREADY_EXISTS, NOT_FOUND and FAILED_PRECONDITION name the
 // worker; RESOURCE_EXHAUSTED at max_streams. A change that fails changes nothing.
+//
+// Incarnations: a call that tells a lower one than the worker in force has is of an earlier start
+// of it, and late: FAILED_PRECONDITION. Calls that tell none are not fenced.
 class Fleet {
  public:
   Fleet(const FleetOptions& options, EventSource* source, LoadTracker* loads);
@@ -52,8 +55,8 @@ class Fleet {
   // workers names one of this id, or another worker publishes at one of its endpoints.
   absl::Status Register(const WorkerSpec& spec);
   // FAILED_PRECONDITION: such an owner names the worker.
-  absl::Status Deregister(std::string_view worker_id);
-  absl::Status SetDraining(std::string_view worker_id, bool draining);
+  absl::Status Deregister(std::string_view worker_id, uint64_t incarnation = 0);
+  absl::Status SetDraining(std::string_view worker_id, bool draining, uint64_t incarnation = 0);
 
   // Makes `workers` the ones that `owner` names, in order of preference where two cannot both be;
   // what others have named stays. Of the configuration all are taken, or nothing changes; of any
@@ -72,6 +75,16 @@ class Fleet {
   void RemoveExpired(StreamId stream);
   // Until what lanes have told before is in every snapshot.
   void AwaitPublished() const { table_.AwaitPublished(); }
+
+  // Changes of workers are numbered from 1 on; what streams and loads do is none.
+  uint64_t ChangeNumber() const { return table_.ChangeNumber(); }
+  // Of the changes behind `number` the first `limit`. nullopt: they are not kept any more (of the
+  // last kMaxFleetHistory they are), or there has been no such number yet.
+  std::optional<FleetChanges> ChangesSince(uint64_t number, size_t limit) const {
+    return table_.ChangesSince(number, limit);
+  }
+  // Tells the numbers of this fleet from those of another, in any process. Drawn at random.
+  uint64_t epoch() const { return epoch_; }
 
   // Brings a reader's own view up to date, which takes one atomic load if it is so already. Views
   // are not shared by threads: their count of references would be memory that all of them write.
@@ -113,6 +126,7 @@ class Fleet {
   void Note(const std::vector<Step>& steps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(change_mutex_);
 
   const FleetOptions options_;
+  const uint64_t epoch_;
   EventSource* const source_;
   LoadTracker* const loads_;
 

@@ -116,6 +116,7 @@ struct ModelTargets {
 // Everything a query needs to know of the fleet, at one moment. Immutable.
 struct FleetSnapshot {
   uint64_t version = 0;              // unique in the process; grows
+  uint64_t change_number = 0;        // of the fleet's changes, up to which they are in it
   std::vector<FleetTarget> targets;  // by model, worker id and rank
   std::vector<TargetFacts> facts;    // the i-th: of targets[i]
   std::vector<ModelTargets> models;  // by name

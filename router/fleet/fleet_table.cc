@@ -1,8 +1,10 @@
 #include "router/fleet/fleet_table.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "absl/container/flat_hash_set.h"
+#include "indexer/base/api_limits.h"
 
 namespace kvroute {
 namespace {
@@ -20,7 +22,7 @@ bool IsDiscovered(const FleetEntry& entry) {
 }  // namespace
 
 FleetTable::FleetTable(LoadTracker* loads) : loads_(loads) {
-  Publish();
+  Publish(0);
   thread_ = NamedThread("fleet-publish", [this] { PublishChanges(); });
 }
 
@@ -57,6 +59,9 @@ void FleetTable::Set(std::string_view worker_id, std::shared_ptr<const FleetEntr
   }
   pending_.changes.emplace_back(it->first, entry);
   ++pending_.number;
+  history_.push_back(it->first);
+  if (history_.size() > limits::kMaxFleetHistory) history_.pop_front();
+  change_number_.store(pending_.number, std::memory_order_release);
   if (entry == nullptr) {
     entries_.erase(it);
     return;
@@ -114,6 +119,26 @@ std::shared_ptr<const FleetWorker> FleetTable::RemoveDiscovered(StreamId stream)
   return gone.front().worker;
 }
 
+std::optional<FleetChanges> FleetTable::ChangesSince(uint64_t number, size_t limit) const {
+  MutexLock lock(&mutex_);
+  const uint64_t forgotten = pending_.number - history_.size();  // changes that are not kept
+  if (number < forgotten || number > pending_.number) return std::nullopt;
+  FleetChanges changes;
+  changes.number = std::min(number + limit, pending_.number);
+  absl::flat_hash_set<std::string_view> named;
+  for (uint64_t i = number - forgotten; i < changes.number - forgotten; ++i) {
+    const std::string& id = history_[i];
+    if (!named.insert(id).second) continue;
+    const auto it = entries_.find(id);
+    if (it == entries_.end()) {
+      changes.removed.push_back(id);
+    } else {
+      changes.workers.push_back(it->second);
+    }
+  }
+  return changes;
+}
+
 void FleetTable::AwaitPublished() const {
   MutexLock lock(&mutex_);
   Await(pending_.number);
@@ -138,7 +163,7 @@ void FleetTable::PublishChanges() {
   Pending pending;
   while (NextPending(!replaced_.empty(), &pending)) {
     for (Change& change : pending.changes) builder_.Set(change.first, std::move(change.second));
-    if (!pending.changes.empty()) Publish();
+    if (!pending.changes.empty()) Publish(pending.number);
     for (const std::shared_ptr<TargetLoad>& load : pending.leaving) loads_->Drop(load.get());
     std::erase_if(replaced_, [](const auto& snapshot) { return snapshot.use_count() == 1; });
     {
@@ -165,8 +190,8 @@ bool FleetTable::NextPending(bool free_soon, Pending* pending) {
   return !ending_;
 }
 
-void FleetTable::Publish() {
-  std::shared_ptr<const FleetSnapshot> snapshot = builder_.Build();
+void FleetTable::Publish(uint64_t change_number) {
+  std::shared_ptr<const FleetSnapshot> snapshot = builder_.Build(change_number);
   const uint64_t version = snapshot->version;
   if (std::shared_ptr<const FleetSnapshot> before = snapshots_.Read(); before != nullptr) {
     replaced_.push_back(std::move(before));

@@ -3,8 +3,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,6 +22,13 @@
 #include "router/load/load_tracker.h"
 
 namespace kvroute {
+
+// Some of a fleet's changes, in order, each worker once and as it is now.
+struct FleetChanges {
+  uint64_t number = 0;  // of the last of them
+  std::vector<std::shared_ptr<const FleetEntry>> workers;
+  std::vector<std::string> removed;  // their ids
+};
 
 // The workers in force by id, and the newest snapshot of them. A thread of its own makes snapshots:
 // a change costs whoever makes it a few look-ups, however large the fleet, and readers nothing but
@@ -54,6 +63,8 @@ class FleetTable {
   void AwaitPublished() const;
 
   // See Fleet.
+  uint64_t ChangeNumber() const { return change_number_.load(std::memory_order_acquire); }
+  std::optional<FleetChanges> ChangesSince(uint64_t number, size_t limit) const;
   void Refresh(std::shared_ptr<const FleetSnapshot>* view) const;
   std::shared_ptr<const FleetSnapshot> Snapshot() const { return snapshots_.Read(); }
 
@@ -73,7 +84,7 @@ class FleetTable {
   void PublishChanges();
   // False: the table ends. Otherwise `pending` may be empty.
   bool NextPending(bool free_soon, Pending* pending);
-  void Publish();
+  void Publish(uint64_t change_number);
 
   LoadTracker* const loads_;
 
@@ -83,6 +94,7 @@ class FleetTable {
 
   Published<FleetSnapshot> snapshots_;
   std::atomic<uint64_t> version_{0};
+  std::atomic<uint64_t> change_number_{0};
 
   mutable Mutex mutex_;  // never held for longer than a change is large
   std::map<std::string, std::shared_ptr<const FleetEntry>, std::less<>> entries_
@@ -90,6 +102,7 @@ class FleetTable {
   absl::flat_hash_map<StreamId, std::string> discovered_ ABSL_GUARDED_BY(mutex_);
   size_t targets_ ABSL_GUARDED_BY(mutex_) = 0;
   Pending pending_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::string> history_ ABSL_GUARDED_BY(mutex_);  // who was changed, up to now
   uint64_t published_ ABSL_GUARDED_BY(mutex_) = 0;  // number of changes in the newest snapshot
   mutable bool awaited_ ABSL_GUARDED_BY(mutex_) = false;  // somebody waits for the next one
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;

@@ -24,9 +24,10 @@ void SnapshotBuilder::Set(const std::string& worker_id, std::shared_ptr<const Fl
   entries_.emplace(std::pair(model, worker_id), std::move(entry));
 }
 
-std::shared_ptr<const FleetSnapshot> SnapshotBuilder::Build() {
+std::shared_ptr<const FleetSnapshot> SnapshotBuilder::Build(uint64_t change_number) {
   auto snapshot = std::make_shared<FleetSnapshot>();
   snapshot->version = NextVersion();
+  snapshot->change_number = change_number;
   snapshot->targets.reserve(entries_.size());
   for (const auto& [place, entry] : entries_) {
     snapshot->targets.insert(snapshot->targets.end(), entry->targets.begin(), entry->targets.end());

@@ -20,7 +20,7 @@ class SnapshotBuilder {
   // nullptr: there is no such worker any more.
   void Set(const std::string& worker_id, std::shared_ptr<const FleetEntry> entry);
 
-  std::shared_ptr<const FleetSnapshot> Build();
+  std::shared_ptr<const FleetSnapshot> Build(uint64_t change_number);
 
  private:
   // In the order of a snapshot: by model and worker id.

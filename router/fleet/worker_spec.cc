@@ -4,6 +4,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/numbers.h"
+#include "indexer/base/api_limits.h"
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/text.h"
@@ -37,6 +38,23 @@ absl::Status CheckTopic(std::string_view topic) {
   }
   if (IsOneLine(topic)) return absl::OkStatus();
   return InvalidArgument("topic: must be UTF-8 without control characters");
+}
+
+bool IsLabelKeyCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '_' || c == '-' || c == '/';
+}
+
+// Who looks for workers by himself has asked the engines, and keeps what may be kept of their list.
+absl::Status CheckNames(std::string_view field, const std::vector<std::string>& names,
+                        size_t limit) {
+  if (names.size() > limit) {
+    return InvalidArgument("{}: {} names; the limit is {}", field, names.size(), limit);
+  }
+  for (const std::string& name : names) {
+    KVROUTE_RETURN_IF_ERROR(CheckText(field, name, 1, limits::kMaxModelBytes));
+  }
+  return absl::OkStatus();
 }
 
 struct TcpEndpoint {
@@ -196,6 +214,11 @@ absl::Status ValidateWorker(const WorkerSpec& spec, WorkerSource source) {
     return InvalidArgument("first_rank: {}; of {} ranks the first is at most {}", *spec.first_rank,
                            spec.data_parallel_size, max_first_rank);
   }
+  KVROUTE_RETURN_IF_ERROR(ValidateLabels(spec.labels));
+  if (source == WorkerSource::kApi || source == WorkerSource::kConfig) {
+    KVROUTE_RETURN_IF_ERROR(CheckNames("served_names", spec.served_names, limits::kMaxServedNames));
+    KVROUTE_RETURN_IF_ERROR(CheckNames("adapters", spec.adapters, limits::kMaxAdapters));
+  }
   if (source == WorkerSource::kDiscovered) return absl::OkStatus();
   KVROUTE_RETURN_IF_ERROR(CheckEndpoint("event_endpoint", spec.event_endpoint));
   if (!spec.replay_endpoint.empty()) {
@@ -204,6 +227,21 @@ absl::Status ValidateWorker(const WorkerSpec& spec, WorkerSource source) {
   KVROUTE_RETURN_IF_ERROR(CheckOverrides(spec));
   KVROUTE_RETURN_IF_ERROR(CheckRankEndpoints(spec));
   return CheckCurve(spec.curve);
+}
+
+absl::Status ValidateLabels(const std::map<std::string, std::string>& labels) {
+  if (labels.size() > limits::kMaxLabels) {
+    return InvalidArgument("labels: {} of them; the limit is {}", labels.size(),
+                           limits::kMaxLabels);
+  }
+  for (const auto& [key, value] : labels) {
+    KVROUTE_RETURN_IF_ERROR(CheckText("labels", key, 1, limits::kMaxLabelKeyBytes));
+    if (!std::all_of(key.begin(), key.end(), IsLabelKeyCharacter)) {
+      return InvalidArgument("labels: the key \"{}\" is not of A-Z a-z 0-9 . _ - /", key);
+    }
+    KVROUTE_RETURN_IF_ERROR(CheckText("labels", value, 0, limits::kMaxLabelValueBytes));
+  }
+  return absl::OkStatus();
 }
 
 StreamConfig StreamConfigOf(const WorkerSpec& spec, uint32_t rank) {

@@ -2,6 +2,7 @@
 #define KVROUTE_ROUTER_FLEET_WORKER_SPEC_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -62,8 +63,11 @@ struct WorkerSpec {
   // Tells the engine from another one of the same name and endpoints: what is known of the one is
   // not so of the other. Only who finds workers by himself gives it.
   std::string instance;
-  std::vector<std::string> served_names;  // other names of its model
-  std::vector<std::string> adapters;      // names of LoRA adapters that it serves
+  // Grows with each start of the worker, for who registers it over the API: see Fleet. 0: not told.
+  uint64_t incarnation = 0;
+  std::map<std::string, std::string> labels;  // for people and filters
+  std::vector<std::string> served_names;      // other names of its model
+  std::vector<std::string> adapters;          // names of LoRA adapters that it serves
 
   bool operator==(const WorkerSpec& other) const;
 
@@ -86,6 +90,9 @@ struct RefusedWorker {
 // log line. One that was discovered has connected to kvroute: it has no endpoints, and they are not
 // checked. INVALID_ARGUMENT names the field, its value and the limit.
 absl::Status ValidateWorker(const WorkerSpec& spec, WorkerSource source);
+
+// Of labels, wherever they are named. Errors as above.
+absl::Status ValidateLabels(const std::map<std::string, std::string>& labels);
 
 // Of a valid spec: what to subscribe to for one rank.
 StreamConfig StreamConfigOf(const WorkerSpec& spec, uint32_t rank);

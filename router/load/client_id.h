@@ -11,6 +11,7 @@ namespace kvroute {
 struct ClientId {
   uint64_t connection = 0;
   uint64_t address = 0;
+  uint64_t stream = 0;  // of a call that is a stream of requests, a number of its own; else 0
 
   bool operator==(const ClientId&) const = default;
 };

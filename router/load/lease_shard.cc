@@ -54,10 +54,15 @@ bool LoadTracker::Shard::Begin(std::string_view request_id, const Terms& terms, 
   lease.cost = terms.cost;
   lease.holder = terms.holder;
   lease.prediction = terms.prediction;
+  lease.answer = terms.answer;
+  lease.calls = 1;
   lease.expiry = expiry;
   Append<&Lease::among_all>(index, &all_);
   Append<&Lease::on_target>(index, &by_target_[terms.target.get()]);
   Append<&Lease::of_client>(index, &by_client_[terms.holder.client.connection].list);
+  if (terms.holder.stream != 0) {
+    Append<&Lease::of_stream>(index, &by_stream_[terms.holder.stream]);
+  }
   Credit(terms.target.get(), terms.cost);
   return true;
 }
@@ -68,17 +73,41 @@ bool LoadTracker::Shard::MayEnd(const Lease& lease, const ClientId& caller) cons
   return caller.address == client.address && by_client_.at(client.connection).gone;
 }
 
-LoadTracker::Shard::Found LoadTracker::Shard::Prefilled(std::string_view request_id,
-                                                        const ClientId& caller) {
+// The latest to expire is the newest of all.
+void LoadTracker::Shard::SetExpiry(uint32_t index, Nanos expiry) {
+  Remove<&Lease::among_all>(index, &all_);
+  leases_[index].expiry = expiry;
+  Append<&Lease::among_all>(index, &all_);
+}
+
+LoadTracker::Shard::Found LoadTracker::Shard::Renew(std::string_view request_id,
+                                                    const ClientId& caller, bool prefilled,
+                                                    Nanos expiry) {
   MutexLock lock(&mutex_);
   const auto it = by_id_.find(request_id);
   if (it == by_id_.end()) return Found::kNo;
   Lease& lease = leases_[it->second];
   if (!MayEnd(lease, caller)) return Found::kNotTheCallers;
+  SetExpiry(it->second, expiry);
+  if (!prefilled) return Found::kYes;
   lease.target->uncached_tokens_outstanding.fetch_sub(lease.cost.uncached_tokens,
                                                       std::memory_order_relaxed);
   lease.cost.uncached_tokens = 0;  // told twice, taken off once
   return Found::kYes;
+}
+
+bool LoadTracker::Shard::Repeat(std::string_view request_id, const ClientId& caller,
+                                uint64_t request, Nanos expiry, RepeatedLease* repeated) {
+  MutexLock lock(&mutex_);
+  const auto it = by_id_.find(request_id);
+  if (it == by_id_.end()) return false;
+  Lease& lease = leases_[it->second];
+  if (lease.answer.request != request || request == 0) return false;
+  if (!MayEnd(lease, caller) && caller.address != lease.holder.client.address) return false;
+  SetExpiry(it->second, expiry);
+  ++lease.calls;
+  *repeated = {lease.target, lease.answer};
+  return true;
 }
 
 LoadTracker::Shard::Found LoadTracker::Shard::End(std::string_view request_id,
@@ -93,7 +122,6 @@ LoadTracker::Shard::Found LoadTracker::Shard::End(std::string_view request_id,
   return Found::kYes;
 }
 
-// Its expiry stays, and with it its place among all.
 LoadTracker::Shard::Found LoadTracker::Shard::Move(std::string_view request_id,
                                                    const std::shared_ptr<TargetLoad>& target,
                                                    const ClientId& caller) {
@@ -116,7 +144,7 @@ LoadTracker::Shard::Found LoadTracker::Shard::Move(std::string_view request_id,
 bool LoadTracker::Shard::Abandon(std::string_view request_id) {
   MutexLock lock(&mutex_);
   const auto it = by_id_.find(request_id);
-  if (it == by_id_.end()) return false;
+  if (it == by_id_.end() || --leases_[it->second].calls != 0) return false;
   EndLease(it->second);
   return true;
 }
@@ -133,6 +161,16 @@ uint64_t LoadTracker::Shard::EndOn(const TargetLoad* target) {
   const uint64_t ended = it->second.count;
   while (it->second.count != 0) EndLease(it->second.oldest);
   by_target_.erase(it);
+  return ended;
+}
+
+uint64_t LoadTracker::Shard::EndOfStream(uint64_t stream) {
+  MutexLock lock(&mutex_);
+  uint64_t ended = 0;
+  for (auto it = by_stream_.find(stream); it != by_stream_.end(); it = by_stream_.find(stream)) {
+    EndLease(it->second.oldest);  // with the last one its list goes
+    ++ended;
+  }
   return ended;
 }
 
@@ -199,6 +237,11 @@ void LoadTracker::Shard::EndLease(uint32_t index) {
   const auto of_client = by_client_.find(lease.holder.client.connection);
   Remove<&Lease::of_client>(index, &of_client->second.list);
   if (of_client->second.gone && of_client->second.list.count == 0) by_client_.erase(of_client);
+  if (lease.holder.stream != 0) {
+    const auto of_stream = by_stream_.find(lease.holder.stream);
+    Remove<&Lease::of_stream>(index, &of_stream->second);
+    if (of_stream->second.count == 0) by_stream_.erase(of_stream);
+  }
   by_id_.erase(lease.request_id);
   Debit(lease.target.get(), lease.cost);
   lease.target.reset();

@@ -15,9 +15,10 @@
 
 namespace kvroute {
 
-// The leases of one part of the request ids. Each is in three lists, oldest first: all leases,
-// which is also the order in which they expire, since the time limit is the same for all; those of
-// its target; and those of its client. So what ends the leases of one of them costs those leases
+// The leases of one part of the request ids. Each is in three lists, oldest first: all leases, by
+// when they began or were renewed last, which is also the order in which they expire, since the
+// time limit is the same for all; those of its target; and those of its client; and if it is tied
+// to a stream in that one's. So what ends the leases of one of them costs those leases
 // alone. A lease is known by its index in leases_; that of an ended one is used again.
 //
 // Thread safety: every method from any thread.
@@ -29,6 +30,7 @@ class alignas(64) LoadTracker::Shard {
     LeaseCost cost;
     const LeaseHolder& holder;
     const Prediction& prediction;
+    const LeasedAnswer& answer;
   };
   // False when the id is in use. Also ends leases that have expired, but only a few, so that no
   // request pays for a burst of others; `expired` says how many.
@@ -36,7 +38,10 @@ class alignas(64) LoadTracker::Shard {
              uint64_t* expired);
 
   enum class Found : uint8_t { kNo, kNotTheCallers, kYes };
-  Found Prefilled(std::string_view request_id, const ClientId& caller);
+  // Also that its uncached tokens are computed, if they are.
+  Found Renew(std::string_view request_id, const ClientId& caller, bool prefilled, Nanos expiry);
+  bool Repeat(std::string_view request_id, const ClientId& caller, uint64_t request, Nanos expiry,
+              RepeatedLease* repeated);
   Found End(std::string_view request_id, const ClientId& caller, EndedLease* ended);
   Found Move(std::string_view request_id, const std::shared_ptr<TargetLoad>& target,
              const ClientId& caller);
@@ -45,6 +50,7 @@ class alignas(64) LoadTracker::Shard {
   // How many ended.
   uint64_t EndExpired(Nanos now);
   uint64_t EndOn(const TargetLoad* target);
+  uint64_t EndOfStream(uint64_t stream);
   // False: there is none.
   bool EndOneForRoom();
   void ClientGone(const ClientId& client);
@@ -61,8 +67,10 @@ class alignas(64) LoadTracker::Shard {
     LeaseCost cost;
     LeaseHolder holder;
     Prediction prediction;
+    LeasedAnswer answer;
+    uint32_t calls = 0;  // that were answered with it and not abandoned
     Nanos expiry{0};
-    Link among_all, on_target, of_client;
+    Link among_all, on_target, of_client, of_stream;
   };
   struct List {
     uint32_t oldest = kNone;
@@ -87,6 +95,7 @@ class alignas(64) LoadTracker::Shard {
   uint32_t UnusedIndex() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint64_t EndOldest(Nanos now, uint64_t limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndLease(uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SetExpiry(uint32_t index, Nanos expiry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Mutex mutex_;
   std::deque<Lease> leases_ ABSL_GUARDED_BY(mutex_);  // never moves: by_id_ points into it
@@ -97,6 +106,8 @@ class alignas(64) LoadTracker::Shard {
   absl::flat_hash_map<const TargetLoad*, List> by_target_ ABSL_GUARDED_BY(mutex_);
   // By connection, until it is gone and its last lease has ended.
   absl::flat_hash_map<uint64_t, ClientLeases> by_client_ ABSL_GUARDED_BY(mutex_);
+  // By stream, while it has any.
+  absl::flat_hash_map<uint64_t, List> by_stream_ ABSL_GUARDED_BY(mutex_);
   // Who went, first one first; some may have no lease any more.
   std::deque<uint64_t> gone_ ABSL_GUARDED_BY(mutex_);
 };

@@ -10,6 +10,7 @@
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "indexer/base/error.h"
+#include "indexer/base/error_reason.h"
 #include "router/load/lease_shard.h"
 
 namespace kvroute {
@@ -68,18 +69,21 @@ LoadTracker::Shard& LoadTracker::ShardOf(std::string_view request_id) const {
 
 absl::Status LoadTracker::Begin(std::string_view request_id,
                                 const std::shared_ptr<TargetLoad>& target, LeaseCost cost,
-                                const LeaseHolder& holder, const Prediction& prediction) {
+                                const LeaseHolder& holder, const Prediction& prediction,
+                                const LeasedAnswer& answer) {
   Shard& shard = ShardOf(request_id);
   if (leases_.fetch_add(1, std::memory_order_relaxed) >= max_leases_) MakeRoom(&shard);
   const Nanos now = clock_->Monotonic();
   uint64_t expired = 0;
-  const bool begun = shard.Begin(request_id, {target, cost, holder, prediction}, now,
+  const bool begun = shard.Begin(request_id, {target, cost, holder, prediction, answer}, now,
                                  now + lease_timeout_, &expired);
   if (expired != 0) CountGone(&expired_, expired);
   if (!begun) {
     leases_.fetch_sub(1, std::memory_order_relaxed);
-    return Error(absl::StatusCode::kAlreadyExists,
-                 "request_id: \"{}\" is the id of a request that has not ended", request_id);
+    return WithReason(
+        Error(absl::StatusCode::kAlreadyExists,
+              "request_id: \"{}\" is the id of a request that has not ended", request_id),
+        ErrorReason::kRequestIdInUse, {{"request_id", request_id}});
   }
   begun_.fetch_add(1, std::memory_order_relaxed);
   return absl::OkStatus();
@@ -95,9 +99,28 @@ void LoadTracker::MakeRoom(Shard* first) {
 }
 
 bool LoadTracker::Prefilled(std::string_view request_id, const ClientId& caller) {
-  const Shard::Found found = ShardOf(request_id).Prefilled(request_id, caller);
+  return Renew(request_id, caller, /*prefilled=*/true);
+}
+
+bool LoadTracker::Renew(std::string_view request_id, const ClientId& caller) {
+  return Renew(request_id, caller, /*prefilled=*/false);
+}
+
+bool LoadTracker::Renew(std::string_view request_id, const ClientId& caller, bool prefilled) {
+  const Nanos expiry = clock_->Monotonic() + lease_timeout_;
+  const Shard::Found found = ShardOf(request_id).Renew(request_id, caller, prefilled, expiry);
   if (found == Shard::Found::kNotTheCallers) refused_ends_.fetch_add(1, std::memory_order_relaxed);
-  return found == Shard::Found::kYes;
+  if (found != Shard::Found::kYes) return false;
+  renewed_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+bool LoadTracker::Repeat(std::string_view request_id, const ClientId& caller, uint64_t request,
+                         RepeatedLease* lease) {
+  const Nanos expiry = clock_->Monotonic() + lease_timeout_;
+  if (!ShardOf(request_id).Repeat(request_id, caller, request, expiry, lease)) return false;
+  repeated_.fetch_add(1, std::memory_order_relaxed);
+  return true;
 }
 
 bool LoadTracker::End(std::string_view request_id, const ClientId& caller, EndedLease* ended) {
@@ -117,6 +140,12 @@ bool LoadTracker::Move(std::string_view request_id, const std::shared_ptr<Target
 
 void LoadTracker::Abandon(std::string_view request_id) {
   if (ShardOf(request_id).Abandon(request_id)) CountGone(&abandoned_, 1);
+}
+
+void LoadTracker::StreamEnded(uint64_t stream) {
+  uint64_t ended = 0;
+  for (size_t i = 0; i < shard_count_; ++i) ended += shards_[i].EndOfStream(stream);
+  CountGone(&stream_ended_, ended);
 }
 
 void LoadTracker::ClientGone(const ClientId& client) {
@@ -168,6 +197,9 @@ LoadTrackerStats LoadTracker::Stats() const {
   stats.dropped = dropped_.load(std::memory_order_relaxed);
   stats.evicted = evicted_.load(std::memory_order_relaxed);
   stats.abandoned = abandoned_.load(std::memory_order_relaxed);
+  stats.stream_ended = stream_ended_.load(std::memory_order_relaxed);
+  stats.renewed = renewed_.load(std::memory_order_relaxed);
+  stats.repeated = repeated_.load(std::memory_order_relaxed);
   stats.refused_ends = refused_ends_.load(std::memory_order_relaxed);
   return stats;
 }

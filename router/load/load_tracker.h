@@ -94,6 +94,20 @@ struct LeaseHolder {
   ClientId client;
   // The request id came from MakeRequestId: who knows it was told it, and may end the lease.
   bool id_is_secret = false;
+  uint64_t stream = 0;  // the lease ends with this stream at the latest; 0: with none
+};
+
+// What a request was and what it was told, should it be asked again.
+struct LeasedAnswer {
+  uint64_t request = 0;  // tells it from other requests; 0: it is never asked again
+  uint8_t policy = 0;    // the caller's numbers
+  uint8_t reason = 0;
+};
+
+// What Repeat tells of a lease.
+struct RepeatedLease {
+  std::shared_ptr<TargetLoad> target;
+  LeasedAnswer answer;
 };
 
 // What End tells of a lease.
@@ -111,6 +125,9 @@ struct LoadTrackerStats {
   uint64_t dropped = 0;       // with their target
   uint64_t evicted = 0;       // at max_leases, to make room for newer ones
   uint64_t abandoned = 0;     // by Abandon
+  uint64_t stream_ended = 0;  // by StreamEnded
+  uint64_t renewed = 0;       // times that a lease got its whole time limit anew
+  uint64_t repeated = 0;      // times that a request was asked again and found its lease
   uint64_t refused_ends = 0;  // Prefilled, End and Move by somebody who may not
 };
 
@@ -123,6 +140,10 @@ struct LoadTrackerStats {
 // connect again. At max_leases, or where as many would take more than max_memory_bytes, a new lease
 // takes the place of an old one: the oldest of clients that are gone, else the oldest of the client
 // that has most. So whoever takes many loses his own.
+//
+// Progress renews a lease: it has its whole time limit from then on. A request that is asked again
+// finds its lease (Repeat); the lease then ends by Abandon once every call that was answered with
+// it has been abandoned.
 //
 // Memory: kLeaseBytes a lease at most, all its entries included.
 //
@@ -141,18 +162,27 @@ class LoadTracker {
   // ALREADY_EXISTS when the id is in use.
   absl::Status Begin(std::string_view request_id, const std::shared_ptr<TargetLoad>& target,
                      LeaseCost cost, const LeaseHolder& holder = {},
-                     const Prediction& prediction = {});
-  // The request's first token is out: its uncached tokens are no longer outstanding. False: no such
-  // lease, or not the caller's.
+                     const Prediction& prediction = {}, const LeasedAnswer& answer = {});
+  // The same request is asked again by the client that began the lease, by who may end it, or from
+  // the same address: renews it. False: there is no such lease, it is another request's, or the
+  // caller's is none of these.
+  bool Repeat(std::string_view request_id, const ClientId& caller, uint64_t request,
+              RepeatedLease* lease);
+  // The request's first token is out: its uncached tokens are no longer outstanding; renews the
+  // lease. False: no such lease, or not the caller's.
   bool Prefilled(std::string_view request_id, const ClientId& caller = {});
+  // The request is still under way. False as above.
+  bool Renew(std::string_view request_id, const ClientId& caller = {});
   // `ended`, if given, is what the lease was.
   bool End(std::string_view request_id, const ClientId& caller = {}, EndedLease* ended = nullptr);
   // The request runs on another target than it was routed to: what was predicted is not of that
   // one. False as above.
   bool Move(std::string_view request_id, const std::shared_ptr<TargetLoad>& target,
             const ClientId& caller = {});
-  // Nobody was told of the lease that has just begun: its answer could not be sent.
+  // A call was not told of the lease that it began or found: its answer could not be sent.
   void Abandon(std::string_view request_id);
+  // Ends all leases that are tied to the stream.
+  void StreamEnded(uint64_t stream);
   // The client's connection is closed. Its leases stay: their requests may well be running.
   void ClientGone(const ClientId& client);
   // Ends all leases on the target: its worker is gone.
@@ -175,6 +205,7 @@ class LoadTracker {
   using Counter = std::atomic<uint64_t>;
   Shard& ShardOf(std::string_view request_id) const;
   void MakeRoom(Shard* first);
+  bool Renew(std::string_view request_id, const ClientId& caller, bool prefilled);
   void CountGone(Counter* counter, uint64_t leases);
 
   const Nanos lease_timeout_;
@@ -185,7 +216,7 @@ class LoadTracker {
   Counter leases_{0};
   std::atomic<int64_t> next_sweep_ns_{0};
   Counter begun_{0}, ended_{0}, expired_{0}, dropped_{0}, evicted_{0}, abandoned_{0};
-  Counter refused_ends_{0};
+  Counter refused_ends_{0}, stream_ended_{0}, renewed_{0}, repeated_{0};
 };
 
 }  // namespace kvroute

@@ -75,6 +75,7 @@ struct Decision {
   Prediction prediction;      // of the lease
   PolicyKind policy = PolicyKind::kLmetric;
   ChoiceReason reason = ChoiceReason::kOnlyOne;
+  bool is_repeat = false;  // the request had its lease already
 };
 
 // The matches of a prompt, for a client that chooses by itself.

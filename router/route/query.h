@@ -68,6 +68,7 @@ struct Query {
   uint32_t runner_ups = 0;              // next best targets to name beside the chosen one
   ClientId client = {};                 // whose lease it will be
   bool no_lease = false;                // the request is no load worth speaking of
+  bool tie_to_stream = false;           // the lease ends with the client's stream at the latest
 
   // Of Score: leave out targets that hold nothing and whose stream is exact.
   bool only_matching = false;
@@ -79,6 +80,7 @@ enum class Progress : int {
   kUnspecified = 0,  // refused
   kPrefilled = 1,    // its first token is out
   kEnded = 2,        // finished, failed or cancelled
+  kRunning = 3,      // still under way
 };
 
 // What became of a routed request.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "indexer/base/error.h"
+#include "indexer/base/error_reason.h"
 #include "indexer/base/limits.h"
 
 namespace kvroute {
@@ -76,18 +77,30 @@ void FillTrust(const StreamStatus& stream, const TargetMatch& before, uint8_t ke
 absl::Status QueryWalk::FindModel(const Query& query) {
   const std::string_view name = query.model;
   const bool any = query.any_model && query.no_prompt != NoPrompt::kNo && !fleet->targets.empty();
+  prompt_namespace = query.prompt_namespace;
   model = any ? &fleet->all : fleet->FindModel(name);
   if (model != nullptr) return absl::OkStatus();
   if (fleet->models.empty()) {
-    return Error(absl::StatusCode::kUnavailable, "no worker is known");
+    return WithReason(absl::UnavailableError("no worker is known"), ErrorReason::kNoWorkers);
   }
   if (name.empty()) {
-    return InvalidArgument("model: empty, but the workers serve {} models", fleet->models.size());
+    return WithReason(
+        InvalidArgument("model: empty, but the workers serve {} models", fleet->models.size()),
+        ErrorReason::kModelNotNamed, {{"models", std::to_string(fleet->models.size())}});
   }
   if (name.size() > limits::kMaxModelBytes) {
     return InvalidArgument("model: {} bytes; the limit is {}", name.size(), limits::kMaxModelBytes);
   }
-  return Error(absl::StatusCode::kUnavailable, "model: no worker serves \"{}\"", name);
+  model = fleet->FindAdapter(name);
+  if (model != nullptr) {
+    const bool is_inside_the_hashes = query.prompt.block_hashes.has_value();
+    if (prompt_namespace.lora_name.empty() && !is_inside_the_hashes) {
+      prompt_namespace.lora_name = name;
+    }
+    return absl::OkStatus();
+  }
+  return WithReason(Error(absl::StatusCode::kNotFound, "model: no worker serves \"{}\"", name),
+                    ErrorReason::kUnknownModel, {{"model", name}});
 }
 
 absl::Status QueryWalk::TakeNamed(absl::Span<const TargetName> targets) {
@@ -215,14 +228,26 @@ absl::Status QueryWalk::WhyNone() const {
                         ? fmt::format("no worker can serve: of {} targets", candidates.size())
                         : fmt::format("no worker can serve model \"{}\": of its {} targets",
                                       model->model, candidates.size());
+  ErrorFacts facts = {{"model", model->model}, {"targets", std::to_string(candidates.size())}};
   for (size_t i = 0; i < left_out.size(); ++i) {
-    if (left_out[i] != 0)
-      why += fmt::format(" {} {},", left_out[i], LeftOutName(static_cast<LeftOut>(i)));
+    if (left_out[i] == 0) continue;
+    const std::string_view name = LeftOutName(static_cast<LeftOut>(i));
+    why += fmt::format(" {} {},", left_out[i], name);
+    facts.emplace_back(name, std::to_string(left_out[i]));
   }
   why.pop_back();
-  if (unknown_named != 0)
+  if (unknown_named != 0) {
     why += fmt::format("; {} of the named candidates are none of them", unknown_named);
-  return absl::UnavailableError(why);
+    facts.emplace_back("unknown_candidates", std::to_string(unknown_named));
+  }
+  return WithReason(absl::UnavailableError(why), ErrorReason::kNoEligibleWorker, facts);
+}
+
+std::optional<size_t> QueryWalk::FindLoad(const TargetLoad* load) const {
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    if (facts(i).load == load) return i;
+  }
+  return std::nullopt;
 }
 
 bool QueryWalk::IsExact(size_t i) const {
@@ -267,11 +292,13 @@ void QueryWalk::FillDecision(const Choice& choice, const Terms& terms, Decision*
   decision->policy = terms.policy;
   decision->reason = choice.reason;
   decision->left_out = left_out;
+  decision->is_repeat = false;
   decision->runner_ups.clear();
   if (terms.runner_ups == 0) return;
   RankCandidates(candidates, terms.tie_break, terms.runner_ups + 1, &order);
-  for (size_t next = 1; next < order.size(); ++next) {  // the chosen one is first
-    decision->runner_ups.push_back(MatchOf(order[next]));
+  for (const uint32_t next : order) {  // the chosen one is first, but of a request asked again
+    if (next == choice.index || decision->runner_ups.size() == terms.runner_ups) continue;
+    decision->runner_ups.push_back(MatchOf(next));
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -35,6 +36,7 @@ struct Terms {
 struct QueryWalk {
   const FleetSnapshot* fleet = nullptr;
   const ModelTargets* model = nullptr;  // of `fleet`
+  PromptNamespace prompt_namespace;     // the query's; of a model asked by an adapter's name, its
   ParsedPrompt prompt;
   uint8_t prompt_keys = 0;  // kinds of keys that the prompt has: bits of KeyKind
   TargetMatches matches;
@@ -51,6 +53,7 @@ struct QueryWalk {
   const FleetTarget& target(size_t i) const { return fleet->targets[model->begin + i]; }
   const TargetFacts& facts(size_t i) const { return fleet->facts[model->begin + i]; }
 
+  // NOT_FOUND: nobody serves it, by this name or another; UNAVAILABLE: nobody is known at all.
   absl::Status FindModel(const Query& query);
   absl::Status TakeNamed(absl::Span<const TargetName> targets);
   void TakeEndpoints(const Query& query);
@@ -72,6 +75,8 @@ struct QueryWalk {
   // UNAVAILABLE, with how many targets were left out for which reason.
   absl::Status WhyNone() const;
 
+  // Of the model's targets the one with this load.
+  std::optional<size_t> FindLoad(const TargetLoad* load) const;
   // Whether the target's stream and prompt leave nothing in doubt.
   bool IsExact(size_t i) const;
   Match MatchOf(size_t i) const;

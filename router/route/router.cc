@@ -5,6 +5,7 @@
 #include <random>
 #include <string_view>
 
+#include "absl/hash/hash.h"
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/text.h"
@@ -50,8 +51,7 @@ absl::Status CheckUsage(const ResponseUsage& usage, Progress progress) {
 }
 
 // What besides its tokens tells the prompt from others. Hashes do not show theirs.
-uint8_t KeysOf(const Query& query) {
-  const PromptNamespace& names = query.prompt_namespace;
+uint8_t KeysOf(const Query& query, const PromptNamespace& names) {
   return (names.cache_salt.empty() ? 0 : kSaltKeys) |
          (query.prompt.multimodal.empty() ? 0 : kImageKeys) |
          (names.lora_name.empty() ? 0 : kAdapterKeys);
@@ -65,7 +65,7 @@ void ShowHashes(const Query& query, const std::optional<Choice>& choice, QueryWa
     ParsedPrompt::Hashes& hashes = walk->prompt.hashes[p];
     const bool shown = !choice || hashes.profile == walk->matches[choice->index].profile;
     if (!shown || !hashes.comparable()) continue;
-    LocalHashesOf(query.prompt, query.prompt_namespace, hashes.profile, limits::kMaxExplainedHashes,
+    LocalHashesOf(query.prompt, walk->prompt_namespace, hashes.profile, limits::kMaxExplainedHashes,
                   &explanation->local_hashes);
     explanation->prefix_hashes.clear();
     ChainLocals(explanation->local_hashes, &explanation->prefix_hashes);
@@ -88,6 +88,21 @@ Prediction PredictionOf(const Query& query, const Match& chosen) {
   return {static_cast<uint32_t>(chosen.tokens()), PromptTokensOf(query.prompt),
           chosen.block_size_tokens, chosen.trust,
           query.several_prompts ? Prediction::State::kPart : Prediction::State::kMade};
+}
+
+// Tells a request from others that have its id: by model, namespace, length of the prompt and its
+// ends, which are looked at whatever the length. Never 0.
+uint64_t RequestNumber(const Query& query) {
+  static constexpr size_t kEnd = 256;
+  const auto ends = [](auto items) {
+    const size_t end = std::min(items.size(), kEnd);
+    return absl::HashOf(items.size(), items.first(end), items.last(end));
+  };
+  const auto& hashes = query.prompt.block_hashes;
+  return absl::HashOf(query.model, query.prompt_namespace.lora_name,
+                      query.prompt_namespace.cache_salt, ends(query.prompt.token_ids),
+                      hashes ? ends(hashes->hashes) : 0, query.prompt.multimodal.size()) |
+         1;
 }
 
 // Streams are numbered from 1 on, one a registration: 32 bits are enough for any process's life.
@@ -128,9 +143,11 @@ absl::Status Router::Decide(const Query& query, Decision* decision) {
                             ? model.turn.fetch_add(1, std::memory_order_relaxed)
                             : 0;
   const std::optional<Choice> choice = ChooseTarget(terms, turn, &walk);
-  if (!choice) return walk.WhyNone();
+  if (!choice) return Repeat(query, terms, &walk, decision) ? absl::OkStatus() : walk.WhyNone();
   walk.FillDecision(*choice, terms, decision);
-  KVROUTE_RETURN_IF_ERROR(Lease(query, walk, *choice, decision));
+  if (absl::Status leased = Lease(query, walk, *choice, decision); !leased.ok()) {
+    return Repeat(query, terms, &walk, decision) ? absl::OkStatus() : leased;
+  }
   if (query.text != nullptr) texts_.Record(*query.text, PlaceOf(walk.target(choice->index)));
   if (!query.for_prefill) model.routed.fetch_add(1, std::memory_order_relaxed);
   Count(query, terms, walk, *choice, decision->chosen);
@@ -154,9 +171,9 @@ absl::Status Router::MatchPrompt(const Query& query, std::shared_ptr<const Fleet
     walk->prompt_keys = 0;
     return absl::OkStatus();
   }
-  walk->prompt_keys = KeysOf(query);
+  walk->prompt_keys = KeysOf(query, walk->prompt_namespace);
   KVROUTE_RETURN_IF_ERROR(
-      ParsePrompt(query.prompt, query.prompt_namespace, walk->matches.profiles(), &walk->prompt));
+      ParsePrompt(query.prompt, walk->prompt_namespace, walk->matches.profiles(), &walk->prompt));
   const Nanos begin = clock_->Monotonic();
   walk->matches.Match(*walk->fleet, *index_, &walk->prompt);
   stats_->match_latency.Observe(clock_->Monotonic() - begin);
@@ -184,6 +201,9 @@ absl::Status Router::ReadTerms(const Query& query, Terms* terms) {
                            limits::kMaxRunnerUps);
   }
   terms->runner_ups = query.runner_ups;
+  if (query.tie_to_stream && query.client.stream == 0) {
+    return InvalidArgument("tie_to_stream: the call is no stream; ask over RouteStream");
+  }
   return CheckRequestId(query.request_id);
 }
 
@@ -208,18 +228,40 @@ absl::Status Router::Lease(const Query& query, const QueryWalk& walk, const Choi
   const LeaseCost cost{walk.candidates[choice.index].uncached_tokens, query.expected_output_tokens};
   const std::shared_ptr<TargetLoad>& load = walk.target(choice.index).load;
   const Prediction& prediction = decision->prediction = PredictionOf(query, decision->chosen);
+  LeaseHolder holder{.client = query.client,
+                     .stream = query.tie_to_stream ? query.client.stream : 0};
   if (!query.request_id.empty()) {
     request_id->assign(query.request_id);
-    return loads_->Begin(*request_id, load, cost, {.client = query.client}, prediction);
+    const LeasedAnswer answer{RequestNumber(query), static_cast<uint8_t>(decision->policy),
+                              static_cast<uint8_t>(decision->reason)};
+    return loads_->Begin(*request_id, load, cost, holder, prediction, answer);
   }
+  holder.id_is_secret = true;
   // Nobody can foresee the id; should it be in use all the same, the next one is not.
   absl::Status status;
   do {
     LoadTracker::MakeRequestId(request_id);
-    status =
-        loads_->Begin(*request_id, load, cost, {query.client, /*id_is_secret=*/true}, prediction);
+    status = loads_->Begin(*request_id, load, cost, holder, prediction);
   } while (absl::IsAlreadyExists(status));
   return status;
+}
+
+// A client that did not hear the answer asks again: the request goes where its lease is, whoever
+// would be chosen now.
+bool Router::Repeat(const Query& query, const Terms& terms, QueryWalk* walk, Decision* decision) {
+  RepeatedLease lease;
+  if (query.request_id.empty() || query.no_lease ||
+      !loads_->Repeat(query.request_id, query.client, RequestNumber(query), &lease)) {
+    return false;
+  }
+  const std::optional<size_t> target = walk->FindLoad(lease.target.get());
+  if (!target) return false;  // its worker goes, and so does the lease
+  Terms then = terms;
+  then.policy = static_cast<PolicyKind>(lease.answer.policy);
+  walk->FillDecision({*target, static_cast<ChoiceReason>(lease.answer.reason)}, then, decision);
+  decision->request_id.assign(query.request_id);
+  decision->is_repeat = true;
+  return true;
 }
 
 void Router::Count(const Query& query, const Terms& terms, const QueryWalk& walk,
@@ -303,9 +345,13 @@ absl::StatusOr<bool> Router::EndOrAdvance(const Outcome& outcome) {
       return loads_->Prefilled(outcome.request_id, outcome.client);
     case Progress::kEnded:
       return End(outcome);
+    case Progress::kRunning:
+      return loads_->Renew(outcome.request_id, outcome.client);
     default:
-      return InvalidArgument("progress: {}; must be PROGRESS_PREFILLED (1) or PROGRESS_ENDED (2)",
-                             static_cast<int>(outcome.progress));
+      return InvalidArgument(
+          "progress: {}; must be PROGRESS_PREFILLED (1), PROGRESS_ENDED (2) or PROGRESS_RUNNING "
+          "(3)",
+          static_cast<int>(outcome.progress));
   }
 }
 

@@ -33,14 +33,16 @@ struct RouterOptions {
 // Thread safety: every method from any thread. What a query works on is kept by its thread for the
 // next one. Ownership: everything given to the constructor must outlive it; answers own themselves.
 // Errors: INVALID_ARGUMENT names the field as the API calls it, its value and the limit;
-// UNAVAILABLE says why no worker can serve; ALREADY_EXISTS is that of LoadTracker::Begin. All are
-// counted in the stats; what an answer holds beside one is unspecified.
+// NOT_FOUND: nobody serves the model; UNAVAILABLE says why no worker can serve; ALREADY_EXISTS is
+// that of LoadTracker::Begin. All are counted in the stats; what an answer holds beside one is
+// unspecified.
 class Router {
  public:
   Router(const RouterOptions& options, const PrefixIndex* index, const Fleet* fleet,
          LoadTracker* loads, RoutingStats* stats, const Clock* clock);
 
-  // Chooses a target and takes a lease on it.
+  // Chooses a target and takes a lease on it; where the same request has one already, the answer is
+  // its target again.
   absl::Status Route(const Query& query, Decision* decision);
   // The matches of all targets that the query allows. Takes no lease.
   absl::Status Score(const Query& query, Scores* scores);
@@ -55,6 +57,8 @@ class Router {
   bool Moved(std::string_view request_id, const Endpoint& served, const ClientId& client);
   // The decision could not be told to whoever asked: nobody will send the request or end its lease.
   void Abandon(std::string_view request_id) { loads_->Abandon(request_id); }
+  // The client's stream has ended, and with it the leases that are tied to it.
+  void StreamEnded(uint64_t stream) { loads_->StreamEnded(stream); }
   // What is remembered of prompts that came as text.
   size_t TextBytes() const { return texts_.Bytes(); }
   // How many targets there are, of all models.
@@ -82,6 +86,8 @@ class Router {
   std::optional<Choice> ChooseTarget(const Terms& terms, uint64_t turn, QueryWalk* walk);
   absl::Status Lease(const Query& query, const QueryWalk& walk, const Choice& choice,
                      Decision* decision);
+  // Answers a request that is asked again as it was answered first. False: it has no lease.
+  bool Repeat(const Query& query, const Terms& terms, QueryWalk* walk, Decision* decision);
   // What is known of a prompt without tokens: where its text's beginning went.
   void Guess(const Query& query, QueryWalk* walk);
   void Count(const Query& query, const Terms& terms, const QueryWalk& walk, const Choice& choice,

@@ -100,7 +100,9 @@ TEST_F(RouterTest, CompleteMovesALeaseAlong) {
   Request request = Ask(Tokens(16));
   request.request_id = "r";
   Route(request);
-  ExpectError(RouteError(request), absl::StatusCode::kAlreadyExists, "\"r\"");
+  Request other = Ask(Tokens(17));
+  other.request_id = "r";
+  ExpectError(RouteError(other), absl::StatusCode::kAlreadyExists, "\"r\"");
   const auto load = fleet_.Snapshot()->targets[0].load;
   EXPECT_TRUE(Complete("r", Progress::kPrefilled));
   EXPECT_EQ(load->uncached_tokens_outstanding, 0u);
@@ -112,7 +114,7 @@ TEST_F(RouterTest, CompleteMovesALeaseAlong) {
   ExpectError(router_.Complete({}).status(), invalid, "request_id: empty");
   ExpectError(router_.Complete({std::string(257, 'x'), Progress::kEnded}).status(), invalid,
               "request_id: 257 bytes; the limit is 256");
-  for (const int progress : {0, 3}) {
+  for (const int progress : {0, 4}) {
     ExpectError(router_.Complete({"r", static_cast<Progress>(progress)}).status(), invalid,
                 absl::StrCat("progress: ", progress, "; must be PROGRESS_PREFILLED (1)"));
   }
@@ -145,7 +147,7 @@ TEST_F(RouterTest, EveryBadTermNamesItsFieldAndLimit) {
   ExpectError(RouteError(Ask({})), invalid, "prompt: empty");
   request = Ask(Tokens(4));
   request.model = "other";
-  ExpectError(RouteError(request), absl::StatusCode::kUnavailable,
+  ExpectError(RouteError(request), absl::StatusCode::kNotFound,
               "model: no worker serves \"other\"");
   request.model.clear();
   EXPECT_TRUE(RouteError(request).ok()) << "the only model";

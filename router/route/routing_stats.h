@@ -11,6 +11,7 @@
 #include "indexer/base/latency_histogram.h"
 #include "indexer/stream/stream.h"
 #include "router/audit/audit.h"
+#include "router/fleet/fleet_watcher.h"
 #include "router/policy/policy.h"
 #include "router/route/query.h"
 
@@ -25,10 +26,12 @@ enum class RpcMethod : uint8_t {
   kRegister,
   kDeregister,
   kSetDraining,
-  kList
+  kList,
+  kWatch
 };
-inline constexpr auto kRpcMethodNames = NamesUpTo<RpcMethod::kList>(
-    "Route", "Score", "Complete", "Explain", "Register", "Deregister", "SetDraining", "List");
+inline constexpr auto kRpcMethodNames =
+    NamesUpTo<RpcMethod::kWatch>("Route", "Score", "Complete", "Explain", "Register", "Deregister",
+                                 "SetDraining", "List", "Watch");
 inline constexpr size_t kRpcMethodCount = kRpcMethodNames.size();
 inline std::string_view RpcMethodName(RpcMethod method) { return kRpcMethodNames[method]; }
 
@@ -72,6 +75,10 @@ struct RoutingStats {
   Counter open_rpc_streams{0};     // RouteStream and ScoreStream calls open now
   Counter refused_rpc_streams{0};  // at grpc.max_streams
   Counter ended_rpc_streams{0};    // by kvroute: idle for too long, or for others
+  // Calls of Fleet.Watch: open now, refused at kMaxFleetWatchers, and ended to make room for
+  // others; and how often one was told all workers, by why.
+  Counter open_fleet_watchers{0}, refused_fleet_watchers{0}, ended_fleet_watchers{0};
+  std::array<Counter, kWatchSnapshotNames.size()> fleet_snapshots{};
   // Queries of SMG's gateways, by result, and what they say they have placed.
   enum RadixResult : uint8_t { kRadixScored, kRadixEmpty, kRadixKeyspace, kRadixRefused };
   static constexpr std::array<std::string_view, 4> kRadixResultNames = {"scored", "empty",

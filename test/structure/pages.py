@@ -6,7 +6,7 @@ import re
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NOT_OURS = {"build", "out", "__pycache__"}
+NOT_OURS = {"build", "out", "__pycache__", "node_modules", "dist"}
 
 
 @functools.lru_cache(maxsize=None)

@@ -71,7 +71,7 @@ LIBRARIES = {
                 ("indexer/event", "tools/decode", "test")),  # kvroute decode prints values as they came
     "ZeroMQ": (r"zmq\.h(pp)?", r"PkgConfig::zmq",
                ("indexer/source/zmq", "tools/publisher", "test")),
-    "gRPC and protobuf": (r"(grpc|grpcpp|google/protobuf|kvroute/v1|kvroute/envoy|kvroute/radix)/.*", r"gRPC::.*|protobuf::.*|kvroute_proto",
+    "gRPC and protobuf": (r"(grpc|grpcpp|google/protobuf|kvroute/v1|kvroute/envoy|kvroute/radix|kvroute/rpc)/.*", r"gRPC::.*|protobuf::.*|kvroute_proto",
                           ("router/edge/grpc_base", "router/edge/grpc_v1", "router/edge/ext_proc", "router/fleet/peers", "tools",
                            "test")),
     "spdlog": (r"spdlog/.*", r"spdlog::.*", ("indexer/base/log.cc",)),

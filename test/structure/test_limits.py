@@ -5,7 +5,7 @@ import unittest
 
 import pages
 
-UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "s": 1}
+UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "s": 1, "ms": 1}
 SECTIONS = ("discovery", "grpc", "http", "ingest", "listeners[]", "log", "memory", "picker", "prompts", "readiness", "routing",
             "scrape", "shutdown")  # workers[] is also a path of /status
 
@@ -69,13 +69,17 @@ def problems(header, limits_page, configuration):
     return found
 
 
+def headers():
+    return pages.read("indexer/base/limits.h") + pages.read("indexer/base/api_limits.h")
+
+
 class LimitsTest(unittest.TestCase):
     def test_page_code_and_configuration_agree(self):
-        self.assertEqual(problems(pages.read("indexer/base/limits.h"), pages.read("docs/limits.md"), pages.read("docs/configuration.md")), [])
-        self.assertGreater(len(constants(pages.read("indexer/base/limits.h"))), 30)
+        self.assertEqual(problems(headers(), pages.read("docs/limits.md"), pages.read("docs/configuration.md")), [])
+        self.assertGreater(len(constants(headers())), 30)
 
     def test_no_limit_of_the_header_is_overlooked(self):
-        header = pages.read("indexer/base/limits.h")
+        header = headers()
         self.assertEqual(len(constants(header)), header.count("inline constexpr"))
 
     def test_every_field_that_a_page_names_exists(self):

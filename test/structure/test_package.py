@@ -38,6 +38,13 @@ class ProtoTest(unittest.TestCase):
             if path.startswith("proto/kvroute/") and path.endswith(".proto"):
                 self.assertNotRegex(pages.read(path), r"(?m)^\s*optional ", path)
 
+    def test_every_file_has_its_names_in_other_languages(self):
+        """protoc-gen-go refuses a file without go_package; Java and C# would make up names that change with the file's."""
+        for path in pages.files():
+            if path.startswith("proto/") and path.endswith(".proto"):
+                for option in ('go_package = "[^"]+/', 'java_package = "', "java_multiple_files = true", 'csharp_namespace = "'):
+                    self.assertRegex(pages.read(path), r"(?m)^option " + option, path)
+
 
 class CompletionTest(unittest.TestCase):
     def complete(self, words):

@@ -1,5 +1,7 @@
 #include "router/edge/grpc_base/health_service.h"
 
+#include "indexer/base/error_reason.h"
+
 namespace kvroute {
 
 using grpc::health::v1::HealthCheckRequest;
@@ -12,7 +14,8 @@ HealthService::HealthService(Services services) {
                          HealthCheckResponse* response) -> absl::Status {
     const HealthOf what = health_.Find(request.service());
     if (what == HealthOf::kNothing) {
-      return absl::NotFoundError("service: not one of this server");
+      return WithReason(absl::NotFoundError("service: not one of this server"),
+                        ErrorReason::kUnknownService);
     }
     response->set_status(static_cast<HealthCheckResponse::ServingStatus>(health_.StatusOf(what)));
     return absl::OkStatus();

@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "indexer/base/check.h"
 #include "indexer/base/error.h"
+#include "indexer/base/error_reason.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/memory_budget.h"
 #include "router/edge/grpc_base/connections.h"
@@ -86,7 +87,8 @@ class CallMessages {
     if (grpc::SerializationTraits<Request>::Deserialize(bytes, request).ok()) {
       return absl::OkStatus();
     }
-    return absl::InvalidArgumentError("the request is not a message of this method");
+    return WithReason(absl::InvalidArgumentError("the request is not a message of this method"),
+                      ErrorReason::kMalformedRequest);
   }
 
   void Serialize(grpc::ByteBuffer* bytes) const {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "indexer/base/api_limits.h"
 #include "indexer/base/error.h"
 #include "router/edge/grpc_base/grpc_status.h"
 #include "router/edge/grpc_base/served_call.h"
@@ -126,7 +127,8 @@ class UnaryPlace final : public CallPlace, public LongTask {
     return admitted;
   }
   void OnFinish(bool ok) {
-    if (!ok && status_.ok() && method_.undelivered) method_.undelivered(answer_name_);
+    const bool told = ok && !IsTooLate(*context_, limits::kMinTimeToTake);
+    if (!told && status_.ok() && method_.undelivered) method_.undelivered(answer_name_);
     call_.Sent();
     call_.Give();
     if (!places_->Retires(this)) Await();

@@ -1,6 +1,7 @@
 #include "router/edge/grpc_base/watch_place.h"
 
 #include "indexer/base/error.h"
+#include "indexer/base/error_reason.h"
 #include "router/edge/grpc_base/grpc_status.h"
 
 namespace kvroute {
@@ -31,7 +32,9 @@ void WatchPlace::OnCall(bool ok) {
   writing_ = finishing_ = counted_ = false;
   HealthCheckRequest request;
   if (!grpc::SerializationTraits<HealthCheckRequest>::Deserialize(&bytes_, &request).ok()) {
-    return Finish(ToGrpc(absl::InvalidArgumentError("the request is not a HealthCheckRequest")));
+    return Finish(
+        ToGrpc(WithReason(absl::InvalidArgumentError("the request is not a HealthCheckRequest"),
+                          ErrorReason::kMalformedRequest)));
   }
   if (health_->watchers == limits::kMaxHealthWatchers) {
     return Finish(ToGrpc(Error(absl::StatusCode::kResourceExhausted,

@@ -1,7 +1,10 @@
 #include "router/edge/grpc_v1/fleet_service.h"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
+#include "indexer/base/api_limits.h"
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
 #include "router/edge/grpc_v1/query_messages.h"
@@ -11,6 +14,11 @@ namespace {
 
 // What List says of a target, as a message and as bytes, at most about.
 constexpr size_t kListedTargetBytes = 2'048;
+
+void WriteTime(int64_t unix_ns, google::protobuf::Timestamp* time) {
+  time->set_seconds(unix_ns / 1'000'000'000);
+  time->set_nanos(static_cast<int32_t>(unix_ns % 1'000'000'000));
+}
 
 template <typename Array>
 uint64_t SumOf(const Array& counters) {
@@ -24,7 +32,9 @@ void FillStream(const FleetTarget& target, v1::StreamState* state) {
   state->set_rank(target.rank);
   state->set_trust(TrustMessage(stream.trust.load()));
   state->set_trust_reason(std::string(TrustReasonName(stream.reason.load())));
-  state->set_trust_changed_unix_ns(stream.trust_changed_unix_ns.load());
+  const int64_t trust_changed_ns = stream.trust_changed_unix_ns.load();
+  state->set_trust_changed_unix_ns(trust_changed_ns);
+  WriteTime(trust_changed_ns, state->mutable_trust_changed());
   state->set_connected(stream.connected.load());
   state->set_unheard(!target.heard());
   state->set_next_seq(stream.next_seq.load());
@@ -34,7 +44,9 @@ void FillStream(const FleetTarget& target, v1::StreamState* state) {
   state->set_replays(stream.replays.load());
   state->set_skipped_events(SumOf(stream.skipped_events));
   state->set_rejected_batches(SumOf(stream.rejected_batches));
-  state->set_last_batch_unix_ns(stream.last_batch_unix_ns.load());
+  const int64_t last_batch_ns = stream.last_batch_unix_ns.load();
+  state->set_last_batch_unix_ns(last_batch_ns);
+  if (last_batch_ns != 0) WriteTime(last_batch_ns, state->mutable_last_batch());
   WriteLoad(*target.load, state->mutable_load());
   state->set_block_size_tokens(target.block_size_tokens());
   state->set_lookahead_tokens(target.lookahead_tokens());
@@ -45,22 +57,57 @@ absl::Status RegisterWorker(Fleet* fleet, const v1::RegisterRequest& request) {
   return spec.ok() ? fleet->Register(*spec) : spec.status();
 }
 
-void ListWorkers(const Fleet& fleet, v1::ListResponse* response) {
-  const std::shared_ptr<const FleetSnapshot> snapshot = fleet.Snapshot();
-  v1::WorkerStatus* worker = nullptr;
-  for (const FleetTarget& target : snapshot->targets) {
-    if (target.rank == 0) {  // ranks of a worker stand together, from 0 up
-      worker = response->add_workers();
-      WorkerToProto(target.worker->spec, worker->mutable_worker());
-      worker->set_draining(target.worker->draining);
-      worker->set_not_ready(target.worker->not_ready);
-      worker->set_source(std::string(WorkerSourceName(target.worker->source)));
-    }
-    FillStream(target, worker->add_streams());
+absl::Status ListWorkers(const Fleet& fleet, const v1::ListRequest& request,
+                         v1::ListResponse* response) {
+  const absl::StatusOr<WorkerFilter> filter = FilterFromProto(request.filter());
+  if (!filter.ok()) return filter.status();
+  if (request.page_size() > limits::kMaxFleetPage) {
+    return InvalidArgument("page_size: {}; the limit is {}", request.page_size(),
+                           limits::kMaxFleetPage);
   }
+  const std::shared_ptr<const FleetSnapshot> snapshot = fleet.Snapshot();
+  absl::StatusOr<WorkerPage> page =
+      PageOfWorkers(*snapshot, *filter, request.page_size(), request.page_token());
+  if (!page.ok()) return page.status();
+  for (const uint32_t begin : page->workers) {  // ranks of a worker stand together, from 0 up
+    const FleetWorker& worker = *snapshot->targets[begin].worker;
+    v1::WorkerStatus* const status = response->add_workers();
+    WriteWorker(worker, status);
+    for (uint32_t rank = 0; rank < worker.spec.data_parallel_size; ++rank) {
+      FillStream(snapshot->targets[begin + rank], status->add_streams());
+    }
+  }
+  response->set_next_page_token(std::move(page->next_token));
+  return absl::OkStatus();
 }
 
 }  // namespace
+
+absl::StatusOr<WorkerFilter> FilterFromProto(const v1::WorkerFilter& message) {
+  WorkerFilter filter;
+  filter.model = message.model();
+  for (const auto& [key, value] : message.labels()) filter.labels.emplace(key, value);
+  filter.worker_id_prefix = message.worker_id_prefix();
+  for (const std::string& name : message.sources()) {
+    const std::optional<WorkerSource> source = kWorkerSourceNames.Parse(name);
+    if (!source) {
+      return InvalidArgument("filter.sources: \"{}\" is not one of {}", name.substr(0, 64),
+                             kWorkerSourceNames.Joined());
+    }
+    if (std::find(filter.sources.begin(), filter.sources.end(), *source) == filter.sources.end()) {
+      filter.sources.push_back(*source);
+    }
+  }
+  KVROUTE_RETURN_IF_ERROR(filter.Validate());
+  return filter;
+}
+
+void WriteWorker(const FleetWorker& worker, v1::WorkerStatus* status) {
+  WorkerToProto(worker.spec, status->mutable_worker());
+  status->set_draining(worker.draining);
+  status->set_not_ready(worker.not_ready);
+  status->set_source(std::string(WorkerSourceName(worker.source)));
+}
 
 absl::StatusOr<WorkerSpec> WorkerFromProto(const v1::Worker& worker) {
   WorkerSpec spec;
@@ -102,6 +149,10 @@ absl::StatusOr<WorkerSpec> WorkerFromProto(const v1::Worker& worker) {
     }
     spec.role = *role;
   }
+  spec.incarnation = worker.incarnation();
+  for (const auto& [key, value] : worker.labels()) spec.labels.emplace(key, value);
+  spec.served_names.assign(worker.served_names().begin(), worker.served_names().end());
+  spec.adapters.assign(worker.adapters().begin(), worker.adapters().end());
   return spec;
 }
 
@@ -127,23 +178,33 @@ void WorkerToProto(const WorkerSpec& spec, v1::Worker* worker) {
   worker->set_bigram(spec.bigram);
   worker->set_max_requests_in_flight(spec.max_requests_in_flight);
   worker->set_role(std::string(kWorkerRoleNames[spec.role]));
+  worker->set_incarnation(spec.incarnation);
+  for (const auto& [key, value] : spec.labels) (*worker->mutable_labels())[key] = value;
+  worker->mutable_served_names()->Add(spec.served_names.begin(), spec.served_names.end());
+  worker->mutable_adapters()->Add(spec.adapters.begin(), spec.adapters.end());
 }
 
-FleetService::FleetService(Fleet* fleet, RoutingStats* stats) : stats_(stats) {
+FleetService::FleetService(Fleet* fleet, RoutingStats* stats)
+    : stats_(stats),
+      watchers_("max_fleet_watchers", limits::kMaxFleetWatchers,
+                {&stats->open_fleet_watchers, &stats->refused_fleet_watchers,
+                 &stats->ended_fleet_watchers}),
+      watched_{fleet, stats, &watchers_} {
   SetUp<&FleetService::RequestRegister>(
       &register_, RpcMethod::kRegister,
       [fleet](const auto& request, auto*) { return RegisterWorker(fleet, request); });
   SetUp<&FleetService::RequestDeregister>(
-      &deregister_, RpcMethod::kDeregister,
-      [fleet](const auto& request, auto*) { return fleet->Deregister(request.worker_id()); });
+      &deregister_, RpcMethod::kDeregister, [fleet](const auto& request, auto*) {
+        return fleet->Deregister(request.worker_id(), request.incarnation());
+      });
   SetUp<&FleetService::RequestSetDraining>(
       &set_draining_, RpcMethod::kSetDraining, [fleet](const auto& request, auto*) {
-        return fleet->SetDraining(request.worker_id(), request.draining());
+        return fleet->SetDraining(request.worker_id(), request.draining(), request.incarnation());
       });
-  SetUp<&FleetService::RequestList>(&list_, RpcMethod::kList, [fleet](const auto&, auto* response) {
-    ListWorkers(*fleet, response);
-    return absl::OkStatus();
-  });
+  SetUp<&FleetService::RequestList>(&list_, RpcMethod::kList,
+                                    [fleet](const auto& request, auto* response) {
+                                      return ListWorkers(*fleet, request, response);
+                                    });
   list_.answer_bytes = [fleet] { return fleet->Snapshot()->targets.size() * kListedTargetBytes; };
 }
 
@@ -174,6 +235,11 @@ void FleetService::Serve(const EdgeParts& parts) {
   ServeMethod(deregister_, parts);
   ServeMethod(set_draining_, parts);
   ServeMethod(list_, parts);
+  // One more than may watch: it takes and refuses what comes beyond them.
+  methods_.push_back(std::make_unique<CallPlaces>(limits::kMaxFleetWatchers + 1, parts.loop));
+  methods_.back()->Start([this, &parts](CallPlaces* places) {
+    return std::make_unique<FleetWatchPlace<FleetService>>(&watched_, this, places, parts);
+  });
 }
 
 }  // namespace kvroute

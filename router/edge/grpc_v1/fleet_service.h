@@ -7,15 +7,18 @@
 #include "absl/status/statusor.h"
 #include "kvroute/v1/fleet.grpc.pb.h"
 #include "router/edge/grpc_base/unary_place.h"
+#include "router/edge/grpc_v1/fleet_watch_place.h"
 #include "router/fleet/fleet.h"
 #include "router/route/routing_stats.h"
 
 namespace kvroute {
 
-using FleetMethods = v1::Fleet::WithRawMethod_Register<v1::Fleet::WithRawMethod_Deregister<
-    v1::Fleet::WithRawMethod_SetDraining<v1::Fleet::WithRawMethod_List<v1::Fleet::Service>>>>;
+using FleetMethods = v1::Fleet::WithRawMethod_Register<
+    v1::Fleet::WithRawMethod_Deregister<v1::Fleet::WithRawMethod_SetDraining<
+        v1::Fleet::WithRawMethod_List<v1::Fleet::WithRawMethod_Watch<v1::Fleet::Service>>>>>;
 
-// The Fleet service over gRPC: messages to the Fleet and back, answered on LongWork's threads.
+// The Fleet service over gRPC: messages to the Fleet and back, answered on LongWork's threads, and
+// watchers on the event loop.
 //
 // Thread safety: Serve before the loop starts. Ownership: the fleet and the stats must outlive it,
 // and it the loop.
@@ -24,6 +27,8 @@ class FleetService final : public FleetMethods {
   FleetService(Fleet* fleet, RoutingStats* stats);
   // Awaits calls on the loop, once the server runs. `parts` must outlive the loop.
   void Serve(const EdgeParts& parts);
+  // Ends the watchers' streams.
+  void Shutdown() { watched_.ending = true; }
 
  private:
   template <typename Request, typename Response>
@@ -35,6 +40,8 @@ class FleetService final : public FleetMethods {
   void ServeMethod(const Method& method, const EdgeParts& parts);
 
   RoutingStats* const stats_;
+  RpcStreams watchers_;
+  WatchedFleet watched_;
   Unary<v1::RegisterRequest, v1::RegisterResponse> register_;
   Unary<v1::DeregisterRequest, v1::DeregisterResponse> deregister_;
   Unary<v1::SetDrainingRequest, v1::SetDrainingResponse> set_draining_;

@@ -100,6 +100,7 @@ Query QueryReader::Read(const v1::RouteRequest& request, const LongNumbers& numb
   query.expected_output_tokens = request.expected_output_tokens();
   query.policy = request.policy();
   query.runner_ups = request.runner_ups();
+  query.tie_to_stream = request.tie_to_stream();
   return query;
 }
 
@@ -119,13 +120,15 @@ Outcome ReadOutcome(const v1::CompleteRequest& request) {
   return outcome;
 }
 static_assert(static_cast<int>(Progress::kPrefilled) == v1::CompleteRequest::PROGRESS_PREFILLED &&
-              static_cast<int>(Progress::kEnded) == v1::CompleteRequest::PROGRESS_ENDED);
+              static_cast<int>(Progress::kEnded) == v1::CompleteRequest::PROGRESS_ENDED &&
+              static_cast<int>(Progress::kRunning) == v1::CompleteRequest::PROGRESS_RUNNING);
 
 void WriteDecision(const Decision& decision, v1::RouteResponse* response) {
   WriteMatch(decision.chosen, response->mutable_chosen());
   response->set_total_blocks(decision.total_blocks);
   response->set_total_tokens(decision.total_tokens);
   response->set_request_id(decision.request_id);
+  response->set_is_repeat(decision.is_repeat);
   WriteText(PolicyName(decision.policy), response->mutable_policy());
   WriteText(ChoiceReasonName(decision.reason), response->mutable_reason());
   for (const Match& match : decision.runner_ups) WriteMatch(match, response->add_runner_ups());

@@ -3,6 +3,7 @@
 #include <string>
 #include <type_traits>
 
+#include "indexer/base/error_reason.h"
 #include "indexer/base/limits.h"
 #include "router/edge/grpc_v1/answers.h"
 #include "router/edge/grpc_v1/prompt_numbers.h"
@@ -19,6 +20,9 @@ void SetStreamError(const absl::Status& status, Response* response) {
   v1::StreamError* error = response->mutable_error();
   error->set_code(static_cast<int>(status.code()));
   error->set_message(std::string(status.message()));
+  ErrorDetail detail = DetailOf(status);
+  error->set_reason(std::string(kErrorReasonNames[detail.reason]));
+  for (auto& [name, value] : detail.facts) (*error->mutable_metadata())[name] = std::move(value);
 }
 
 }  // namespace
@@ -41,6 +45,7 @@ RouterService::RouterService(Router* router, const RouterServiceOptions& options
   route_.undelivered = route_stream_.undelivered = [router](const std::string& request_id) {
     if (!request_id.empty()) router->Abandon(request_id);
   };
+  route_stream_.ended = [router](uint64_t stream) { router->StreamEnded(stream); };
 }
 
 template <typename Method, auto kAwait>

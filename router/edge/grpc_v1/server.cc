@@ -95,6 +95,7 @@ class GrpcServer::Impl {
     if (server_ == nullptr) return;
     connections_.StopListening();
     health_service_.Shutdown();
+    fleet_service_.Shutdown();
     ShutDownServer(server_.get(), loop_.get(), grace);
     long_work_.Stop();
     loop_->End();

@@ -4,7 +4,9 @@
 #include <grpc/grpc.h>
 #include <grpcpp/support/async_stream.h>
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -35,10 +37,17 @@ struct StreamMethod {
   // As UnaryMethod's.
   std::function<std::string(const Response&)> name_of;
   std::function<void(const std::string&)> undelivered;
+  // Of a stream that has ended, by its ClientId's number; may be empty.
+  std::function<void(uint64_t)> ended;
   RpcStreams* open;
   std::string_view idle_name;  // of the limit
   std::chrono::milliseconds idle_timeout{0};
 };
+
+inline uint64_t NextStreamNumber() {
+  static std::atomic<uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
 
 // Serves RPC streams: each request is answered in order. The next request is read when the answer
 // before it is handed to gRPC, never earlier: from a client that does not read its answers, no more
@@ -87,6 +96,7 @@ class StreamPlace final : public CallPlace, public LongTask, public RpcStream {
     if (!ok) return parts_.loop->Ended();
     places_->Taken();
     call_.Take(&*context_);
+    number_ = NextStreamNumber();
     const absl::Status admitted = method_.open->Admit(this);
     if (!admitted.ok()) return Finish(ToGrpc(admitted));
     stream_->SendInitialMetadata(&on_open_);
@@ -127,7 +137,9 @@ class StreamPlace final : public CallPlace, public LongTask, public RpcStream {
     auto& messages = Messages::OfThread();
     const absl::Status read = messages.Read(method_.take_numbers, parts_.requests, &bytes_);
     if (!read.ok()) return Refuse(read);
-    method_.answer(call_.client(), *messages.request, messages.numbers, messages.response);
+    ClientId client = call_.client();
+    client.stream = number_;
+    method_.answer(client, *messages.request, messages.numbers, messages.response);
     const absl::Status admitted = call_.AdmitAnswer(messages.response->ByteSizeLong());
     if (!admitted.ok()) {
       if (method_.name_of) method_.undelivered(method_.name_of(*messages.response));
@@ -152,6 +164,7 @@ class StreamPlace final : public CallPlace, public LongTask, public RpcStream {
   }
   void OnFinish(bool) {
     method_.open->Remove(this);
+    if (method_.ended) method_.ended(number_);
     call_.AnswerLeft();
     call_.Sent();
     call_.Give();
@@ -165,6 +178,7 @@ class StreamPlace final : public CallPlace, public LongTask, public RpcStream {
   ServedCall call_;
   bool waits_ = false;  // for a request, or for its client to take the answer
   uint32_t idle_turns_ = 0;
+  uint64_t number_ = 0;  // of the stream; never used twice in the process
   EventOf<StreamPlace, &StreamPlace::OnCall> on_call_{this};
   EventOf<StreamPlace, &StreamPlace::OnOpen> on_open_{this};
   EventOf<StreamPlace, &StreamPlace::OnRead> on_read_{this};

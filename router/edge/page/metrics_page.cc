@@ -282,6 +282,12 @@ void AddRoutingMetrics(const RoutingStats& stats, const LoadTrackerStats& loads,
   out->Add(Metric::kOpenStreams, Value(stats.open_rpc_streams));
   out->Add(Metric::kRefusedStreams, Value(stats.refused_rpc_streams));
   out->Add(Metric::kEndedStreams, Value(stats.ended_rpc_streams));
+  out->Add(Metric::kFleetWatchers, Value(stats.open_fleet_watchers));
+  out->Add(Metric::kRefusedFleetWatchers,
+           Value(stats.refused_fleet_watchers) + Value(stats.ended_fleet_watchers));
+  AddByReason(
+      Metric::kFleetWatchSnapshots, stats.fleet_snapshots,
+      [](size_t i) { return kWatchSnapshotNames[static_cast<WatchSnapshot>(i)]; }, 1, out);
   out->Add(Metric::kConnections, Value(stats.connections));
   AddByReason(
       Metric::kEndedConnections, stats.ended_connections,
@@ -295,6 +301,9 @@ void AddRoutingMetrics(const RoutingStats& stats, const LoadTrackerStats& loads,
   out->Add(Metric::kLeasesEnded, {"dropped"}, static_cast<double>(loads.dropped));
   out->Add(Metric::kLeasesEnded, {"evicted"}, static_cast<double>(loads.evicted));
   out->Add(Metric::kLeasesEnded, {"abandoned"}, static_cast<double>(loads.abandoned));
+  out->Add(Metric::kLeasesEnded, {"stream_ended"}, static_cast<double>(loads.stream_ended));
+  out->Add(Metric::kLeasesRenewed, static_cast<double>(loads.renewed));
+  out->Add(Metric::kLeasesRepeated, static_cast<double>(loads.repeated));
   out->Add(Metric::kLeaseEndsRefused, static_cast<double>(loads.refused_ends));
   AddAuditMetrics(stats.audit, out);
 }

@@ -88,6 +88,8 @@ Json WorkersJson(const FleetSnapshot& fleet) {
                          {"model", spec.model},
                          {"served_names", spec.served_names},
                          {"adapters", spec.adapters},
+                         {"labels", spec.labels},
+                         {"incarnation", spec.incarnation},
                          {"engine", EngineKindName(spec.engine)},
                          {"role", kWorkerRoleNames[spec.role]},
                          {"streams", Json::array()}});
@@ -207,6 +209,9 @@ std::string StatusJson(const StatusSources& sources) {
                          {"dropped", sources.loads.dropped},
                          {"evicted", sources.loads.evicted},
                          {"abandoned", sources.loads.abandoned},
+                         {"stream_ended", sources.loads.stream_ended},
+                         {"renewed", sources.loads.renewed},
+                         {"repeated", sources.loads.repeated},
                          {"refused_ends", sources.loads.refused_ends}}},
                        {"found", DiscoveryJson(sources.discovery)},
                        {"renderers", RenderersJson(sources.renderers)},
