@@ -137,10 +137,11 @@ void VisitScrape(FieldVisitor* v, ScrapeConfig* scrape) {
   v->Number({"failures",
              "After so many without an answer, an engine is chosen only where no other can be."},
             "", 1, 1'000, &scrape->options.failures);
-  v->Number({"load_port_offset",
-             "Of SGLang engines that publish their load (--load-publish-endpoint): the port of that "
-             "socket less the one of their events, the same for each rank; 0: nobody listens."},
-            "", 0, 65'534, &scrape->pushed.port_offset);
+  v->Number(
+      {"load_port_offset",
+       "Of SGLang engines that publish their load (--load-publish-endpoint): the port of that "
+       "socket less the one of their events, the same for each rank; 0: nobody listens."},
+      "", 0, 65'534, &scrape->pushed.port_offset);
   v->Millis({"load_stale_after",
              "After so long without a word an engine that published its load is scraped again."},
             milliseconds(1'000), hours(1), &scrape->pushed.stale_after);

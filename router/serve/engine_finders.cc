@@ -153,7 +153,8 @@ void EngineFinders::StartDns(const DiscoveryConfig& discovery) {
 std::vector<std::string> EngineFinders::Waiting() const {
   std::vector<std::string> waiting;
   for (const DiscoveryReport::Finder& finder : Report().finders) {
-    if (!finder.seen && !finder.optional) waiting.push_back(fmt::format("{}: {}", finder.name, finder.state));
+    if (!finder.seen && !finder.optional)
+      waiting.push_back(fmt::format("{}: {}", finder.name, finder.state));
   }
   for (const auto& [owner, learner] : learners_) {
     const std::string_view name = WorkerSourceName(owner);

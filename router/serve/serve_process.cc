@@ -103,8 +103,8 @@ absl::Status ServeProcess::StartFinders() {
   if (!client.ok()) return client.status();
   client_ = *std::move(client);
   watchdog_.Watch("http-client", &client_->pulse());
-  finders_ = std::make_unique<EngineFinders>(client_.get(), fleet_.get(), engines_.get(),
-                                             &watchdog_);
+  finders_ =
+      std::make_unique<EngineFinders>(client_.get(), fleet_.get(), engines_.get(), &watchdog_);
   DiscoveryConfig discovery = config_.discovery;
   // It is the picker that follows them.
   if (config_.picker.listen.empty()) discovery.kubernetes.request_rules = false;

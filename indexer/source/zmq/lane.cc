@@ -147,9 +147,9 @@ void Lane::Execute(RemoveCommand command) {
 
 void Lane::Execute(LoadCommand command) {
   const PushedLoad* const load = command.load.get();
-  loads_.emplace(load, std::make_unique<LoadFeed>(
-                           context_, std::move(command.load), command.counts,
-                           std::move(command.subscription), std::move(command.endpoint)));
+  loads_.emplace(load, std::make_unique<LoadFeed>(context_, std::move(command.load), command.counts,
+                                                  std::move(command.subscription),
+                                                  std::move(command.endpoint)));
 }
 
 void Lane::Execute(RemoveLoadCommand command) { loads_.erase(command.load); }

@@ -40,7 +40,9 @@ class LoadPublisher {
   // As msgspec writes it, of version 0.5.23; `running` below 128.
   static std::string Stat(int running) {
     return std::string("\x9b\xa8LoadStat") + static_cast<char>(running) +
-           std::string("\x02\xcd\x10\x00\xce\x00\x01\x00\x00\x00\xcd\x05\xdc\xcd\x17\x70\xcc\x80\x00\x00", 21);
+           std::string(
+               "\x02\xcd\x10\x00\xce\x00\x01\x00\x00\x00\xcd\x05\xdc\xcd\x17\x70\xcc\x80\x00\x00",
+               21);
   }
   void SendStat(int running) { Send({"load", std::string(kEighth, 8), Stat(running)}); }
 

@@ -41,8 +41,8 @@ enum class ObjectiveClass : uint8_t {
   kZero,
   kPositive,
 };
-inline constexpr auto kObjectiveClassNames = NamesUpTo<ObjectiveClass::kPositive>(
-    "none", "unknown", "negative", "zero", "positive");
+inline constexpr auto kObjectiveClassNames =
+    NamesUpTo<ObjectiveClass::kPositive>("none", "unknown", "negative", "zero", "positive");
 
 // Whether another worker computes the prompt of a picked request, where there is one that could.
 // Metric label values.
@@ -79,7 +79,7 @@ struct PickerStats {
   std::array<Counter, kPrefillChoiceNames.size()> prefills{};
   std::array<Counter, kRewriteNames.size()> rewrites{};
   std::array<Counter, kObjectiveClassNames.size()> objectives{};  // of requests that were routed
-  Counter body_bytes{0};            // kept or read
+  Counter body_bytes{0};                                          // kept or read
   Counter adapters{0};              // models that are none of the fleet's, taken for an adapter's
   Counter removed_headers{0};       // of clients, which steer what is not theirs
   Counter unexpected_messages{0};   // where nothing was expected: ignored

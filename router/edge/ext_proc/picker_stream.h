@@ -152,10 +152,11 @@ class PickerStream {
   RequestHeaders headers_;
   std::vector<Endpoint> subset_;
   bool restricted_ = false;
-  std::vector<std::string_view> pieces_;  // of the body, which the host keeps; STREAMED: its messages
-  size_t body_bytes_ = 0;                 // together
-  MemoryShare memory_;                    // for them
-  size_t owed_pieces_ = 0;                // of a body in STREAMED that is held
+  std::vector<std::string_view>
+      pieces_;              // of the body, which the host keeps; STREAMED: its messages
+  size_t body_bytes_ = 0;   // together
+  MemoryShare memory_;      // for them
+  size_t owed_pieces_ = 0;  // of a body in STREAMED that is held
 
   // Of a pick under way: what was held for it, which message tells it, how the request stands
   // afterwards.

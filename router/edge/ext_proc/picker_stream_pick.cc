@@ -157,8 +157,7 @@ void PickerStream::AnswerHeldPieces(std::string_view model) {
       const std::string_view parts[] = {piece.substr(0, begins ? rewrite_at_ - at : 0),
                                         begins ? model : std::string_view(),
                                         piece.substr(std::min(end, next) - at)};
-      host_->Send(
-          {.kind = Reply::Kind::kRequestBody, .form = BodyForm::kReplaced, .body = parts});
+      host_->Send({.kind = Reply::Kind::kRequestBody, .form = BodyForm::kReplaced, .body = parts});
     }
     at = next;
   }
@@ -228,7 +227,8 @@ void PickerStream::Tell() {
   PickerStats::Add(picker_->stats()->removed_headers,
                    static_cast<uint64_t>(__builtin_popcount(headers_.to_remove)));
   const bool duplex = held_in_ == PickerState::kHolding;
-  const std::string model = rewrite_bytes_ == 0 ? std::string() : JsonString(headers_.model_rewrite);
+  const std::string model =
+      rewrite_bytes_ == 0 ? std::string() : JsonString(headers_.model_rewrite);
   std::vector<std::string_view> rewritten;
   if (rewrite_bytes_ != 0) rewritten = Rewritten(model);
   const absl::Span<const std::string_view> body = rewrite_bytes_ == 0 ? pieces_ : rewritten;

@@ -54,6 +54,10 @@ class PickerSurfaceTest : public PickerTest {
     return picker_stats_.rewrites[static_cast<size_t>(rewrite)];
   }
   using PickerTest::Count;
+  void Publish(const std::vector<RequestRules::Objective>& objectives,
+               std::vector<ModelRewrite> rewrites = {}) {
+    rules_.Publish(std::make_shared<RequestRules>(objectives, std::move(rewrites)));
+  }
   const TargetLoad& LoadOf(const std::string& id) {
     return *fleet_.Snapshot()->targets[*fleet_.Snapshot()->FindTarget(id, 0)].load;
   }
@@ -311,9 +315,7 @@ TEST_F(PickerSurfaceTest, OnlySheddableRequestsAreRefusedWhenAllAreOverloaded) {
 }
 
 TEST_F(PickerSurfaceTest, PrioritiesOfObjectivesDecideWhoIsRefused) {
-  rules_.Publish(std::make_shared<RequestRules>(
-      std::vector<RequestRules::Objective>{{"batch", -1}, {"chat", 0}, {"vip", 9}},
-      std::vector<ModelRewrite>{}));
+  Publish({{"batch", -1}, {"chat", 0}, {"vip", 9}});
   const auto status = [&](const std::string& objective) {
     const auto replies = Ask(TokensBody(8), {{"x-llm-d-inference-objective", objective}});
     return replies[0].has_immediate_response() ? replies[0].immediate_response().status().code()
@@ -326,9 +328,7 @@ TEST_F(PickerSurfaceTest, PrioritiesOfObjectivesDecideWhoIsRefused) {
   EXPECT_EQ(status("chat"), 200);
   EXPECT_EQ(status("nobody's"), 200);
   EXPECT_EQ(Count(PickOutcome::kShed), 1u);
-  // The rules of now count.
-  rules_.Publish(std::make_shared<RequestRules>(
-      std::vector<RequestRules::Objective>{{"batch", 0}, {"vip", 9}}, std::vector<ModelRewrite>{}));
+  Publish({{"batch", 0}, {"vip", 9}});  // the rules of now count
   EXPECT_EQ(status("batch"), 200);
   Start({.overloaded = WhenOverloaded::kRefuse});
   EXPECT_EQ(status("batch"), 429);
@@ -343,9 +343,7 @@ TEST_F(PickerSurfaceTest, PrioritiesOfObjectivesDecideWhoIsRefused) {
 }
 
 TEST_F(PickerSurfaceTest, RulesNameAnotherModelInTheBody) {
-  rules_.Publish(std::make_shared<RequestRules>(
-      std::vector<RequestRules::Objective>{},
-      std::vector<ModelRewrite>{{"alias", {{"m", 1}}}, {"m", {{"m", 1}}}}));
+  Publish({}, {{"alias", {{"m", 1}}}, {"m", {{"m", 1}}}});
   Start({});
   Add("d", "10.0.0.1:8000");
   bool end = false;

@@ -218,7 +218,8 @@ size_t BodyBytes(const Reply& reply) {
 }
 
 std::string_view ReplyTail(const Reply& reply) {
-  return reply.form == BodyForm::kStreamed && reply.end_of_stream ? kEndOfStream : std::string_view();
+  return reply.form == BodyForm::kStreamed && reply.end_of_stream ? kEndOfStream
+                                                                  : std::string_view();
 }
 
 void WriteReplyHead(const Reply& reply, std::string* head) {

@@ -49,8 +49,10 @@ TEST(ReplyTest, APickIsTheVectorsBytes) {
 
 TEST(ReplyTest, AnEchoIsTheVectorsBytes) {
   const std::string_view pieces[] = {"h", "i"};
-  const Reply echo{
-      .kind = Reply::Kind::kRequestBody, .form = BodyForm::kStreamed, .body = pieces, .end_of_stream = true};
+  const Reply echo{.kind = Reply::Kind::kRequestBody,
+                   .form = BodyForm::kStreamed,
+                   .body = pieces,
+                   .end_of_stream = true};
   EXPECT_EQ(HexOf(echo), "1a0c0a0a1a081a060a0268691001");
 }
 

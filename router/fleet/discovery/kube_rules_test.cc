@@ -202,7 +202,8 @@ TEST_F(KubeRulesTest, WhatIsWrongIsLeftOutAndCounted) {
   Put(kObjectives, "huge", R"("priority":4294967296)");
   Put(kObjectives, "text", R"("priority":"low")");
   Put(kObjectives, "good", R"("priority":-1)");
-  const std::string good = R"({"matches":[{"model":{"value":"m"}}],"targets":[{"modelRewrite":"n"}]})";
+  const std::string good =
+      R"({"matches":[{"model":{"value":"m"}}],"targets":[{"modelRewrite":"n"}]})";
   for (const std::string& rule :
        {std::string(R"({"targets":[{"modelRewrite":""}]})"),
         std::string(R"({"targets":[{"modelRewrite":"a\nb"}]})"),

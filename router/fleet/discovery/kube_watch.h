@@ -118,10 +118,10 @@ class KubeWatch {
   size_t unknown_ = 0;  // paths that it has said it does not, since it knew one
   std::vector<KubeObject> listed_;
   std::string continue_;
-  std::string version_;      // what a watch begins behind
-  std::string line_;         // the beginning of one
-  bool must_list_ = false;   // the watch has lost something
-  bool progressed_ = false;  // since the last pause
+  std::string version_;              // what a watch begins behind
+  std::string line_;                 // the beginning of one
+  bool must_list_ = false;           // the watch has lost something
+  bool progressed_ = false;          // since the last pause
   std::optional<KubeTrouble> said_;  // of an optional kind, since it was last seen
   std::chrono::milliseconds pause_;
   HttpTransferId transfer_;

@@ -18,8 +18,7 @@ constexpr uint32_t kMaxPort = 65'535;
 bool MayPush(EngineKind kind) { return kind == EngineKind::kSglang || kind == EngineKind::kAuto; }
 
 uint32_t Fitting(uint64_t number) {
-  return static_cast<uint32_t>(
-      std::min<uint64_t>(number, std::numeric_limits<uint32_t>::max()));
+  return static_cast<uint32_t>(std::min<uint64_t>(number, std::numeric_limits<uint32_t>::max()));
 }
 
 }  // namespace
@@ -128,7 +127,8 @@ void PushedLoads::Write(Followed* followed, Nanos now) {
   const double usage =
       capacity == 0 ? 0 : static_cast<double>(used) / static_cast<double>(capacity);
   report.kv_usage_millionths.store(static_cast<uint32_t>(std::min(usage, 1.0) * 1e6), kRelaxed);
-  if (block != 0 && capacity != 0) report.capacity_blocks.store(Fitting(capacity / block), kRelaxed);
+  if (block != 0 && capacity != 0)
+    report.capacity_blocks.store(Fitting(capacity / block), kRelaxed);
   report.begun_before.store(begun_before, kRelaxed);
   report.at_ns.store(at, kRelaxed);
   report.is_fresh.store(true, kRelaxed);
