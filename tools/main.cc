@@ -2,7 +2,9 @@
 
 #include "absl/synchronization/mutex.h"
 #include "kvroute_build_info.h"
+#include "tools/ask/ask_command.h"
 #include "tools/command_line/command_line.h"
+#include "tools/config/config_command.h"
 #include "tools/convert/convert_command.h"
 #include "tools/corpus/corpus_command.h"
 #include "tools/decode/decode_command.h"
@@ -21,14 +23,16 @@ int main(int argc, char** argv) {
   command_line.SetVersion(std::string("kvroute ") + kvroute::kVersion + " (" + kvroute::kCommit +
                           ")");
   // One subcommand a line.
+  kvroute::AddServeCommand(&command_line);
+  kvroute::AddConfigCommand(&command_line);
+  kvroute::AddTopCommand(&command_line);
+  kvroute::AddAskCommands(&command_line);
   kvroute::AddConvertCommand(&command_line);
-  kvroute::AddCorpusCommand(&command_line);
   kvroute::AddDecodeCommand(&command_line);
-  kvroute::AddReplayCommand(&command_line);
-  kvroute::AddLoadCommand(&command_line);
   kvroute::AddFleetCommand(&command_line);
   kvroute::AddEngineCommand(&command_line);
-  kvroute::AddServeCommand(&command_line);
-  kvroute::AddTopCommand(&command_line);
+  kvroute::AddLoadCommand(&command_line);
+  kvroute::AddCorpusCommand(&command_line);
+  kvroute::AddReplayCommand(&command_line);
   return command_line.Run(argc, argv);
 }

@@ -13,7 +13,7 @@ inline constexpr uint32_t kMaxFleetWatchers = 256;     // kvroute.v1.Fleet.Watch
 inline constexpr size_t kMaxErrorFactBytes = 512;      // of one value beside an error's reason
 inline constexpr size_t kMaxErrorDetailBytes = 4'096;  // of an error in a call's trailer
 // a call whose answer leaves so shortly before its deadline has missed it: its client gave up
-inline constexpr std::chrono::milliseconds kMinTimeToTake{1};
+inline constexpr std::chrono::milliseconds kMinTimeToTake{2};
 
 inline constexpr size_t kMaxLabels = 16;  // of one worker
 inline constexpr size_t kMaxLabelKeyBytes = 63;

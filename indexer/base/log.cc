@@ -8,15 +8,49 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 #include <mutex>
 
 #include "absl/strings/str_cat.h"
 #include "indexer/base/line_writer.h"
+#include "indexer/base/log_fields.h"
 #include "indexer/base/text.h"
 
 namespace kvroute {
 namespace {
+
+// Of the line that this thread is logging; spdlog formats it before Logger().log() returns.
+thread_local const LogFields* line_fields = nullptr;
+
+// `text` is one line of UTF-8.
+void AppendEscaped(std::string_view text, spdlog::memory_buf_t* out) {
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out->push_back('\\');
+    out->push_back(c);
+  }
+}
+
+// ,"worker":"w0","rank":1
+class JsonFieldsFlag final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg&, const std::tm&, spdlog::memory_buf_t& out) override {
+    if (line_fields == nullptr) return;
+    for (const LogField& field : *line_fields) {
+      fmt::format_to(std::back_inserter(out), R"(,"{}":)", field.name);
+      if (field.is_number) {
+        fmt::format_to(std::back_inserter(out), "{}", field.number);
+        continue;
+      }
+      out.push_back('"');
+      AppendEscaped(OneLine(field.text), &out);
+      out.push_back('"');
+    }
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<JsonFieldsFlag>();
+  }
+};
 
 // The message as the body of a JSON string, so that a line stays one valid object whatever it
 // quotes. It is one line of UTF-8 already.
@@ -24,10 +58,7 @@ class JsonMessageFlag final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&,
               spdlog::memory_buf_t& out) override {
-    for (const char c : message.payload) {
-      if (c == '"' || c == '\\') out.push_back('\\');
-      out.push_back(c);
-    }
+    AppendEscaped({message.payload.data(), message.payload.size()}, &out);
   }
   std::unique_ptr<custom_flag_formatter> clone() const override {
     return std::make_unique<JsonMessageFlag>();
@@ -99,8 +130,8 @@ absl::Status ConfigureLog(const LogOptions& options) {
   if (options.format == "text") {
     formatter->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %-7l %v");
   } else if (options.format == "json") {
-    formatter->add_flag<JsonMessageFlag>('*').set_pattern(
-        R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","thread":%t,"msg":"%*"})");
+    formatter->add_flag<JsonMessageFlag>('*').add_flag<JsonFieldsFlag>('&').set_pattern(
+        R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","thread":%t,"msg":"%*"%&})");
   } else {
     return absl::InvalidArgumentError(
         absl::StrCat("log.format: \"", options.format, "\" is not one of text, json"));
@@ -111,10 +142,18 @@ absl::Status ConfigureLog(const LogOptions& options) {
 }
 
 void WriteLog(LogLevel level, fmt::string_view format, fmt::format_args args) {
+  WriteLogWith(level, {}, format, args);
+}
+
+void WriteLogWith(LogLevel level, LogFields fields, fmt::string_view format,
+                  fmt::format_args args) {
   static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
                                                           spdlog::level::warn, spdlog::level::err};
   const spdlog::level::level_enum of = kLevels[static_cast<size_t>(level)];
-  if (Logger().should_log(of)) Logger().log(of, OneLine(fmt::vformat(format, args)));
+  if (!Logger().should_log(of)) return;
+  line_fields = &fields;
+  Logger().log(of, OneLine(fmt::vformat(format, args)));
+  line_fields = nullptr;
 }
 
 void LogIfAborted(std::string_view words) {

@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 
+#include "indexer/base/log_fields.h"
+
 namespace kvroute {
 namespace {
 
@@ -34,6 +36,22 @@ TEST(ConfigureLogTest, JsonLinesStayValidWhateverTheMessageQuotes) {
   EXPECT_THAT(line, testing::HasSubstr(R"("level":"info")"));
   EXPECT_THAT(line, testing::HasSubstr(R"("msg":"say \"hi\"\\x0a\\ \\x01"})"));
   ASSERT_TRUE(ConfigureLog({}).ok());
+}
+
+TEST(ConfigureLogTest, FieldsAreMembersOfTheObjectAndNoPartOfATextLine) {
+  ASSERT_TRUE(ConfigureLog({.format = "json"}).ok());
+  testing::internal::CaptureStderr();
+  LogWith(LogLevel::kWarning, {{"worker", "w\"0\n"}, {"rank", uint64_t{7}}}, "stream {}", 7);
+  LogInfo("none");
+  ASSERT_TRUE(FlushLog(std::chrono::milliseconds(60'000)));
+  const std::string lines = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(lines, testing::HasSubstr(R"("msg":"stream 7","worker":"w\"0\\x0a","rank":7})"));
+  EXPECT_THAT(lines, testing::EndsWith("\"msg\":\"none\"}\n")) << "they are of one line only";
+  ASSERT_TRUE(ConfigureLog({}).ok());
+  testing::internal::CaptureStderr();
+  LogWith(LogLevel::kInfo, {{"worker", "w0"}}, "stream {}", 7);
+  ASSERT_TRUE(FlushLog(std::chrono::milliseconds(60'000)));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::EndsWith("stream 7\n"));
 }
 
 TEST(ConfigureLogTest, NoNameFromOutsideForgesALineOrMovesATerminal) {

@@ -69,9 +69,11 @@ inline constexpr auto kUnknownTopicNames = NamesUpTo<UnknownTopic::kDescriptors>
 inline constexpr size_t kUnknownTopicCount = kUnknownTopicNames.size();
 inline std::string_view UnknownTopicName(UnknownTopic reason) { return kUnknownTopicNames[reason]; }
 
-enum class ReplayResult : uint8_t { kComplete, kTrimmed, kTimeout, kHole, kFailed };
+// How a replay ended. interrupted: the engine restarted or its connection was lost meanwhile; what
+// it was asked for is moot, or asked for again on the next connection. No loss by itself.
+enum class ReplayResult : uint8_t { kComplete, kTrimmed, kTimeout, kHole, kInterrupted };
 inline constexpr auto kReplayResultNames =
-    NamesUpTo<ReplayResult::kFailed>("complete", "trimmed", "timeout", "hole", "failed");
+    NamesUpTo<ReplayResult::kInterrupted>("complete", "trimmed", "timeout", "hole", "interrupted");
 inline constexpr size_t kReplayResultCount = kReplayResultNames.size();
 inline std::string_view ReplayResultName(ReplayResult result) { return kReplayResultNames[result]; }
 

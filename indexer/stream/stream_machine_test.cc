@@ -134,6 +134,17 @@ TEST_F(StreamMachineTest, WhatEndsWhileItWaitsIsNotQueuedAnyMore) {
   EXPECT_EQ(status_.reason.load(), TrustReason::kReplaying);
 }
 
+// An engine restarts while it is asked for its past: that heals, and is no failed replay.
+TEST_F(StreamMachineTest, AReplayThatALostConnectionEndsIsInterruptedAndHasNotFailed) {
+  Machine().OnConnected();
+  ASSERT_TRUE(Machine().TakeReplayRequest().has_value());
+  Machine().OnDisconnected();
+  for (size_t i = 0; i < kReplayResultCount; ++i) {
+    const bool interrupted = static_cast<ReplayResult>(i) == ReplayResult::kInterrupted;
+    EXPECT_EQ(counters_.replays[i].load(), interrupted ? 1u : 0u) << kReplayResultNames.begin()[i];
+  }
+}
+
 TEST_F(StreamMachineTest, RepliesThatLieUnreadAreNoSilence) {
   Machine().OnConnected();
   ASSERT_TRUE(Machine().TakeReplayRequest().has_value());

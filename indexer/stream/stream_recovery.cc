@@ -99,7 +99,7 @@ void StreamMachine::Disconnect() {
   if (IsConflict(state_)) return Enter(StreamState::kConflictDisconnected);
   Enter(has_replay() ? StreamState::kDisconnected : StreamState::kLiveOnlyDisconnected);
   if (!replay_) return;
-  EndReplay(ReplayResult::kFailed);
+  EndReplay(ReplayResult::kInterrupted);
   LiftSyncing();
 }
 
@@ -109,7 +109,7 @@ void StreamMachine::Disconnect() {
 void StreamMachine::Forget() {
   Increment(&status_->restarts);
   Increment(&counters_->restarts);
-  if (replay_) EndReplay(ReplayResult::kFailed);
+  if (replay_) EndReplay(ReplayResult::kInterrupted);
   held_.Clear();
   highest_live_.reset();
   refetched_.reset();

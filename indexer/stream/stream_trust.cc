@@ -1,5 +1,7 @@
 #include "indexer/stream/stream_trust.h"
 
+#include "indexer/base/log_fields.h"
+
 namespace kvroute {
 
 void StreamTrust::SetCurrent(bool current) {
@@ -69,9 +71,15 @@ void StreamTrust::LogChange() {
   if (trust == logged_ && reason == logged_reason_) return;
   if (limiter_.Admit(clock_->Monotonic()) == 0) return;
   const bool warn = trust == Trust::kDegraded || trust == Trust::kStale;
-  Log(warn ? LogLevel::kWarning : LogLevel::kInfo, "stream {}/{}: {} ({}), was {}; next batch {}",
-      status_->config.worker_id, status_->config.rank, TrustName(trust), TrustReasonName(reason),
-      TrustName(logged_), status_->next_seq.load(std::memory_order_relaxed));
+  const StreamConfig& config = status_->config;
+  LogWith(warn ? LogLevel::kWarning : LogLevel::kInfo,
+          {{"worker", config.worker_id},
+           {"rank", uint64_t{config.rank}},
+           {"trust", TrustName(trust)},
+           {"reason", TrustReasonName(reason)}},
+          "stream {}/{}: {} ({}), was {}; next batch {}", config.worker_id, config.rank,
+          TrustName(trust), TrustReasonName(reason), TrustName(logged_),
+          status_->next_seq.load(std::memory_order_relaxed));
   logged_ = trust;
   logged_reason_ = reason;
 }

@@ -1,7 +1,11 @@
 #include "indexer/telemetry/exposition.h"
 
+#include <fmt/core.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <limits>
 #include <sstream>
 #include <utility>
@@ -28,6 +32,58 @@ prometheus::MetricType TypeOf(MetricKind kind) {
 }
 
 double Seconds(Nanos duration) { return std::chrono::duration<double>(duration).count(); }
+
+std::string Escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c == '\n' ? std::string("\\n") : std::string(1, c);
+  }
+  return out;
+}
+
+// The shortest that reads back the same; le="1.0", as OpenMetrics wants bounds.
+std::string Number(double value, bool is_bound = false) {
+  if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
+  if (std::isnan(value)) return "NaN";
+  std::string text = fmt::format("{}", value);
+  if (!is_bound && text.ends_with(".0")) text.resize(text.size() - 2);
+  if (is_bound && text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
+// {worker="w0",le="0.5"}, or nothing.
+std::string LabelsOf(const prometheus::ClientMetric& sample, std::string_view more = "") {
+  std::string labels;
+  for (const auto& label : sample.label) {
+    labels +=
+        fmt::format("{}{}=\"{}\"", labels.empty() ? "" : ",", label.name, Escaped(label.value));
+  }
+  if (!more.empty()) labels += (labels.empty() ? "" : ",") + std::string(more);
+  return labels.empty() ? "" : "{" + labels + "}";
+}
+
+constexpr std::string_view kTotal = "_total";
+
+// Of a counter, its name without "_total", unless that is another metric's: "what is now" and "what
+// there was in all" would be one family.
+std::string_view FamilyOf(const MetricDef& def) {
+  if (def.kind != MetricKind::kCounter || !def.name.ends_with(kTotal)) return def.name;
+  const std::string_view family = def.name.substr(0, def.name.size() - kTotal.size());
+  const bool taken = std::any_of(std::begin(kMetrics), std::end(kMetrics),
+                                 [family](const MetricDef& other) { return other.name == family; });
+  return taken ? def.name : family;
+}
+
+void AppendHistogram(std::string_view name, const prometheus::ClientMetric& sample,
+                     std::string* out) {
+  for (const auto& bucket : sample.histogram.bucket) {
+    const std::string le = "le=\"" + Number(bucket.upper_bound, /*is_bound=*/true) + '"';
+    *out += fmt::format("{}_bucket{} {}\n", name, LabelsOf(sample, le), bucket.cumulative_count);
+  }
+  *out += fmt::format("{0}_count{1} {2}\n{0}_sum{1} {3}\n", name, LabelsOf(sample),
+                      sample.histogram.sample_count, Number(sample.histogram.sample_sum));
+}
 
 }  // namespace
 
@@ -102,6 +158,31 @@ std::string Exposition::Text() const {
   std::ostringstream out;
   prometheus::TextSerializer().Serialize(out, Families());
   return std::move(out).str();
+}
+
+std::string Exposition::OpenMetricsText() const {
+  std::string out;
+  for (const MetricDef& def : kMetrics) {
+    const auto& samples = samples_[static_cast<size_t>(def.metric)];
+    if (samples.empty()) continue;
+    const std::string_view family = FamilyOf(def);
+    const bool is_counter = def.kind == MetricKind::kCounter;
+    const bool counts = is_counter && family != def.name;
+    const std::string_view type = counts                               ? "counter"
+                                  : is_counter                         ? "unknown"
+                                  : def.kind == MetricKind::kHistogram ? "histogram"
+                                                                       : "gauge";
+    out += fmt::format("# TYPE {0} {1}\n# HELP {0} {2}\n", family, type, Escaped(def.help));
+    for (const prometheus::ClientMetric& sample : samples) {
+      if (def.kind == MetricKind::kHistogram) {
+        AppendHistogram(family, sample, &out);
+        continue;
+      }
+      out += fmt::format("{}{}{} {}\n", family, counts ? kTotal : "", LabelsOf(sample),
+                         Number(is_counter ? sample.counter.value : sample.gauge.value));
+    }
+  }
+  return out + "# EOF\n";
 }
 
 }  // namespace kvroute

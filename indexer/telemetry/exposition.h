@@ -38,6 +38,11 @@ class Exposition {
   std::vector<prometheus::MetricFamily> Families() const;
   // Prometheus text format 0.0.4.
   std::string Text() const;
+  // OpenMetrics 1.0.0, to its "# EOF".
+  std::string OpenMetricsText() const;
+  static constexpr char kTextType[] = "text/plain; version=0.0.4; charset=utf-8";
+  static constexpr char kOpenMetricsType[] =
+      "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
  private:
   prometheus::ClientMetric* NewSample(Metric metric, Labels label_values);

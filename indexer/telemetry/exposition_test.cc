@@ -25,6 +25,23 @@ TEST(ExpositionTest, WritesTypeHelpLabelsAndValueInTheOrderOfTheTable) {
   EXPECT_THAT(text, Not(HasSubstr("kvroute_events_total")));  // no sample, no family
 }
 
+// Held to Prometheus' own reader by deploy_test, which has promtool.
+TEST(ExpositionTest, OpenMetricsNamesFamiliesWithoutTotalAndEnds) {
+  Exposition out;
+  out.Add(Metric::kGaps, 3);
+  out.Add(Metric::kStreamGaps, {"a\"b\\c\nd", "0"}, 1);
+  out.AddHistogram(Metric::kMatchedFraction, {}, {0.5, 1.0}, {4, 2, 0}, 3.5);
+  const std::string text = out.OpenMetricsText();
+  EXPECT_THAT(text, HasSubstr("# TYPE kvroute_gaps counter\n# HELP kvroute_gaps Holes"));
+  EXPECT_THAT(text, HasSubstr("\nkvroute_gaps_total 3\n"));
+  EXPECT_THAT(text, HasSubstr(R"({worker="a\"b\\c\nd",rank="0"} 1)"));
+  EXPECT_THAT(text, HasSubstr("kvroute_matched_fraction_ratio_bucket{le=\"1.0\"} 6\n"
+                              "kvroute_matched_fraction_ratio_bucket{le=\"+Inf\"} 6\n"
+                              "kvroute_matched_fraction_ratio_count 6\n"
+                              "kvroute_matched_fraction_ratio_sum 3.5\n"));
+  EXPECT_THAT(text, testing::EndsWith("# EOF\n"));
+}
+
 TEST(ExpositionTest, EscapesLabelValuesThatComeFromOutside) {
   Exposition out;
   out.Add(Metric::kStreamGaps, {"a\"b\\c\nd", "0"}, 1);

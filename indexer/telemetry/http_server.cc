@@ -45,6 +45,14 @@ std::string AllowedOf(const HttpPage& page) {
   return Reads(page) ? "GET, HEAD, POST" : "POST";
 }
 
+// By name: who accepts everything gets what everybody can read.
+bool AcceptsOpenMetrics(MHD_Connection* connection) {
+  const char* const accept =
+      MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+  return accept != nullptr &&
+         std::string_view(accept).find("application/openmetrics-text") != std::string_view::npos;
+}
+
 MHD_Result TakeArgument(void* arguments, MHD_ValueKind, const char* name, const char* value) {
   static_cast<decltype(HttpCall::arguments)*>(arguments)->emplace_back(
       name, value == nullptr ? "" : value);
@@ -232,9 +240,16 @@ class HttpServer::Backend {
                    const char* path) {
     const auto page = server_->pages_.find(std::string_view(path));
     if (page != server_->pages_.end() && page->second.handler != nullptr && IsRead(method)) {
-      return pages_.RunOnce(page->first, {connection, request},
-                            [this, path = page->first](const PageThreads::Waiting& waiting) {
-                              AnswerAll(path, waiting);
+      const bool open = page->second.open_metrics != nullptr && AcceptsOpenMetrics(connection);
+      return pages_.RunOnce(open ? page->first + " as OpenMetrics" : page->first,
+                            {connection, request},
+                            [this, open, path = page->first](const PageThreads::Waiting& waiting) {
+                              AnswerAll({.path = path,
+                                         .content_type = {},
+                                         .body = {},
+                                         .arguments = {},
+                                         .open_metrics = open},
+                                        waiting);
                             });
     }
     // Its views are of the request and its connection, which live as long as they sleep.
@@ -262,9 +277,8 @@ class HttpServer::Backend {
     MHD_resume_connection(connection);
   }
 
-  void AnswerAll(const std::string& path, const PageThreads::Waiting& waiting) {
-    HttpResponse response =
-        server_->Answer("GET", {.path = path, .content_type = {}, .body = {}, .arguments = {}});
+  void AnswerAll(const HttpCall& call, const PageThreads::Waiting& waiting) {
+    HttpResponse response = server_->Answer("GET", call);
     const auto body = std::make_shared<const std::string>(std::move(response.body));
     for (size_t i = 1; i < waiting.size(); ++i) server_->Count(response.status);
     response.body.clear();
@@ -356,9 +370,10 @@ HttpResponse HttpServer::Answer(std::string_view method, const HttpCall& call) {
   const bool fits = IsRead(method) ? Reads(it) : Takes(it, method);
   if (!fits) return Refuse(405, wrong_method_);
   try {
-    HttpResponse response = !IsRead(method) ? it.posted(call)
-                            : it.asked      ? it.asked(call)
-                                            : it.handler();
+    HttpResponse response = !IsRead(method)                        ? it.posted(call)
+                            : it.asked                             ? it.asked(call)
+                            : it.open_metrics && call.open_metrics ? it.open_metrics()
+                                                                   : it.handler();
     Count(response.status);
     return response;
   } catch (const std::exception& error) {  // out of memory while a page is put together

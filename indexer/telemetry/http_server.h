@@ -44,6 +44,7 @@ struct HttpCall {
   std::string_view content_type;  // as sent; empty: none
   std::string_view body;
   std::vector<std::pair<std::string, std::string>> arguments;  // behind the path's "?"
+  bool open_metrics = false;  // it accepts application/openmetrics-text
 
   // Of the first of that name; empty: there is none.
   std::string_view Argument(std::string_view name) const;
@@ -57,6 +58,8 @@ struct HttpResponse {
 
 struct HttpPage {
   std::function<HttpResponse()> handler = {};  // of GET and HEAD
+  // Instead of `handler` for who accepts OpenMetrics, where there is one.
+  std::function<HttpResponse()> open_metrics = {};
   // Answered by the thread that has the connections, which no other page is waited for on: it must
   // take less than a few milliseconds and wait for nothing. What probes ask is quick.
   bool quick = false;

@@ -12,10 +12,13 @@ struct ListeningSocket {
   int port = 0;
 };
 
-// Binds "host:port" or "[v6]:port" and listens; port 0 takes a free one, "[::]" hears IPv4 as well.
-// Errors: INVALID_ARGUMENT (no such form, no such host) or UNAVAILABLE (in use, not ours), naming
-// the address.
+// Binds "host:port", "[v6]:port" or ":port" (every address of the machine) and listens; port 0
+// takes a free one, "[::]" hears IPv4 as well. Errors: INVALID_ARGUMENT (no such form, no such
+// host) or UNAVAILABLE (in use, not ours), naming the address.
 absl::StatusOr<ListeningSocket> Listen(const std::string& address);
+
+// Whether Listen would, but for who uses the port now. Leaves nothing behind; errors as Listen's.
+absl::Status CheckListen(const std::string& address);
 
 }  // namespace kvroute
 

@@ -49,7 +49,9 @@ void ConfigPrinter::Leaf(const Field& field, FieldDescription description,
                          const std::string& yaml_value) {
   const std::string path = PathOf(field.name);
   values_[path] = {yaml_value, field.applies};
-  Line(fmt::format("{}: {}", field.name, yaml_value));
+  const auto said_by = said_by_.find(path);
+  Line(fmt::format("{}: {}{}", field.name, yaml_value,
+                   said_by == said_by_.end() ? "" : "  # " + said_by->second));
   if (purpose_ != Purpose::kDescriptions) return;
   description.path = path;
   description.help = std::string(field.help);

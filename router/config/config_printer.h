@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "router/config/field_visitor.h"
@@ -28,7 +29,9 @@ struct FieldDescription {
 class ConfigPrinter final : public FieldVisitor {
  public:
   enum class Purpose { kValues, kDescriptions };
-  explicit ConfigPrinter(Purpose purpose) : purpose_(purpose) {}
+  // `said_by`: comments of yaml(), by path.
+  explicit ConfigPrinter(Purpose purpose, std::map<std::string, std::string> said_by = {})
+      : purpose_(purpose), said_by_(std::move(said_by)) {}
 
   struct Value {
     std::string text;
@@ -54,6 +57,7 @@ class ConfigPrinter final : public FieldVisitor {
   std::string PathOf(std::string_view name) const;
 
   const Purpose purpose_;
+  const std::map<std::string, std::string> said_by_;
   std::map<std::string, Value> values_;
   std::string yaml_;
   std::vector<FieldDescription> descriptions_;

@@ -10,8 +10,11 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/time/time.h"
 #include "indexer/base/error.h"
+#include "indexer/base/limits.h"
+#include "indexer/base/nearest_name.h"
 #include "indexer/base/text.h"
 
 namespace kvroute {
@@ -52,15 +55,14 @@ std::string ConfigReader::PathOf(std::string_view name) const {
 }
 
 void ConfigReader::Fail(const ConfigNode& node, std::string_view path, std::string_view what) {
-  if (!error_.ok()) return;
-  error_ =
-      absl::InvalidArgumentError(path.empty() ? fmt::format("{}: {}", node.place, what)
-                                              : fmt::format("{}: {}: {}", node.place, path, what));
+  scopes_.back().failed = true;
+  if (errors_.size() >= kMostErrors) return;
+  errors_.push_back(path.empty() ? fmt::format("{}: {}", node.place, what)
+                                 : fmt::format("{}: {}: {}", node.place, path, what));
 }
 
 const ConfigNode* ConfigReader::Take(const Field& field) {
-  if (!error_.ok()) return nullptr;
-  scopes_.back().asked.insert(std::string(field.name));
+  scopes_.back().asked.emplace_back(field.name);
   return scopes_.back().node->Find(field.name);
 }
 
@@ -120,8 +122,9 @@ void ConfigReader::Duration(const Field& field, Nanos min, Nanos max, Nanos* val
 void ConfigReader::Text(const Field& field, const TextRule& rule, std::string* value) {
   const ConfigNode* node = Scalar(field, "text");
   if (node == nullptr) {
-    if (rule.required && error_.ok()) {
-      Fail(*scopes_.back().node, PathOf(field.name), "is missing");
+    if (rule.required && scopes_.back().node->Find(field.name) == nullptr) {
+      scopes_.back().missing.emplace_back(field.name);
+      scopes_.back().failed = true;
     }
     return;
   }
@@ -143,7 +146,6 @@ void ConfigReader::Text(const Field& field, const TextRule& rule, std::string* v
 
 void ConfigReader::Group(const Field& field, const std::function<void()>& members) {
   const ConfigNode* node = Take(field);
-  if (!error_.ok()) return;
   static const ConfigNode kNothing;
   const std::string path = PathOf(field.name);
   if (node != nullptr && node->kind != ConfigNode::Kind::kMap &&
@@ -167,53 +169,84 @@ void ConfigReader::List(const Field& field, size_t max_items, size_t size,
     Fail(*node, path, fmt::format("{} items, the limit is {}", node->items.size(), max_items));
     return;
   }
-  for (size_t i = 0; i < node->items.size() && error_.ok(); ++i) {
+  for (size_t i = 0; i < node->items.size(); ++i) {
     const ConfigNode& element = node->items[i];
     const std::string item_path = fmt::format("{}[{}]", path, i);
     if (element.kind != ConfigNode::Kind::kMap) {
       Fail(element, item_path,
            fmt::format("{} where a map is expected", ConfigKindName(element.kind)));
-      return;
+      continue;
     }
     Descend(element, item_path, [&] { item(size + i); });
   }
 }
 
+const ConfigNode& ConfigReader::NodeOf(std::string_view message) const {
+  const ConfigNode* node = scopes_.back().node;
+  std::string_view path = message.substr(0, message.find(':'));
+  while (!path.empty()) {
+    const ConfigNode* const member = node->Find(path.substr(0, path.find_first_of(".[")));
+    if (member == nullptr) break;
+    node = member;
+    path.remove_prefix(std::min(path.find_first_of(".["), path.size()));
+    size_t item = 0;
+    if (path.starts_with('[') && path.find(']') != std::string_view::npos) {
+      const std::string number(path.substr(1, path.find(']') - 1));
+      if (!absl::SimpleAtoi(number, &item) || item >= node->items.size()) break;
+      node = &node->items[item];
+      path.remove_prefix(path.find(']') + 1);
+    }
+    if (path.starts_with('.')) path.remove_prefix(1);
+  }
+  return *node;
+}
+
 void ConfigReader::Check(const std::function<absl::Status()>& check) {
-  if (!error_.ok()) return;
+  if (scopes_.back().failed) return;
   const absl::Status status = check();
   if (status.ok()) return;
   const std::string& path = scopes_.back().path;
   const std::string message(MessageOf(status));
   // The line of the member that the message names first, when it was written; else of the group.
-  const ConfigNode* member = scopes_.back().node->Find(message.substr(0, message.find(':')));
-  Fail(member != nullptr ? *member : *scopes_.back().node, "",
-       path.empty() ? message : fmt::format("{}.{}", path, message));
+  Fail(NodeOf(message), "", path.empty() ? message : fmt::format("{}.{}", path, message));
 }
 
 void ConfigReader::Descend(const ConfigNode& node, std::string path,
                            const std::function<void()>& members) {
-  scopes_.push_back({&node, std::move(path), {}});
+  scopes_.push_back({&node, std::move(path)});
   members();
-  RefuseUnknownKeys();
+  EndScope();
+  const bool failed = scopes_.back().failed;
   scopes_.pop_back();
+  if (failed) scopes_.back().failed = true;
 }
 
-void ConfigReader::RefuseUnknownKeys() {
-  for (const auto& [name, node] : scopes_.back().node->entries) {
-    if (!scopes_.back().asked.contains(name)) {
-      return Fail(node, PathOf(name), "there is no such field");
-    }
+void ConfigReader::EndScope() {
+  Scope& scope = scopes_.back();
+  std::vector<std::string> open;  // fields that are not there
+  for (const std::string& name : scope.asked) {
+    if (scope.node->Find(name) == nullptr) open.push_back(name);
+  }
+  for (const auto& [name, node] : scope.node->entries) {
+    const bool known = std::find(scope.asked.begin(), scope.asked.end(), name) != scope.asked.end();
+    if (known) continue;
+    const std::string meant = NearestName(name, open);
+    std::erase(scope.missing, meant);
+    Fail(node, PathOf(name),
+         fmt::format("there is no such field{}", DidYouMean(name, scope.asked)));
+  }
+  for (const std::string& name : scope.missing) {
+    Fail(*scope.node, PathOf(name), "is missing");
   }
 }
 
-absl::Status ConfigReader::Finish() {
+const std::vector<std::string>& ConfigReader::Finish() {
   const ConfigNode& root = *scopes_.front().node;
   if (root.kind != ConfigNode::Kind::kMap && root.kind != ConfigNode::Kind::kEmpty) {
     Fail(root, "", fmt::format("{} where a map is expected", ConfigKindName(root.kind)));
   }
-  if (error_.ok()) RefuseUnknownKeys();
-  return error_;
+  EndScope();
+  return errors_;
 }
 
 }  // namespace kvroute

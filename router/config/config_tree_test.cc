@@ -105,6 +105,14 @@ TEST(ConfigTreeTest, KeysAreWordsAndStandOnce) {
               HasSubstr("key \"<<\" stands here twice"));
 }
 
+TEST(ConfigTreeTest, AMergeKeyNeedsAMap) {
+  EXPECT_EQ(ErrorOf("a:\n  <<: 1\n"), "config k.yaml:2: <<: a map, or a list of maps, is expected");
+  const auto tree = ParseYaml("a: {b: 1, <<: {b: 2, c: 3}}\n", "k.yaml");
+  ASSERT_TRUE(tree.ok()) << tree.status();
+  EXPECT_EQ(tree->Find("a")->Find("b")->scalar, "1");
+  EXPECT_EQ(tree->Find("a")->Find("c")->scalar, "3");
+}
+
 // The library takes 0x04 for the end of the text: workers behind it would be gone without a word.
 TEST(ConfigTreeTest, WhatIsNoTextIsRefusedWithItsLine) {
   using namespace std::string_literals;
@@ -118,7 +126,8 @@ TEST(ConfigTreeTest, WhatIsNoTextIsRefusedWithItsLine) {
 }
 
 TEST(ConfigTreeTest, TabsAreNoIndentation) {
-  EXPECT_THAT(ErrorOf("grpc:\n\tlisten: x\n"), StartsWith("config k.yaml:"));
+  EXPECT_THAT(ErrorOf("grpc:\n\tlisten: x\n"),
+              HasSubstr("line 2 is indented by a tab; YAML takes spaces only"));
 }
 
 TEST(ConfigTreeTest, OneDocumentIsRead) {

@@ -12,13 +12,16 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-absl::Status CheckListen(const std::string& listen) {
+absl::Status CheckListenText(const std::string& listen) {
+  if (listen.empty()) return absl::InvalidArgumentError("listen: is empty");
   const size_t colon = listen.rfind(':');
   uint32_t port = 0;
-  if (colon == std::string::npos || colon == 0 ||
-      listen.find_first_of(", \t") != std::string::npos ||
+  const bool bare_v6 = listen.front() != '[' && listen.find(':') != colon;
+  if (colon == std::string::npos || bare_v6 || listen.find_first_of(", \t") != std::string::npos ||
       !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port > 65'535) {
-    return InvalidArgument("listen: \"{}\" is not host:port with a port from 0 to 65535", listen);
+    return InvalidArgument(
+        "listen: \"{}\" is not host:port, [IPv6]:port or :port with a port from 0 to 65535",
+        listen);
   }
   return absl::OkStatus();
 }
@@ -40,9 +43,8 @@ absl::Status CheckPicker(const PickerConfig& picker) {
                                      std::pair("plaintext_listen", &picker.plaintext_listen),
                                      std::pair("health_listen", &picker.health_listen)}) {
     if (listen->empty()) continue;
-    if (absl::Status status = CheckListen(*listen); !status.ok()) {
-      return InvalidArgument("{}: \"{}\" is not host:port with a port from 0 to 65535", name,
-                             *listen);
+    if (absl::Status status = CheckListenText(*listen); !status.ok()) {
+      return InvalidArgument("{}: {}", name, MessageOf(status).substr(sizeof("listen: ") - 1));
     }
   }
   const bool files = !picker.files.certificate_file.empty() && !picker.files.key_file.empty();
@@ -112,7 +114,7 @@ void VisitPickerSurface(FieldVisitor* v, PickerOptions* options) {
 void VisitGrpc(FieldVisitor* v, GrpcConfig* grpc) {
   v->Text({"listen", "Address of the API; port 0 takes a free one."}, {.required = false},
           &grpc->listen);
-  v->Check([grpc] { return CheckListen(grpc->listen); });
+  v->Check([grpc] { return CheckListenText(grpc->listen); });
   v->Group({"tls", ""}, [&] {
     v->Text({"certificate_file", "PEM, the chain this server shows; empty: plain text."}, {},
             &grpc->tls.certificate_file);
@@ -188,11 +190,11 @@ void VisitHttp(FieldVisitor* v, HttpConfig* http) {
   v->Text(
       {"listen", "Address of /metrics, /healthz, /readyz and /status; port 0 takes a free one."},
       {}, &http->listen);
-  v->Check([http] { return CheckListen(http->listen); });
+  v->Check([http] { return CheckListenText(http->listen); });
   v->Number({"threads", "/metrics and /status pages put together at once; probes wait for none."},
             "threads", 1, 64, &http->threads);
   v->Bool({"per_stream_metrics",
-           "kvroute_stream_* metrics, 17 series a stream, 17 more a trust that was audited.",
+           "kvroute_stream_* metrics, 18 series a stream, 17 more a trust that was audited.",
            Applies::kLive},
           &http->per_stream_metrics);
   v->Bool({"llm_d_metrics", "Also those figures that llm-d's picker has, under its names.",
@@ -205,7 +207,8 @@ void VisitHttpJson(FieldVisitor* v, HttpJsonConfig* http) {
            "Address for clients of Dynamo's and Mooncake's indexers; port 0 takes a free one. "
            "Empty: nobody listens."},
           {}, &http->listen);
-  v->Check([http] { return http->listen.empty() ? absl::OkStatus() : CheckListen(http->listen); });
+  v->Check(
+      [http] { return http->listen.empty() ? absl::OkStatus() : CheckListenText(http->listen); });
   v->Number({"threads", "That read bodies and hash prompts."}, "threads", 1, 64, &http->threads);
   v->Number({"body_limit", "A longer one is 413."}, "bytes", 1 << 10, 256 << 20,
             &http->body_limit_bytes);

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
@@ -57,6 +59,22 @@ absl::Status ReadCurveKeys(const CurveFiles& files, CurveKeys* keys) {
   return absl::OkStatus();
 }
 
+constexpr char kErrorsUrl[] = "kvroute/config-errors";
+
+// It quotes the file, which may hold anything: a key of a megabyte, an escape sequence.
+std::string Bounded(std::string_view message) {
+  const bool cut = message.size() > limits::kMaxConfigErrorBytes;
+  return OneLine(message.substr(0, limits::kMaxConfigErrorBytes)) + (cut ? "..." : "");
+}
+
+absl::Status Together(const std::vector<std::string>& errors) {
+  std::vector<std::string> lines;
+  for (const std::string& error : errors) lines.push_back(Bounded(error));
+  absl::Status status = absl::InvalidArgumentError(Bounded(absl::StrJoin(lines, "; ")));
+  status.SetPayload(kErrorsUrl, absl::Cord(absl::StrJoin(lines, "\n")));
+  return status;
+}
+
 absl::StatusOr<ServeConfig> ReadConfig(const std::string& text, const std::string& name,
                                        const ConfigOverrides& overrides) {
   absl::StatusOr<ConfigNode> root = ParseYaml(text, name);
@@ -69,7 +87,7 @@ absl::StatusOr<ServeConfig> ReadConfig(const std::string& text, const std::strin
   overrides.ApplyTo(&*root);
   ConfigReader reader(*root);
   VisitFields(&reader, &config);
-  if (absl::Status status = reader.Finish(); !status.ok()) return status;
+  if (const auto& errors = reader.Finish(); !errors.empty()) return Together(errors);
   for (size_t i = 0; i < config.listeners.size(); ++i) {
     ListenerFields& listener = config.listeners[i];
     const std::string& file = listener.curve_server_secret_key_file;
@@ -119,6 +137,12 @@ absl::Status ConfigOverrides::AddWorker(std::string_view text) {
   return absl::OkStatus();
 }
 
+std::map<std::string, std::string> ConfigOverrides::SaidBy() const {
+  std::map<std::string, std::string> said_by;
+  for (const auto& [path, value] : fields_) said_by[path] = value.place;
+  return said_by;
+}
+
 void ConfigOverrides::ApplyTo(ConfigNode* root) const {
   for (const auto& [path, value] : fields_) SetPath(root, path, value);
   if (workers_.empty()) return;
@@ -135,11 +159,17 @@ absl::StatusOr<ServeConfig> ParseConfig(const std::string& text, const std::stri
                                         const ConfigOverrides& overrides) {
   absl::StatusOr<ServeConfig> config = ReadConfig(text, name, overrides);
   if (config.ok()) return config;
-  // It quotes the file, which may hold anything: a key of a megabyte, an escape sequence.
-  const std::string_view message = MessageOf(config.status());
-  const bool cut = message.size() > limits::kMaxConfigErrorBytes;
-  return InvalidArgument("{}{}", OneLine(message.substr(0, limits::kMaxConfigErrorBytes)),
-                         cut ? "..." : "");
+  absl::Status status = InvalidArgument("{}", Bounded(MessageOf(config.status())));
+  config.status().ForEachPayload([&status](absl::string_view url, const absl::Cord& payload) {
+    status.SetPayload(url, payload);
+  });
+  return status;
+}
+
+std::vector<std::string> ErrorsOf(const absl::Status& status) {
+  const absl::optional<absl::Cord> errors = status.GetPayload(kErrorsUrl);
+  if (!errors.has_value()) return {std::string(MessageOf(status))};
+  return absl::StrSplit(std::string(*errors), '\n');
 }
 
 }  // namespace kvroute

@@ -1,6 +1,7 @@
 #ifndef KVROUTE_ROUTER_CONFIG_PARSE_CONFIG_H_
 #define KVROUTE_ROUTER_CONFIG_PARSE_CONFIG_H_
 
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -11,7 +12,8 @@
 
 namespace kvroute {
 
-// What the command line says; it outranks the file, also when the file is read again. Starts empty.
+// What the environment and then the command line say, in this order: what is said later outranks
+// what is said before, and both outrank the file, also when it is read again. Starts empty.
 class ConfigOverrides {
  public:
   // `flag` is what an error names: SetField("--grpc-listen", "grpc.listen", "0.0.0.0:1").
@@ -22,6 +24,8 @@ class ConfigOverrides {
   absl::Status AddWorker(std::string_view text);
 
   void ApplyTo(ConfigNode* root) const;
+  // Which flag or variable says a field, by its path.
+  std::map<std::string, std::string> SaidBy() const;
 
  private:
   std::vector<std::pair<std::string, ConfigNode>> fields_;
@@ -30,9 +34,11 @@ class ConfigOverrides {
 
 // Defaults, then `text` (YAML; `name` for messages), then the overrides; checked, key files read.
 // One line of error, of text and of bounded length whatever the file holds:
-// "config FILE:LINE: field.path: what, value, limit".
+// "config FILE:LINE: field.path: what, value, limit"; several are "...; ...".
 absl::StatusOr<ServeConfig> ParseConfig(const std::string& text, const std::string& name,
                                         const ConfigOverrides& overrides);
+// What such an error says, one line each.
+std::vector<std::string> ErrorsOf(const absl::Status& status);
 
 }  // namespace kvroute
 

@@ -36,8 +36,10 @@ INSTANTIATE_TEST_SUITE_P(
     Errors, BadConfigTest,
     testing::Values(
         BadConfig{"grpc: {listen: [", "config k.yaml:1: end of sequence flow not found"},
-        BadConfig{"grcp:\n  listen: x:1\n", "config k.yaml:1: grcp: there is no such field"},
-        BadConfig{"grpc:\n  lisen: x:1\n", "config k.yaml:2: grpc.lisen: there is no such field"},
+        BadConfig{"grcp:\n  listen: x:1\n",
+                  "config k.yaml:1: grcp: there is no such field; did you mean \"grpc\"?"},
+        BadConfig{"grpc:\n  lisen: x:1\n",
+                  "config k.yaml:2: grpc.lisen: there is no such field; did you mean \"listen\"?"},
         BadConfig{"log:\n  level: info\nlog:\n  level: info\n",
                   "config k.yaml:3: key \"log\" stands here twice"},
         BadConfig{"- a\n", "config k.yaml:1: a list where a map is expected"},
@@ -50,12 +52,14 @@ INSTANTIATE_TEST_SUITE_P(
                   "config k.yaml:2: grpc.listen: a map where text is expected"},
         BadConfig{"grpc:\n  listen:\n",
                   "config k.yaml:2: grpc.listen: nothing where text is expected"},
-        BadConfig{"grpc:\n  listen: nowhere\n",
-                  "config k.yaml:2: grpc.listen: \"nowhere\" is not host:port with a port from 0 "
-                  "to 65535"},
-        BadConfig{"http:\n  listen: 0.0.0.0:70000\n",
-                  "config k.yaml:2: http.listen: \"0.0.0.0:70000\" is not host:port with a port "
-                  "from 0 to 65535"},
+        BadConfig{
+            "grpc:\n  listen: nowhere\n",
+            "config k.yaml:2: grpc.listen: \"nowhere\" is not host:port, [IPv6]:port or :port "
+            "with a port from 0 to 65535"},
+        BadConfig{
+            "http:\n  listen: 0.0.0.0:70000\n",
+            "config k.yaml:2: http.listen: \"0.0.0.0:70000\" is not host:port, [IPv6]:port or "
+            ":port with a port from 0 to 65535"},
         BadConfig{"\ngrpc:\n  max_threads: 1\n",
                   "config k.yaml:3: grpc.max_threads: 1 is out of range, 2 to 4096 threads"},
         BadConfig{"grpc:\n  max_threads: -1\n",
@@ -96,7 +100,11 @@ INSTANTIATE_TEST_SUITE_P(
                   "config k.yaml:2: grpc.tls.client_ca_file: needs certificate_file and key_file "
                   "as well"},
         BadConfig{"workers:\n- event_endpoint: tcp://h:1\n",
-                  "config k.yaml:2: workers[0].worker_id: is missing"},
+                  "config k.yaml:2: workers[0].worker_id: is missing; config k.yaml:2: "
+                  "workers[0].address: is missing; config k.yaml:2: workers[0].model: is missing"},
+        BadConfig{"workers:\n- {worker_id: a, addres: x, model: m, event_endpoint: 'tcp://h:1'}\n",
+                  "config k.yaml:2: workers[0].addres: there is no such field; did you mean "
+                  "\"address\"?"},
         BadConfig{"workers:\n- {worker_id: a, address: x, model: m}\n",
                   "config k.yaml:2: workers[0].event_endpoint: is missing"},
         BadConfig{
@@ -106,9 +114,47 @@ INSTANTIATE_TEST_SUITE_P(
             "file or directory"},
         BadConfig{"workers:\n- &w {worker_id: a, address: x, model: m, event_endpoint: "
                   "'tcp://h:1'}\n- *w\n",
-                  "config k.yaml:1: workers: worker_id \"a\" is used twice"},
+                  "config k.yaml:3: workers[1]: worker_id \"a\" is that of workers[0] as well"},
+        BadConfig{"workers:\n- &w {worker_id: a, address: x, model: m, event_endpoint: "
+                  "'tcp://h:1'}\n- <<: *w\n  worker_id: b\n",
+                  "config k.yaml:3: workers[1]: event_endpoint \"tcp://h:1\" is that of workers[0] "
+                  "as well"},
         BadConfig{"listeners:\n- topic: kv@\n",
                   "config k.yaml:2: listeners[0].endpoint: is missing"}));
+
+TEST(ParseConfigTest, AllErrorsAreToldAtOnceOneLineEach) {
+  const auto config = ParseConfig(
+      "grpc:\n  lisen: x:1\n  max_threads: 1\nhttp: {threads: many}\nworkers:\n"
+      "- {worker_id: a, addres: x, modle: m, event_endpoint: 'tcp://h:1'}\n- 7\n",
+      "k.yaml", {});
+  EXPECT_THAT(
+      ErrorsOf(config.status()),
+      testing::ElementsAre(
+          "config k.yaml:3: grpc.max_threads: 1 is out of range, 2 to 4096 threads",
+          "config k.yaml:2: grpc.lisen: there is no such field; did you mean \"listen\"?",
+          "config k.yaml:4: http.threads: \"many\" is not a whole number from 1 to 64 threads",
+          "config k.yaml:6: workers[0].addres: there is no such field; did you mean \"address\"?",
+          "config k.yaml:6: workers[0].modle: there is no such field; did you mean \"model\"?",
+          "config k.yaml:7: workers[1]: a value where a map is expected"));
+}
+
+TEST(ParseConfigTest, ErrorsAreBoundedInNumber) {
+  std::string text = "workers:\n";
+  for (int i = 0; i < 1'000; ++i) text += "- 7\n";
+  EXPECT_EQ(ErrorsOf(ParseConfig(text, "k.yaml", {}).status()).size(), 50u);
+}
+
+TEST(ParseConfigTest, MergeKeysSayWhatSeveralItemsShare) {
+  const auto config = ParseConfig(
+      "workers:\n- &w {worker_id: a, address: x, model: m, event_endpoint: 'tcp://h:1'}\n"
+      "- {<<: *w, worker_id: b, event_endpoint: 'tcp://h:2'}\n"
+      "- {<<: [{model: n}, *w], worker_id: c, event_endpoint: 'tcp://h:3'}\n",
+      "k.yaml", {});
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->workers.at(1).spec.worker_id, "b");
+  EXPECT_EQ(config->workers.at(1).spec.model, "m");
+  EXPECT_EQ(config->workers.at(2).spec.model, "n") << "the earlier of a list";
+}
 
 TEST(ParseConfigTest, NothingMeansDefaults) {
   for (const char* text : {"", "# only a comment\n", "workers:\n", "grpc:\nlog: {}\n"}) {
@@ -225,7 +271,7 @@ TEST(ParseConfigTest, TheCommandLineOutranksTheFileAndNamesItsFlag) {
   ConfigOverrides typo;
   ASSERT_TRUE(typo.AddWorker("id=w1,address=x,adress=x,model=m,events=tcp://h:1").ok());
   EXPECT_EQ(MessageOf(ParseConfig("", "", typo).status()),
-            "--worker: workers[0].adress: there is no such field");
+            "--worker: workers[0].adress: there is no such field; did you mean \"address\"?");
   EXPECT_EQ(MessageOf(ConfigOverrides().AddWorker("w0")), "--worker: \"w0\" is not key=value");
   EXPECT_EQ(MessageOf(ConfigOverrides().AddWorker("id=a,id=b")),
             "--worker: worker_id is given twice");

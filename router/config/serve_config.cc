@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -124,14 +125,24 @@ void VisitMemory(FieldVisitor* v, MemoryConfig* memory) {
   });
 }
 
-absl::Status CheckWorkerIds(const std::vector<WorkerConfig>& workers) {
-  std::vector<std::string_view> ids;
-  ids.reserve(workers.size());
-  for (const WorkerConfig& worker : workers) ids.push_back(worker.spec.worker_id);
-  std::sort(ids.begin(), ids.end());
-  const auto twice = std::adjacent_find(ids.begin(), ids.end());
-  if (twice == ids.end()) return absl::OkStatus();
-  return InvalidArgument("workers: worker_id \"{}\" is used twice", *twice);
+// What a running kvroute would refuse as well: one id or one event stream of two workers.
+absl::Status CheckWorkers(const std::vector<WorkerConfig>& workers) {
+  std::map<std::string, size_t> ids, endpoints;
+  for (size_t i = 0; i < workers.size(); ++i) {
+    const WorkerSpec& spec = workers[i].spec;
+    if (const auto [first, is_new] = ids.emplace(spec.worker_id, i); !is_new) {
+      return InvalidArgument("workers[{}]: worker_id \"{}\" is that of workers[{}] as well", i,
+                             spec.worker_id, first->second);
+    }
+    for (uint32_t rank = 0; rank < spec.data_parallel_size; ++rank) {
+      const std::string endpoint = StreamConfigOf(spec, rank).event_endpoint;
+      if (const auto [first, is_new] = endpoints.emplace(endpoint, i); !is_new) {
+        return InvalidArgument("workers[{}]: event_endpoint \"{}\" is that of workers[{}] as well",
+                               i, endpoint, first->second);
+      }
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -175,7 +186,7 @@ void VisitFields(FieldVisitor* v, ServeConfig* config) {
   v->Group({"scrape", ""}, [&] { VisitScrape(v, &config->scrape); });
   v->ListOf(Field{"workers", "Engines kvroute connects to.", kLive}, limits::kMaxStreams,
             &config->workers, [v](WorkerConfig* worker) { VisitWorker(v, worker); });
-  v->Check([config] { return CheckWorkerIds(config->workers); });
+  v->Check([config] { return CheckWorkers(config->workers); });
 }
 
 std::string FieldReference() {
@@ -192,9 +203,10 @@ std::string FieldReference() {
   return out;
 }
 
-std::string PrintConfig(const ServeConfig& config) {
+std::string PrintConfig(const ServeConfig& config,
+                        const std::map<std::string, std::string>& said_by) {
   ServeConfig copy = config;
-  ConfigPrinter printer(ConfigPrinter::Purpose::kValues);
+  ConfigPrinter printer(ConfigPrinter::Purpose::kValues, said_by);
   VisitFields(&printer, &copy);
   return printer.yaml();
 }

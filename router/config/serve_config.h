@@ -2,6 +2,7 @@
 #define KVROUTE_ROUTER_CONFIG_SERVE_CONFIG_H_
 
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -165,7 +166,9 @@ absl::StatusOr<std::vector<uint32_t>> ParsePorts(const std::string& text);
 // docs/configuration.md's table, one row a field.
 std::string FieldReference();
 // What is in force, as a file that reads back the same. Holds no secret: keys stay in their files.
-std::string PrintConfig(const ServeConfig& config);
+// `said_by` (ConfigOverrides::SaidBy) stands as a comment behind the fields that it names.
+std::string PrintConfig(const ServeConfig& config,
+                        const std::map<std::string, std::string>& said_by = {});
 // Paths of the fields that differ and need a restart to apply.
 std::vector<std::string> FieldsThatNeedRestart(const ServeConfig& before, const ServeConfig& after);
 

@@ -72,7 +72,9 @@ class TreeBuilder final : public YAML::EventHandler {
     if (named == anchored_.end()) Refuse(Place(mark), "an alias inside of what it stands for");
     CheckDepth(Place(mark), named->second.height);
     CountAliased(Place(mark), named->second.nodes);
-    Add(named->second);
+    Value value = named->second;
+    if (value.node.kind != ConfigNode::Kind::kScalar) value.node.place = Place(mark);
+    Add(std::move(value));
   }
 
  private:
@@ -129,7 +131,29 @@ class TreeBuilder final : public YAML::EventHandler {
   void Close() {
     Value value = std::move(open_.back());
     open_.pop_back();
+    Merge(&value.node);
     Put(std::move(value));
+  }
+
+  // YAML's merge key: what the maps behind "<<" have, in their order, and the map itself has not.
+  static void Merge(ConfigNode* map) {
+    const auto is_merge = [](const auto& entry) { return entry.first == "<<"; };
+    const auto merge = std::find_if(map->entries.begin(), map->entries.end(), is_merge);
+    if (merge == map->entries.end()) return;
+    ConfigNode from = std::move(merge->second);
+    map->entries.erase(merge);
+    if (from.kind != ConfigNode::Kind::kList) from.items = {ConfigNode(from)};
+    for (ConfigNode& each : from.items) {
+      if (each.kind != ConfigNode::Kind::kMap) {
+        Refuse(from.place, "<<: a map, or a list of maps, is expected");
+      }
+      for (auto& entry : each.entries) {
+        if (map->Find(entry.first) == nullptr) map->entries.push_back(std::move(entry));
+      }
+    }
+    if (map->entries.size() > limits::kMaxConfigKeys) {
+      Refuse(from.place, fmt::format("more than {} keys in one map", limits::kMaxConfigKeys));
+    }
   }
 
   // A value that is complete at once, or stands for one that is complete.
@@ -224,6 +248,19 @@ class BoundedText final : public std::streambuf {
   size_t events_ = 0;
 };
 
+// What the library does not say: a line, or the one before it, that is indented by a tab.
+std::string TabNear(std::string_view text, int line) {
+  for (int at = 0; !text.empty() && at <= line; ++at) {
+    const std::string_view here = text.substr(0, text.find('\n'));
+    const std::string_view indent = here.substr(0, here.find_first_not_of(" \t"));
+    if (at + 1 >= line && indent.find('\t') != std::string_view::npos) {
+      return fmt::format(" (line {} is indented by a tab; YAML takes spaces only)", at + 1);
+    }
+    text.remove_prefix(std::min(here.size() + 1, text.size()));
+  }
+  return "";
+}
+
 }  // namespace
 
 absl::StatusOr<ConfigNode> BuildYamlTree(const std::string& text, const std::string& name) {
@@ -239,7 +276,8 @@ absl::StatusOr<ConfigNode> BuildYamlTree(const std::string& text, const std::str
   } catch (const Refused& refused) {
     return refused.why;
   } catch (const YAML::Exception& error) {
-    return InvalidArgument("config {}:{}: {}", name, error.mark.line + 1, error.msg);
+    return InvalidArgument("config {}:{}: {}{}", name, error.mark.line + 1, error.msg,
+                           TabNear(text, error.mark.line));
   }
 }
 

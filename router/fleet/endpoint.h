@@ -15,7 +15,7 @@ struct Endpoint {
   std::array<uint8_t, 16> ip{};  // of IPv4 the mapped address
   uint16_t port = 0;             // 0: any, which only a restriction may say
 
-  auto operator<=>(const Endpoint&) const = default;
+  auto operator<=>(const Endpoint&) const = default;  // NOLINT(modernize-use-nullptr): no pointer
   // "10.0.0.7:8000", "[fd00::7]:8000"
   std::string Text() const;
 };

@@ -13,6 +13,7 @@ namespace {
 constexpr std::chrono::milliseconds kWatchInterval(500);
 constexpr std::chrono::seconds kReturnInterval(10);
 constexpr std::chrono::seconds kCertificateLooks(1);
+constexpr std::chrono::seconds kSayChanges(1);
 
 ServeConfig FittedTo(const MemoryBudgets& memory, ServeConfig config) {
   for (const std::string& line : FitToMemory(memory, &config)) LogWarning("{}", line);
@@ -171,7 +172,8 @@ absl::Status ServeProcess::StartPicker() {
 
 absl::Status ServeProcess::StartHttp() {
   HttpServer::Pages pages;
-  pages["/metrics"] = {.handler = [this] { return MetricsPage(); }};
+  pages["/metrics"] = {.handler = [this] { return MetricsPage(/*open=*/false); },
+                       .open_metrics = [this] { return MetricsPage(/*open=*/true); }};
   pages["/healthz"] = {.handler = [this] { return HealthPage(); }, .quick = true};
   pages["/readyz"] = {.handler = [this] { return ReadyPage(); }, .quick = true};
   pages["/status"] = {.handler = [this] { return StatusPage(); }};
@@ -247,6 +249,10 @@ void ServeProcess::Tick() {
     picker_->SetFleetKnown(finders_->Waiting().empty());
   }
   if (rendering_ != nullptr) rendering_->Follow(*fleet_->Snapshot());
+  if (const Nanos now = clock_->Monotonic(); now >= say_changes_at_) {
+    say_changes_at_ = now + kSayChanges;
+    fleet_log_.Follow(*fleet_->Snapshot());
+  }
   if (const Nanos now = clock_->Monotonic(); now >= free_memory_at_) {
     free_memory_at_ = now + kReturnInterval;
     index_.ReturnFreeMemory();

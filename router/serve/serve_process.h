@@ -22,6 +22,7 @@
 #include "router/edge/health/readiness.h"
 #include "router/edge/http_json/http_json_server.h"
 #include "router/edge/page/memory_report.h"
+#include "router/fleet/fleet_log.h"
 #include "router/http/http_client.h"
 #include "router/serve/engine_finders.h"
 #include "router/serve/live_config.h"
@@ -75,7 +76,7 @@ class ServeProcess {
 
   // serve_process_pages.cc
   std::vector<ThreadAge> ThreadAges() const;
-  HttpResponse MetricsPage();
+  HttpResponse MetricsPage(bool open);  // as OpenMetrics
   HttpResponse HealthPage();
   HttpResponse ReadyPage();
   HttpResponse StatusPage();
@@ -94,6 +95,8 @@ class ServeProcess {
   IngestCounters ingest_counters_;
   RoutingStats routing_stats_;
   PickerStats picker_stats_;
+  FleetLog fleet_log_;
+  Nanos say_changes_at_ = start_;
   Watchdog watchdog_;
   PrefixIndex index_;
   StreamRegistry registry_;

@@ -23,7 +23,7 @@ void AddHttpJsonMetrics(const HttpServer* server, Exposition* out) {
 
 }  // namespace
 
-HttpResponse ServeProcess::MetricsPage() {
+HttpResponse ServeProcess::MetricsPage(bool open) {
   const HttpServer* http = listening_.load(std::memory_order_acquire);
   if (http == nullptr) return {.status = 503, .body = "starting\n"};
   Exposition out;
@@ -55,6 +55,10 @@ HttpResponse ServeProcess::MetricsPage() {
   if (rendering_ != nullptr) AddRenderMetrics(*rendering_->renderer(), &out);
   AddFleetMetrics(*fleet_->Snapshot(), live_->config()->http.per_stream_metrics, &out);
   AddProcessMetrics(&out);
+  // What llm-d's dashboards read exists in the one format.
+  if (open && !live_->config()->http.llm_d_metrics) {
+    return {.content_type = Exposition::kOpenMetricsType, .body = out.OpenMetricsText()};
+  }
   std::string text = out.Text();
   if (live_->config()->http.llm_d_metrics) {
     const auto fleet = fleet_->Snapshot();
@@ -65,7 +69,7 @@ HttpResponse ServeProcess::MetricsPage() {
                              .ingest = &ingest_counters_,
                              .errors = LlmdErrorCounts(picker_stats_)});
   }
-  return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = std::move(text)};
+  return {.content_type = Exposition::kTextType, .body = std::move(text)};
 }
 
 MemoryReport ServeProcess::MemoryNow() const {

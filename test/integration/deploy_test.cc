@@ -61,6 +61,7 @@ TEST(DeployTest, PrometheusTakesTheRulesAndTheyFireWhenTheyShould) {
   EXPECT_EQ(Promtool("check rules rules.yml"), 0);
   EXPECT_EQ(Promtool("check config prometheus.yml"), 0);
   EXPECT_EQ(Promtool("test rules rules_test.yml"), 0);
+  EXPECT_EQ(Promtool("test rules alerts_test.yml"), 0);
 }
 
 TEST(DeployTest, RulesDashboardsAndRunbooksNameOnlyMetricsThatExist) {
@@ -81,6 +82,14 @@ TEST(DeployTest, TheExampleConfigurationIsTakenAsItIsAndWithEverythingInIt) {
   EXPECT_EQ(config->workers.size(), 1u);
 }
 
+TEST(DeployTest, NoRuleAndNoDashboardIsForOneNameOfAJob) {
+  std::vector<fs::path> files = FilesOf("deploy/grafana", ".json");
+  files.emplace_back("deploy/prometheus/rules.yml");
+  for (const fs::path& file : files) {
+    EXPECT_FALSE(std::regex_search(Read(file), std::regex(R"(job\s*=~?\s*\\?")"))) << file;
+  }
+}
+
 TEST(DeployTest, EveryAlertHasItsRunbookAndEveryRunbookItsAlert) {
   std::set<std::string> alerts;
   const YAML::Node rules = YAML::LoadFile("deploy/prometheus/rules.yml");
@@ -88,7 +97,8 @@ TEST(DeployTest, EveryAlertHasItsRunbookAndEveryRunbookItsAlert) {
     if (!rule["alert"]) continue;
     const auto name = rule["alert"].as<std::string>();
     alerts.insert(name);
-    EXPECT_EQ(rule["annotations"]["runbook"].as<std::string>(), "docs/runbooks/" + name + ".md");
+    EXPECT_EQ(rule["annotations"]["runbook_url"].as<std::string>(),
+              "https://github.com/kvroute/kvroute/blob/main/docs/runbooks/" + name + ".md");
   }
   std::set<std::string> pages;
   for (const fs::path& page : FilesOf("docs/runbooks", ".md")) pages.insert(page.stem());

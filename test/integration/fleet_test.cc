@@ -32,7 +32,7 @@ class FleetTest : public ::testing::Test {
   // Runs the fleet to its end, which must have that status, and returns its report.
   nlohmann::json Run(const std::vector<std::string>& flags, int expected_status = 0) {
     std::vector<std::string> arguments = {"fleet",
-                                          "--kvroute",
+                                          "--server",
                                           absl::StrCat("127.0.0.1:", port_),
                                           "--json",
                                           "-",

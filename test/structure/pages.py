@@ -9,6 +9,11 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_OURS = {"build", "out", "__pycache__", "node_modules", "dist"}
 
 
+def asking_commands():
+    """The commands that tools/ask declares: kvroute list, route and others."""
+    return re.findall(r'\b(?:add\(|Add\(line,)\s*"(\w+)"', read("tools/ask/ask_command.cc"))
+
+
 @functools.lru_cache(maxsize=None)
 def files():
     """Every file of the checkout by its path; not what a build, a run or git put there."""

@@ -48,9 +48,15 @@ def unknown_flags(text, declared):
 
 def declared_flags():
     declared = {}
+    shared = set(FLAG.findall(pages.read("tools/client/server_flags.cc")))
     for path, text in sources().items():
         if path.startswith(("scripts/", "tools/")):
-            declared.setdefault(path.split("/")[1], set()).update(FLAG.findall(text))
+            name = path.split("/")[1]
+            declared.setdefault(name, set()).update(FLAG.findall(text))
+            if '#include "tools/client/server_flags.h"' in text:
+                declared[name] |= shared
+    for name in pages.asking_commands():
+        declared[name] = declared["ask"]
     for path in pages.files():
         if path.startswith("scripts/"):
             declared[path.split("/")[1]] |= declared["regression"]  # what some of them call

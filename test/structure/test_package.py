@@ -27,6 +27,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 class ManualTest(unittest.TestCase):
     def test_it_has_every_command_and_no_other(self):
         commands = {name.lower() for name in re.findall(r"kvroute::Add(\w+)Command\(", pages.read("tools/main.cc"))}
+        commands |= {"help", "version", *pages.asking_commands()}
         section = pages.read("docs/man/kvroute.1").split(".SH COMMANDS")[1].split(".SH ")[0]
         self.assertEqual(set(re.findall(r"^\.B (\w+)$", section, re.M)), commands)
 

@@ -3,27 +3,94 @@
 #include <grpcpp/grpcpp.h>
 
 #include <deque>
+#include <tuple>
+#include <utility>
 
+#include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "indexer/base/error.h"
+#include "indexer/base/limits.h"
+#include "indexer/base/read_file.h"
+#include "indexer/base/text.h"
 #include "kvroute/v1/fleet.grpc.pb.h"
 #include "kvroute/v1/router.grpc.pb.h"
+#include "tools/client/client_options.h"
 
 namespace kvroute {
 
+namespace {
+
+// Why nobody answers, in the words of gRPC's last attempt, which come after many others.
+std::string CauseOf(const grpc::Status& status) {
+  const std::string& message = status.error_message();
+  constexpr absl::string_view kHost = "Failed to connect to remote host: ";
+  if (const size_t at = message.find(kHost.data()); at != std::string::npos) {
+    return message.substr(at + kHost.size());
+  }
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED ||
+      message.find("before receiving SETTINGS frame") != std::string::npos) {
+    return "nothing there speaks gRPC, or nothing is there";
+  }
+  return message;
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CredentialsOf(
+    const ClientOptions& options) {
+  const ClientSecurity& security = options.security;
+  if (!options.server.tls) {
+    if (security.ca_file.empty() && security.certificate_file.empty()) {
+      return grpc::InsecureChannelCredentials();
+    }
+    return absl::InvalidArgumentError("--ca-file, --cert-file: for https:// or grpcs:// addresses");
+  }
+  grpc::SslCredentialsOptions ssl;
+  const std::tuple<const char*, const std::string*, std::string*> files[] = {
+      {"--ca-file", &security.ca_file, &ssl.pem_root_certs},
+      {"--cert-file", &security.certificate_file, &ssl.pem_cert_chain},
+      {"--key-file", &security.key_file, &ssl.pem_private_key}};
+  for (const auto& [flag, path, text] : files) {
+    if (path->empty()) continue;
+    absl::StatusOr<std::string> read = ReadFile(*path, limits::kMaxKeyFileBytes);
+    if (!read.ok()) return InvalidArgument("{}: {}", flag, MessageOf(read.status()));
+    *text = *std::move(read);
+  }
+  return grpc::SslCredentials(ssl);
+}
+
+grpc::ChannelArguments Arguments() {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);  // the list of a large fleet
+  // Channels of one address share a connection, and with it its back-off, unless told otherwise.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
+  return arguments;
+}
+
+}  // namespace
+
 class ApiClient::Stubs {
  public:
-  Stubs(const std::string& address, std::chrono::milliseconds timeout) : timeout_(timeout) {
-    grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(-1);  // the list of a large fleet
-    // Channels of one address share a connection, and with it its back-off, unless told otherwise.
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
-    const auto channel =
-        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-    router = v1::Router::NewStub(channel);
-    fleet = v1::Fleet::NewStub(channel);
+  Stubs(std::string address, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+        std::string token, std::chrono::milliseconds timeout)
+      : address_(std::move(address)), token_(std::move(token)), timeout_(timeout) {
+    channel_ = grpc::CreateCustomChannel(address_, credentials, Arguments());
+    router = v1::Router::NewStub(channel_);
+    fleet = v1::Fleet::NewStub(channel_);
+  }
+
+  absl::Status Connect(std::chrono::milliseconds within) const {
+    if (channel_->WaitForConnected(std::chrono::system_clock::now() + within)) {
+      return absl::OkStatus();
+    }
+    grpc::ClientContext context;  // says what the last attempt met
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(50));
+    v1::ListResponse response;
+    const grpc::Status status = fleet->List(&context, v1::ListRequest(), &response);
+    if (status.ok()) return absl::OkStatus();
+    return absl::UnavailableError(
+        absl::StrCat(address_, ": cannot be reached: ", OneLine(CauseOf(status))));
   }
 
   // `method` is a stub's; one call with the timeout, its status with `name` in front.
@@ -38,6 +105,7 @@ class ApiClient::Stubs {
   void Prepare(grpc::ClientContext* context) const {
     context->set_deadline(std::chrono::system_clock::now() + timeout_);
     context->set_wait_for_ready(true);
+    if (!token_.empty()) context->AddMetadata("authorization", "Bearer " + token_);
   }
   static absl::Status StatusOf(absl::string_view name, const grpc::Status& status) {
     if (status.ok()) return absl::OkStatus();
@@ -49,13 +117,34 @@ class ApiClient::Stubs {
   std::unique_ptr<v1::Fleet::Stub> fleet;
 
  private:
+  const std::string address_;
+  const std::string token_;
   const std::chrono::milliseconds timeout_;
+  std::shared_ptr<grpc::Channel> channel_;
 };
 
-ApiClient::ApiClient(const std::string& address, std::chrono::milliseconds timeout)
-    : stubs_(std::make_unique<Stubs>(address, timeout)) {}
+ApiClient::ApiClient(std::unique_ptr<Stubs> stubs) : stubs_(std::move(stubs)) {}
+
+ApiClient::ApiClient(const std::string& address, std::chrono::milliseconds timeout) {
+  const auto server = ParseServerAddress("", address, 0);
+  stubs_ = std::make_unique<Stubs>(server.ok() ? server->Text() : address,
+                                   grpc::InsecureChannelCredentials(), "", timeout);
+}
+
+absl::StatusOr<std::unique_ptr<ApiClient>> ApiClient::Create(const ClientOptions& options) {
+  const auto credentials = CredentialsOf(options);
+  if (!credentials.ok()) return credentials.status();
+  const absl::StatusOr<std::string> token = ReadToken(options.security);
+  if (!token.ok()) return token.status();
+  return absl::WrapUnique(new ApiClient(
+      std::make_unique<Stubs>(options.server.Text(), *credentials, *token, options.timeout)));
+}
 
 ApiClient::~ApiClient() = default;
+
+absl::Status ApiClient::Connect(std::chrono::milliseconds within) const {
+  return stubs_->Connect(within);
+}
 
 absl::Status ApiClient::Register(const v1::Worker& worker) const {
   v1::RegisterRequest request;
@@ -70,6 +159,12 @@ absl::Status ApiClient::Deregister(const std::string& worker_id) const {
   request.set_worker_id(worker_id);
   v1::DeregisterResponse response;
   return stubs_->Call("Fleet.Deregister", stubs_->fleet.get(), &v1::Fleet::Stub::Deregister,
+                      request, &response);
+}
+
+absl::Status ApiClient::SetDraining(const v1::SetDrainingRequest& request) const {
+  v1::SetDrainingResponse response;
+  return stubs_->Call("Fleet.SetDraining", stubs_->fleet.get(), &v1::Fleet::Stub::SetDraining,
                       request, &response);
 }
 
@@ -93,6 +188,14 @@ absl::StatusOr<v1::RouteResponse> ApiClient::Route(const v1::RouteRequest& reque
   v1::RouteResponse response;
   const absl::Status status = stubs_->Call("Router.Route", stubs_->router.get(),
                                            &v1::Router::Stub::Route, request, &response);
+  if (!status.ok()) return status;
+  return response;
+}
+
+absl::StatusOr<v1::ExplainResponse> ApiClient::Explain(const v1::RouteRequest& request) const {
+  v1::ExplainResponse response;
+  const absl::Status status = stubs_->Call("Router.Explain", stubs_->router.get(),
+                                           &v1::Router::Stub::Explain, request, &response);
   if (!status.ok()) return status;
   return response;
 }

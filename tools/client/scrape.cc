@@ -1,10 +1,11 @@
 #include "tools/client/scrape.h"
 
-#include <civetweb.h>
+#include <curl/curl.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -12,12 +13,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "indexer/base/text.h"
 
 namespace kvroute {
 namespace {
 
 constexpr size_t kMaxBodyBytes = size_t{64} << 20;
-constexpr size_t kReadBytes = size_t{64} << 10;
+constexpr int64_t kConnectTimeoutMs = 2'000;
 
 bool ParseValue(absl::string_view text, double* value) {
   if (text == "+Inf") {
@@ -25,6 +27,30 @@ bool ParseValue(absl::string_view text, double* value) {
     return true;
   }
   return absl::SimpleAtod(text, value);
+}
+
+// Anything but all of `bytes` ends the transfer.
+size_t TakeBody(const char* data, size_t, size_t bytes, void* body) {
+  auto* const text = static_cast<std::string*>(body);
+  if (text->size() + bytes > kMaxBodyBytes) return 0;
+  text->append(data, bytes);
+  return bytes;
+}
+
+void Prepare(CURL* curl, const ClientOptions& from, const std::string& url) {
+  curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_PROXY, "");  // not that of the environment
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, from.timeout.count());
+  const std::pair<CURLoption, const std::string*> texts[] = {
+      {CURLOPT_UNIX_SOCKET_PATH, &from.server.unix_path},
+      {CURLOPT_CAINFO, &from.security.ca_file},
+      {CURLOPT_SSLCERT, &from.security.certificate_file},
+      {CURLOPT_SSLKEY, &from.security.key_file}};
+  for (const auto& [option, text] : texts) {
+    if (!text->empty()) curl_easy_setopt(curl, option, text->c_str());
+  }
 }
 
 }  // namespace
@@ -43,32 +69,38 @@ absl::StatusOr<Scrape> Scrape::Parse(absl::string_view text) {
   return scrape;
 }
 
-absl::StatusOr<std::string> FetchPage(const std::string& host, int port, const std::string& path) {
-  const std::string url = absl::StrCat("http://", host, ":", port, path);
-  char error[256] = "";
-  mg_connection* connection =
-      mg_download(host.c_str(), port, 0, error, sizeof(error),
-                  "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n", path.c_str(), host.c_str());
-  if (connection == nullptr) {
-    return absl::UnavailableError(absl::StrCat(url, ": ", error));
-  }
-  const int status = mg_get_response_info(connection)->status_code;
+absl::StatusOr<std::string> FetchPage(const ClientOptions& from, const std::string& path) {
+  const std::string url = from.server.Url(path);
+  const absl::StatusOr<std::string> token = ReadToken(from.security);
+  if (!token.ok()) return token.status();
+  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(),
+                                                                 &curl_easy_cleanup);
+  if (curl == nullptr) return absl::UnavailableError(url + ": out of memory");
   std::string body;
-  std::vector<char> piece(kReadBytes);
-  int read = 0;
-  while (body.size() < kMaxBodyBytes &&
-         (read = mg_read(connection, piece.data(), piece.size())) > 0) {
-    body.append(piece.data(), static_cast<size_t>(read));
+  char error[CURL_ERROR_SIZE] = "";
+  Prepare(curl.get(), from, url);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &TakeBody);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &body);
+  curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, error);
+  curl_slist* headers = nullptr;
+  if (!token->empty()) {
+    headers = curl_slist_append(headers, ("Authorization: Bearer " + *token).c_str());
+    curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, headers);
   }
-  mg_close_connection(connection);
-  if (status != 200) {
-    return absl::UnavailableError(absl::StrCat(url, " answers ", status));
+  const CURLcode code = curl_easy_perform(curl.get());
+  curl_slist_free_all(headers);
+  if (code != CURLE_OK) {
+    const std::string why = *error != 0 ? error : curl_easy_strerror(code);
+    return absl::UnavailableError(absl::StrCat(url, ": ", OneLine(why)));
   }
+  int64_t status = 0;
+  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
+  if (status != 200) return absl::UnavailableError(absl::StrCat(url, " answers ", status));
   return body;
 }
 
-absl::StatusOr<Scrape> Scrape::Fetch(const std::string& host, int port) {
-  const auto body = FetchPage(host, port, "/metrics");
+absl::StatusOr<Scrape> Scrape::Fetch(const ClientOptions& from) {
+  const auto body = FetchPage(from, "/metrics");
   if (!body.ok()) return body.status();
   return Parse(*body);
 }

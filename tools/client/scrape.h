@@ -6,19 +6,22 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "tools/client/client_options.h"
 
 namespace kvroute {
 
-// GET http://host:port<path>. UNAVAILABLE when there is no answer, or one that is not 200.
-absl::StatusOr<std::string> FetchPage(const std::string& host, int port, const std::string& path);
+// GET of a page, over TLS where the address says so. UNAVAILABLE, with the URL, when nobody answers
+// (a connection is waited for 2 s), or not with 200. INVALID_ARGUMENT names a file that cannot be
+// used.
+absl::StatusOr<std::string> FetchPage(const ClientOptions& from, const std::string& path);
 
 // One reading of a Prometheus text exposition: every sample under its name with labels, as written.
 class Scrape {
  public:
   // INVALID_ARGUMENT names the line that is no sample.
   static absl::StatusOr<Scrape> Parse(absl::string_view text);
-  // GET http://host:port/metrics. UNAVAILABLE when there is no answer, or one that is not 200.
-  static absl::StatusOr<Scrape> Fetch(const std::string& host, int port);
+  // Of /metrics; errors as FetchPage's.
+  static absl::StatusOr<Scrape> Fetch(const ClientOptions& from);
 
   // NOT_FOUND when there is no such sample.
   absl::StatusOr<double> Value(absl::string_view name_with_labels) const;

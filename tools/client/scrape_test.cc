@@ -59,7 +59,10 @@ TEST(Scrape, WhatIsNoSampleIsNamed) {
 }
 
 TEST(Scrape, NobodyListeningIsUnavailable) {
-  EXPECT_EQ(Scrape::Fetch("127.0.0.1", 1).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Scrape::Fetch({.server = *ParseServerAddress("", "127.0.0.1:1", 1), .security = {}})
+                .status()
+                .code(),
+            absl::StatusCode::kUnavailable);
 }
 
 }  // namespace

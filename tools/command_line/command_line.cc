@@ -2,11 +2,59 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdio>
+#include <fstream>
 #include <utility>
 
-#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "indexer/base/nearest_name.h"
+#include "indexer/base/text.h"
 
 namespace kvroute {
+namespace {
+
+// "kvroute config"
+std::string FullName(const CLI::App& app) {
+  const CLI::App* const parent = app.get_parent();
+  return parent == nullptr ? app.get_name() : FullName(*parent) + " " + app.get_name();
+}
+
+std::vector<std::string> NamesBelow(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* below : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(below->get_name());
+  }
+  return names;
+}
+
+const CLI::App* SubcommandOf(const CLI::App& app, const std::string& name) {
+  for (const CLI::App* below : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (below->get_name() == name) return below;
+  }
+  return nullptr;
+}
+
+std::string NoSuchCommand(const CLI::App& app, const std::string& word) {
+  const CLI::App* root = &app;
+  while (root->get_parent() != nullptr) root = root->get_parent();
+  return absl::StrCat(FullName(app), ": there is no command \"", OneLine(word), "\"",
+                      DidYouMean(word, NamesBelow(app)), " (`", root->get_name(),
+                      " help` lists them)");
+}
+
+std::string NoSuchOption(const CLI::App& app, const std::string& word) {
+  const std::string name = word.substr(0, word.find('='));
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& each : option->get_lnames()) names.push_back("--" + each);
+    for (const std::string& each : option->get_fnames()) names.push_back("--" + each);
+  }
+  return absl::StrCat(FullName(app), ": there is no option \"", OneLine(name), "\"",
+                      DidYouMean(name, names), " (`", FullName(app), " --help` lists them)");
+}
+
+}  // namespace
 
 Option Option::Required() {
   option_->required();
@@ -100,21 +148,38 @@ void Command::AddFlag(const char* name, bool* value, const char* help) {
 void Command::SetFooter(const char* text) { app_->footer(text); }
 
 void Command::SetAction(std::function<int()> action) {
-  app_->callback(
-      [action = std::move(action), exit_status = exit_status_] { *exit_status = action(); });
+  app_->callback([action = std::move(action), run = run_] {
+    run->exit_status = run->only_parse ? 0 : action();
+  });
+}
+
+Command Command::AddCommand(const char* name, const char* description) {
+  app_->require_subcommand(1);
+  return Command(app_->add_subcommand(name, description), run_);
 }
 
 CommandLine::CommandLine(const char* name, const char* description)
     : app_(std::make_unique<CLI::App>(description, name)) {
   app_->require_subcommand(1);
+  app_->add_flag("--only-parse", run_.only_parse)->group("");
+  Command help = AddCommand("help", "Print what a command does and its options");
+  help.AddOption("COMMAND", &help_of_, "command; none: all of them");
+  help.SetAction([this] { return Help(); });
+  AddCommand("version", "Print the version").SetAction([this] {
+    std::printf("%s\n", version_.c_str());
+    return 0;
+  });
 }
 
 CommandLine::~CommandLine() = default;
 
-void CommandLine::SetVersion(const std::string& text) { app_->set_version_flag("--version", text); }
+void CommandLine::SetVersion(const std::string& text) {
+  version_ = text;
+  app_->set_version_flag("--version", text);
+}
 
 Command CommandLine::AddCommand(const char* name, const char* description) {
-  return Command(app_->add_subcommand(name, description), &exit_status_);
+  return Command(app_->add_subcommand(name, description), &run_);
 }
 
 int CommandLine::Run(int argc, const char* const* argv) {
@@ -130,20 +195,63 @@ int CommandLine::Parse(const std::function<void()>& parse) {
   try {
     parse();
   } catch (const CLI::ParseError& error) {
-    return app_->exit(error) == 0 ? 0 : kNotUnderstood;
+    if (error.get_exit_code() == 0) return app_->exit(error);
+    const std::string wrong = WrongName();
+    if (wrong.empty()) {
+      app_->exit(error);
+    } else {
+      std::fprintf(stderr, "%s\n", wrong.c_str());
+    }
+    return kNotUnderstood;
   }
-  return exit_status_;
+  return run_.exit_status;
 }
 
-std::optional<HostPort> ParseHostPort(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  HostPort parsed;
-  if (colon == std::string::npos || !absl::SimpleAtoi(text.substr(colon + 1), &parsed.port) ||
-      parsed.port < 1 || parsed.port > 65'535) {
-    return std::nullopt;
+int CommandLine::Help() {
+  const CLI::App* of = app_.get();
+  for (const std::string& word : help_of_) {
+    const CLI::App* const below = SubcommandOf(*of, word);
+    if (below == nullptr) {
+      std::fprintf(stderr, "%s\n", NoSuchCommand(*of, word).c_str());
+      return kNotUnderstood;
+    }
+    of = below;
   }
-  parsed.host = text.substr(0, colon);
-  return parsed;
+  // App::help() would be that of the command which was asked, this one.
+  std::fputs(of->get_formatter()->make_help(of, FullName(*of), CLI::AppFormatMode::Normal).c_str(),
+             stdout);
+  return 0;
+}
+
+std::string CommandLine::WrongName() const {
+  const CLI::App* at = app_.get();
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  for (const std::string& word : at->remaining(/*recurse=*/true)) {
+    if (word.size() > 1 && word.front() == '-') return NoSuchOption(*at, word);
+  }
+  // Only where it has commands below.
+  if (NamesBelow(*at).empty()) return "";
+  for (const CLI::App* asked = at; asked != nullptr; asked = asked->get_parent()) {
+    const std::vector<std::string> words = asked->remaining(/*recurse=*/true);
+    if (!words.empty()) return NoSuchCommand(*at, words.front());
+  }
+  return FullName(*at) + ": a command is missing: one of " + absl::StrJoin(NamesBelow(*at), ", ") +
+         "; `" + app_->get_name() + " help` describes them";
+}
+
+absl::Status WriteReport(const std::string& path, const std::string& text) {
+  const char* const end = text.empty() || text.back() != '\n' ? "\n" : "";
+  if (path == "-") {
+    const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fputs(end, stdout) >= 0 &&
+                         std::fflush(stdout) == 0;
+    if (written) return absl::OkStatus();
+    return absl::InvalidArgumentError("--json: standard output cannot be written");
+  }
+  std::ofstream out(path, std::ios::trunc);
+  out << text << end;
+  out.close();
+  if (out) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--json: ", path, ": cannot be written"));
 }
 
 }  // namespace kvroute

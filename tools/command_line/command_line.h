@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
+
 namespace CLI {
 class App;
 class Option;
@@ -59,6 +61,8 @@ class Command {
                    const char* help);
   // With '!' before the name the flag makes the variable false instead of true.
   void AddFlag(const char* name, bool* value, const char* help);
+  // A command below this one ("kvroute config init"); then this one has no action of its own.
+  Command AddCommand(const char* name, const char* description);
   // Printed below the options in the help.
   void SetFooter(const char* text);
   // What runs once the command line is understood; returns the exit status.
@@ -66,17 +70,24 @@ class Command {
 
  private:
   friend class CommandLine;
-  Command(CLI::App* app, int* exit_status) : app_(app), exit_status_(exit_status) {}
+  // What all commands of a command line share.
+  struct Run {
+    bool only_parse = false;
+    int exit_status = 0;
+  };
+  Command(CLI::App* app, Run* run) : app_(app), run_(run) {}
 
   CLI::App* app_;
-  int* exit_status_;
+  Run* run_;
 };
 
-// The command line of a binary with subcommands. The library that parses it is included in one
-// file only: it takes seconds to compile.
+// The command line of a binary with subcommands. With --only-parse in front, which no help shows,
+// nothing is done once it is understood: so pages are held to it. Two commands it has by itself:
+// `help [command...]` and `version`, which print what --help and --version do. The library that
+// parses it is included in one file only: it takes seconds to compile.
 //
-// Errors: a command line that cannot be understood is told on standard error and is status 2;
-// --help and --version print on standard output and are status 0.
+// Errors: a command line that cannot be understood is told on standard error, with the name that
+// was probably meant, and is status 2; help and version print on standard output and are status 0.
 class CommandLine {
  public:
   static constexpr int kNotUnderstood = 2;
@@ -84,7 +95,7 @@ class CommandLine {
   CommandLine(const char* name, const char* description);
   ~CommandLine();
 
-  // What --version prints.
+  // What `version` and --version print.
   void SetVersion(const std::string& text);
   Command AddCommand(const char* name, const char* description);
 
@@ -95,18 +106,20 @@ class CommandLine {
 
  private:
   int Parse(const std::function<void()>& parse);
+  int Help();
+  // What is wrong with it, when that is a name that does not exist or is not there; else empty.
+  std::string WrongName() const;
 
   const std::unique_ptr<CLI::App> app_;
-  int exit_status_ = 0;
+  Command::Run run_;
+  std::string version_;
+  std::vector<std::string> help_of_;  // the words behind `help`
 };
 
-struct HostPort {
-  std::string host;
-  int port = 0;  // 1 to 65535
-};
-
-// "HOST:PORT"; nothing when it is not that.
-std::optional<HostPort> ParseHostPort(const std::string& text);
+// Where a report goes that --json asks for: "-" is standard output.
+//
+// Errors: INVALID_ARGUMENT names the file that cannot be written.
+absl::Status WriteReport(const std::string& path, const std::string& text);
 
 }  // namespace kvroute
 

@@ -36,6 +36,8 @@ class CommandLineTest : public testing::Test {
       ++runs_;
       return 42;
     });
+    Command garden = line_.AddCommand("garden", "what grows");
+    garden.AddCommand("water", "with a can").SetAction([] { return 7; });
   }
 
   int Run(std::vector<std::string> arguments) {
@@ -120,8 +122,9 @@ TEST_F(CommandLineTest, RefusesWhatIsNotAllowed) {
 
 TEST_F(CommandLineTest, RefusesACommandLineOfAnotherShape) {
   EXPECT_EQ(Run({}), CommandLine::kNotUnderstood);
-  EXPECT_THAT(error_, HasSubstr("A subcommand is required"));
+  EXPECT_THAT(error_, HasSubstr("tool: a command is missing: one of help, version, work"));
   EXPECT_EQ(Run({"play"}), CommandLine::kNotUnderstood);
+  EXPECT_THAT(error_, HasSubstr("there is no command \"play\" (`tool help` lists them)"));
   EXPECT_EQ(Run({"work"}), CommandLine::kNotUnderstood);
   EXPECT_THAT(error_, HasSubstr("FILE is required"));
   EXPECT_EQ(Run({"work", "--unknown", "f"}), CommandLine::kNotUnderstood);
@@ -142,14 +145,65 @@ TEST_F(CommandLineTest, VersionIsPrinted) {
   EXPECT_EQ(out_, "tool 1.2\n");
 }
 
-TEST(ParseHostPort, SplitsAtTheLastColon) {
-  const auto parsed = ParseHostPort("[::1]:9108");
-  ASSERT_TRUE(parsed.has_value());
-  EXPECT_EQ(parsed->host, "[::1]");
-  EXPECT_EQ(parsed->port, 9108);
-  for (const char* text : {"", "host", "host:", "host:0", "host:65536", "host:-1", "host:9x"}) {
-    EXPECT_FALSE(ParseHostPort(text).has_value()) << text;
-  }
+TEST_F(CommandLineTest, HelpAndVersionAreCommandsToo) {
+  EXPECT_EQ(Run({"version"}), 0);
+  EXPECT_EQ(out_, "tool 1.2\n");
+  EXPECT_EQ(Run({"help"}), 0);
+  EXPECT_THAT(out_, HasSubstr("do the work"));
+  EXPECT_EQ(error_, "");
+}
+
+TEST_F(CommandLineTest, HelpOfOneCommandIsItsOwn) {
+  EXPECT_EQ(Run({"work", "--help"}), 0);
+  const std::string own = out_;
+  EXPECT_EQ(Run({"help", "work"}), 0);
+  EXPECT_EQ(out_, own);
+  EXPECT_THAT(own, testing::Not(HasSubstr(std::string(1, '\0'))));
+}
+
+TEST_F(CommandLineTest, HelpReachesCommandsBelowCommands) {
+  EXPECT_EQ(Run({"help", "garden", "water"}), 0);
+  EXPECT_THAT(out_, HasSubstr("with a can"));
+}
+
+TEST_F(CommandLineTest, ANameThatIsNoneIsSaidWithTheOneThatWasMeant) {
+  EXPECT_EQ(Run({"wrok"}), CommandLine::kNotUnderstood);
+  EXPECT_EQ(
+      error_,
+      "tool: there is no command \"wrok\"; did you mean \"work\"? (`tool help` lists them)\n");
+  EXPECT_EQ(Run({"help", "wrok"}), CommandLine::kNotUnderstood);
+  EXPECT_THAT(error_, HasSubstr("did you mean \"work\"?"));
+}
+
+TEST_F(CommandLineTest, AnOptionThatIsNoneIsSaidBeforeWhatIsMissingForItsSake) {
+  EXPECT_EQ(Run({"work", "--txet=secret"}), CommandLine::kNotUnderstood);
+  EXPECT_EQ(error_,
+            "tool work: there is no option \"--txet\"; did you mean \"--text\"? "
+            "(`tool work --help` lists them)\n");
+}
+
+TEST_F(CommandLineTest, OnlyParseDoesNothingAndRefusesAsEver) {
+  EXPECT_EQ(Run({"--only-parse", "work", "f"}), 0);
+  EXPECT_EQ(runs_, 0);
+  EXPECT_EQ(Run({"--only-parse", "work", "--small", "10", "f"}), CommandLine::kNotUnderstood);
+  EXPECT_EQ(Run({"--help"}), 0);
+  EXPECT_THAT(out_, testing::Not(HasSubstr("only-parse")));
+}
+
+TEST_F(CommandLineTest, ACommandBelowACommandIsNamedWithIt) {
+  EXPECT_EQ(Run({"garden", "wter"}), CommandLine::kNotUnderstood);
+  EXPECT_THAT(error_,
+              HasSubstr("tool garden: there is no command \"wter\"; did you mean \"water\"?"));
+  EXPECT_EQ(Run({"garden"}), CommandLine::kNotUnderstood);
+  EXPECT_THAT(error_, HasSubstr("tool garden: a command is missing: one of water"));
+}
+
+TEST(WriteReportTest, ADashIsStandardOutput) {
+  testing::internal::CaptureStdout();
+  EXPECT_TRUE(WriteReport("-", "{}").ok());
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "{}\n");
+  EXPECT_EQ(WriteReport("/no/such/folder/x", "{}").message(),
+            "--json: /no/such/folder/x: cannot be written");
 }
 
 }  // namespace

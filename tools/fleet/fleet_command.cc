@@ -2,14 +2,16 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tools/client/api_client.h"
+#include "tools/client/server_flags.h"
 #include "tools/command_line/command_line.h"
 #include "tools/fleet/engine_flags.h"
 #include "tools/fleet/fleet_run.h"
@@ -37,8 +39,8 @@ struct Arguments {
 
 void AddOptions(Command* command, Arguments* arguments) {
   SimulatedFleetOptions* fleet = &arguments->fleet;
-  command->AddOption("--kvroute", &fleet->kvroute,
-                     "host:port of the gRPC address of a running `kvroute serve`");
+  command->AddOption("--server,--kvroute", &fleet->kvroute,
+                     "gRPC address of a running `kvroute serve`: HOST:PORT, a URL or unix:/PATH");
   command->AddOption("--trace", &arguments->trace,
                      "Mooncake-format trace; without it a workload is generated");
   command->AddOption("--requests", &arguments->requests,
@@ -114,12 +116,17 @@ absl::Status Interpret(Arguments* arguments, std::vector<PolicySpec>* policies) 
     fleet->misbehaviours.push_back(*misbehaviour);
     fleet->paced = true;  // kvroute repairs what went wrong by its own clock
   }
+  if (!fleet->kvroute.empty()) {
+    const auto server = ParseServerAddress("--server", fleet->kvroute, ServerFlags::kGrpcPort);
+    if (!server.ok()) return server.status();
+    fleet->kvroute = server->Text();
+  }
   for (const std::string& name : arguments->policies) {
     const auto policy = ParsePolicySpec(name);
     if (!policy.ok()) return policy.status();
     if (policy->asks_kvroute && fleet->kvroute.empty()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("kvroute: policy ", name, " asks kvroute, whose host:port is not given"));
+          absl::StrCat("policy ", name, " asks kvroute, whose address (--server) is not given"));
     }
     policies->push_back(*policy);
   }
@@ -163,17 +170,13 @@ FleetReport DescribeRun(const Arguments& arguments) {
   return report;
 }
 
-// Standard output, or the file that was asked for. False: it cannot be written.
-bool WriteReport(const FleetReport& report, const std::string& json) {
-  if (json == "-") return std::fputs(ToJson(report).c_str(), stdout) >= 0;
+// Standard output, or the file that was asked for.
+absl::Status ShowReport(const FleetReport& report, const std::string& json) {
+  if (json == "-") return WriteReport(json, ToJson(report));
   std::fputs(ToTable(report).c_str(), stdout);
   std::fputs(ToTimes(report).c_str(), stdout);
   if (report.judged != Judged::kEveryDecision) std::fputs(ToLag(report).c_str(), stdout);
-  if (json.empty()) return true;
-  std::ofstream file(json);
-  file << ToJson(report);
-  file.close();
-  return file.good();
+  return json.empty() ? absl::OkStatus() : WriteReport(json, ToJson(report));
 }
 
 int Fail(int exit_code, absl::string_view message) {
@@ -189,6 +192,12 @@ int Run(Arguments arguments) {
   if (!requests.ok()) return Fail(kBadUsage, requests.status().message());
   if (absl::Status status = CheckWorkload(arguments.fleet, *requests); !status.ok()) {
     return Fail(kBadUsage, status.message());
+  }
+  const bool asks = std::any_of(policies.begin(), policies.end(),
+                                [](const PolicySpec& policy) { return policy.asks_kvroute; });
+  if (asks) {
+    absl::Status status = ApiClient(arguments.fleet.kvroute).Connect();
+    if (!status.ok()) return Fail(kBrokenPromise, status.message());
   }
   arguments.fleet.progress = [&requests](const std::string& policy, uint64_t done, Nanos now,
                                          Nanos behind) {
@@ -208,8 +217,8 @@ int Run(Arguments arguments) {
   for (size_t i = 0; i < policies.size(); ++i) {
     report.policies.emplace_back(policies[i].name, std::move((*results)[i]));
   }
-  if (!WriteReport(report, arguments.json))
-    return Fail(kBrokenPromise, absl::StrCat(arguments.json, ": cannot be written"));
+  if (absl::Status status = ShowReport(report, arguments.json); !status.ok())
+    return Fail(kBrokenPromise, status.message());
   const std::vector<std::string> broken = BrokenPromises(report, arguments.verdict);
   for (const std::string& line : broken) Fail(kBrokenPromise, line);
   return broken.empty() ? 0 : kBrokenPromise;

@@ -1,11 +1,11 @@
 #include "tools/load/load_command.h"
 
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "tools/client/server_flags.h"
 #include "tools/command_line/command_line.h"
 #include "tools/load/load_run.h"
 
@@ -24,39 +24,44 @@ struct LoadFlags {
   double warm_up_seconds = 0;
 };
 
-int Fail(const std::string& why) {
-  std::fprintf(stderr, "kvroute load: %s\n", why.c_str());
+int Fail(const absl::Status& why) {
+  std::fprintf(stderr, "kvroute load: %s\n", std::string(why.message()).c_str());
   return kUnusable;
+}
+
+absl::Status TakeAddresses(const LoadFlags& flags, LoadRunOptions* run) {
+  const auto server = ParseServerAddress("--server", run->target, ServerFlags::kGrpcPort);
+  if (!server.ok()) return server.status();
+  run->target = server->Text();
+  if (flags.http.empty()) return absl::OkStatus();
+  const auto http = ParseServerAddress("--http", flags.http, ServerFlags::kHttpPort);
+  if (!http.ok()) return http.status();
+  run->http = ClientOptions{.server = *http, .security = {}};
+  return absl::OkStatus();
 }
 
 int RunCommand(LoadFlags flags) {
   flags.run.publisher.style = *ParseWireStyle(flags.style);
   flags.run.duration = std::chrono::milliseconds(static_cast<int64_t>(flags.seconds * 1e3));
   flags.run.warm_up = std::chrono::milliseconds(static_cast<int64_t>(flags.warm_up_seconds * 1e3));
-  if (flags.http.empty()) {
-    flags.run.http_port = 0;
-  } else {
-    const std::optional<HostPort> http = ParseHostPort(flags.http);
-    if (!http.has_value()) return Fail("--http: not HOST:PORT: " + flags.http);
-    flags.run.http_host = http->host;
-    flags.run.http_port = http->port;
-  }
+  if (absl::Status status = TakeAddresses(flags, &flags.run); !status.ok()) return Fail(status);
   const SyntheticEngineOptions& engine = flags.run.publisher.engine;
   if (engine.run_blocks > engine.max_conversation_blocks ||
       engine.max_conversation_blocks > engine.capacity_blocks) {
-    return Fail("--run-blocks must be at most --conversation-blocks, and those at most --capacity");
+    return Fail(absl::InvalidArgumentError(
+        "--run-blocks must be at most --conversation-blocks, and those at most --capacity"));
   }
 
   const absl::StatusOr<LoadReport> report = RunLoad(flags.run);
-  if (!report.ok()) return Fail(report.status().ToString());
+  if (!report.ok()) return Fail(report.status());
   const std::vector<std::string> failures = Failures(*report, flags.limits);
-  std::fputs(LoadReportTable(*report).c_str(), stdout);
+  std::FILE* const told = flags.json_path == "-" ? stderr : stdout;
+  std::fputs(LoadReportTable(*report).c_str(), told);
   if (!flags.json_path.empty()) {
-    std::ofstream file(flags.json_path);
-    file << LoadReportJson(*report, failures);
-    if (!file.flush()) return Fail("--json: cannot write " + flags.json_path);
+    absl::Status status = WriteReport(flags.json_path, LoadReportJson(*report, failures));
+    if (!status.ok()) return Fail(status);
   }
-  for (const std::string& failure : failures) std::printf("FAILED %s\n", failure.c_str());
+  for (const std::string& failure : failures) std::fprintf(told, "FAILED %s\n", failure.c_str());
   return failures.empty() ? 0 : 1;
 }
 
@@ -96,8 +101,13 @@ void AddLoadCommand(CommandLine* command_line) {
   Command command = command_line->AddCommand(
       "load", "publish events to a running kvroute at a fixed rate and check that all arrive");
   auto flags = std::make_shared<LoadFlags>();
-  command.AddOption("--target", &flags->run.target, "kvroute's gRPC address").ShowDefault();
-  command.AddOption("--http", &flags->http, "kvroute's HTTP address; empty: /metrics is not read")
+  command
+      .AddOption("--server,--target", &flags->run.target,
+                 "kvroute's gRPC address: HOST:PORT, a URL or unix:/PATH")
+      .ShowDefault();
+  command
+      .AddOption("--http", &flags->http,
+                 "kvroute's HTTP address: HOST:PORT or a URL; empty: /metrics is not read")
       .ShowDefault();
   AddEngineFlags(&command, flags.get());
   command.AddOption("--seconds", &flags->seconds, "to measure").Between(0.1, 1e7).ShowDefault();
@@ -121,7 +131,9 @@ void AddLoadCommand(CommandLine* command_line) {
   command.AddOption(
       "--max-rss-growth", &flags->limits.max_rss_growth,
       "fail when kvroute's memory grows by more than this fraction after the warm-up");
-  command.AddOption("--json", &flags->json_path, "file for the report");
+  command.AddOption(
+      "--json", &flags->json_path,
+      "file for the report; -: standard output, and the table goes to standard error");
   command.SetAction([flags] { return RunCommand(*flags); });
 }
 

@@ -227,8 +227,8 @@ class LoadRun {
   }
 
   absl::Status ReadMetrics(std::optional<Scrape>* scrape) {
-    if (options_.http_port == 0) return absl::OkStatus();
-    absl::StatusOr<Scrape> read = Scrape::Fetch(options_.http_host, options_.http_port);
+    if (!options_.http.has_value()) return absl::OkStatus();
+    absl::StatusOr<Scrape> read = Scrape::Fetch(*options_.http);
     if (!read.ok()) return read.status();
     rss_max_ = std::max(rss_max_, read->Sum("process_resident_memory_bytes"));
     *scrape = *std::move(read);
@@ -272,6 +272,7 @@ class LoadRun {
 }  // namespace
 
 absl::StatusOr<LoadReport> RunLoad(const LoadRunOptions& options) {
+  if (absl::Status status = ApiClient(options.target).Connect(); !status.ok()) return status;
   auto publisher = LoadPublisher::Create(options.publisher);
   if (!publisher.ok()) return publisher.status();
   NamedThread thread("load-publish", [&publisher] { (*publisher)->Run(); });

@@ -2,9 +2,11 @@
 #define KVROUTE_TOOLS_LOAD_LOAD_RUN_H_
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "tools/client/client_options.h"
 #include "tools/load/load_publisher.h"
 #include "tools/load/load_report.h"
 
@@ -13,8 +15,7 @@ namespace kvroute {
 struct LoadRunOptions {
   LoadPublisherOptions publisher;
   std::string target = "127.0.0.1:50051";  // kvroute's gRPC
-  std::string http_host = "127.0.0.1";
-  int http_port = 9108;  // of /metrics; 0: not read
+  std::optional<ClientOptions> http;       // of /metrics; nullopt: not read
   std::chrono::milliseconds duration{60'000};
   std::chrono::milliseconds warm_up{0};  // 0: until every cache has been filled twice
   double scores_per_second = 0;

@@ -1,12 +1,10 @@
 #include "tools/replay/replay_command.h"
 
 #include <cstdio>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "tools/command_line/command_line.h"
 #include "tools/replay/closed_loop.h"
 #include "tools/replay/open_loop.h"
@@ -46,14 +44,6 @@ absl::StatusOr<ReplayRun> RunOnce(const ReplayFlags& flags, const Corpus& corpus
   return run;
 }
 
-absl::Status WriteText(const std::string& path, const std::string& text) {
-  std::ofstream out(path, std::ios::trunc);
-  out << text << '\n';
-  out.close();
-  if (out) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(path, ": cannot write"));
-}
-
 absl::Status Measure(const ReplayFlags& flags, const Corpus& corpus) {
   ReplayReport report;
   report.corpus = flags.corpus_path;
@@ -66,9 +56,9 @@ absl::Status Measure(const ReplayFlags& flags, const Corpus& corpus) {
     if (!run.ok()) return run.status();
     report.runs.push_back(*run);
   }
-  std::fputs(report.ToText().c_str(), stdout);
+  if (flags.json_path != "-") std::fputs(report.ToText().c_str(), stdout);
   if (flags.json_path.empty()) return absl::OkStatus();
-  return WriteText(flags.json_path, report.ToJson());
+  return WriteReport(flags.json_path, report.ToJson());
 }
 
 absl::Status Replay(const ReplayFlags& flags) {
@@ -97,7 +87,8 @@ void AddReplayCommand(CommandLine* command_line) {
       .OneOf({"runs", "flat", "none"})
       .ShowDefault();
   command.AddFlag("--check", &flags->check, "compare every answer with the reference model");
-  command.AddOption("--json", &flags->json_path, "write the report there as JSON");
+  command.AddOption("--json", &flags->json_path,
+                    "file for the report as JSON; -: standard output, instead of the text");
   command.AddOption("--repetitions", &flags->repetitions, "runs, each on a new index")
       .Between(1, 1'000)
       .ShowDefault();

@@ -3,6 +3,7 @@
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -18,6 +19,8 @@
 #include "indexer/base/read_file.h"
 #include "indexer/base/stack_on_crash.h"
 #include "kvroute_build_info.h"
+#include "router/config/environment.h"
+#include "router/serve/check_serve.h"
 #include "router/serve/serve_process.h"
 #include "tools/command_line/command_line.h"
 #include "tools/convert/epp_config.h"
@@ -43,7 +46,9 @@ struct ServeFlags {
 // What a person wrote stays wrong until somebody mends it; what another process holds (a port, say)
 // may be free a moment later: whoever supervises kvroute starts it again.
 int Refuse(const absl::Status& status) {
-  std::fprintf(stderr, "kvroute: %s\n", std::string(MessageOf(status)).c_str());
+  for (const std::string& line : ErrorsOf(status)) {
+    std::fprintf(stderr, "kvroute: %s\n", line.c_str());
+  }
   return status.code() == absl::StatusCode::kInvalidArgument ? kUnusableInput : kCannotStart;
 }
 
@@ -109,6 +114,13 @@ absl::Status TakeLlmdConfig(const ServeFlags& flags, ServeProcess::ConfigFile* f
 
 absl::StatusOr<ConfigOverrides> OverridesFrom(const ServeFlags& flags) {
   ConfigOverrides overrides;
+  std::vector<std::string> environment;
+  for (const char* const* variable = environ; *variable != nullptr; ++variable) {
+    environment.emplace_back(*variable);
+  }
+  for (const std::string& line : TakeEnvironment(environment, &overrides)) {
+    std::fprintf(stderr, "kvroute: warning: %s\n", line.c_str());
+  }
   for (const std::string& setting : flags.settings) {
     const size_t equals = setting.find('=');
     if (equals == std::string::npos || equals == 0) {
@@ -217,7 +229,10 @@ int Serve(const ServeFlags& flags) {
   if (absl::Status status = TakeLlmdConfig(flags, &file); !status.ok()) return Refuse(status);
   const absl::StatusOr<ServeConfig> config = ParseConfig(file.text, file.name, file.overrides);
   if (!config.ok()) return Refuse(config.status());
-  if (flags.print_config) std::fputs(PrintConfig(*config).c_str(), stdout);
+  if (flags.print_config) std::fputs(PrintConfig(*config, overrides->SaidBy()).c_str(), stdout);
+  if (flags.check_config) {
+    if (absl::Status status = CheckServe(*config); !status.ok()) return Refuse(status);
+  }
   if (flags.check_config || flags.print_config) return 0;
 
   ConfigureHeap();
@@ -288,7 +303,8 @@ void AddServeCommand(CommandLine* command_line) {
       .OneValueEachTime();
   command.AddOption("--ready-file", &flags->ready_file,
                     "written when serving, with the bound addresses");
-  command.AddFlag("--check-config", &flags->check_config, "only check the configuration");
+  command.AddFlag("--check-config", &flags->check_config,
+                  "refuse what serve would refuse: fields, files, addresses; then end");
   command.AddFlag("--print-config", &flags->print_config, "print what would be in force and end");
   command.AddFlag("--describe-config", &flags->describe_config,
                   "print every field as a table and end");

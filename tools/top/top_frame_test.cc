@@ -33,8 +33,67 @@ TEST(TopFrameTest, ShowsWhatHappenedSinceTheReadingBefore) {
   EXPECT_THAT(*frame, HasSubstr("route   20/s  p50 20 us p99 20 us  hit rate 25.0%"));
   EXPECT_THAT(*frame, HasSubstr("7 holdings  5 distinct blocks  2.5 MB"));
   EXPECT_THAT(*frame, HasSubstr("w?[2J"));
-  EXPECT_THAT(*frame, HasSubstr("   3 degraded  no_replay "));
+  EXPECT_THAT(*frame, HasSubstr(" serving   degraded  no_replay "));
   EXPECT_THAT(*TopFrame({kStatus, now}, Scrape(), 0), HasSubstr("route   14/s"));
+}
+
+// Three workers of a model, in trouble, loaded and well.
+constexpr char kThree[] = R"({"version":"1","uptime_seconds":10.0,"ready":true,"policy":"prefix",
+"index":{"holdings":7,"distinct_blocks":5,"bytes":2500000},"workers":[
+{"worker_id":"a","model":"m","source":"config","streams":[{"rank":0,"trust":"exact","reason":"live",
+"requests_in_flight":1,"gaps":0,"batches":9,"holdings":70,"heard":true,
+"engine":{"health":"answers","waiting":2,"running":1,"kv_usage":0.25,"capacity_blocks":100}}]},
+{"worker_id":"b","model":"m","draining":true,"streams":[{"rank":0,"trust":"exact","reason":"live",
+"requests_in_flight":8,"gaps":0,"batches":7}]},
+{"worker_id":"c","model":"m","streams":[{"rank":0,"trust":"cold","reason":"none",
+"requests_in_flight":0,"gaps":3,"batches":0,"heard":false}]}]})";
+
+// The first letters of the rows.
+std::string Order(TopSort sort) {
+  const std::string frame =
+      *TopFrame({kThree, Scrape()}, Scrape(), 1, {.sort = sort, .worker = ""});
+  std::string order;
+  for (size_t at = frame.find("\nWORKER") + 1; at != 0; at = frame.find('\n', at) + 1) {
+    if (frame[at] >= 'a' && frame[at] <= 'c') order += frame[at];
+  }
+  return order;
+}
+
+TEST(TopFrameTest, RowsAreOrderedAsAsked) {
+  EXPECT_EQ(Order(TopSort::kWorker), "abc");
+  EXPECT_EQ(Order(TopSort::kTrust), "cab");
+  EXPECT_EQ(Order(TopSort::kInFlight), "bac");
+  EXPECT_EQ(Order(TopSort::kGaps), "cab");
+  EXPECT_EQ(Order(TopSort::kBlocks), "abc");
+  EXPECT_EQ(Order(TopSort::kKv), "abc");
+}
+
+TEST(TopFrameTest, SaysOfEachWorkerHowItIs) {
+  const std::string frame = *TopFrame({kThree, Scrape()}, Scrape(), 1);
+  EXPECT_THAT(
+      frame,
+      HasSubstr("serving   exact     live                         1       2    25%        70"));
+  EXPECT_THAT(frame, HasSubstr("draining  exact"));
+  EXPECT_THAT(frame, HasSubstr("unheard   cold"));
+  EXPECT_THAT(frame, testing::Not(HasSubstr("\x1b")));
+}
+
+TEST(TopFrameTest, ColoursAreThereWhenTheyAreAskedFor) {
+  const std::string frame =
+      *TopFrame({kThree, Scrape()}, Scrape(), 1, {.colours = true, .worker = ""});
+  EXPECT_THAT(frame, HasSubstr("\x1b[31munheard"));
+  EXPECT_THAT(frame, HasSubstr("\x1b[32mserving"));
+  EXPECT_THAT(frame, HasSubstr("\x1b[33mdraining"));
+}
+
+TEST(TopFrameTest, EveryFactOfOneWorker) {
+  const auto frame = TopFrame({kThree, Scrape()}, Scrape(), 1, {.worker = "a"});
+  ASSERT_TRUE(frame.ok()) << frame.status();
+  EXPECT_THAT(*frame, HasSubstr("source: config\n"));
+  EXPECT_THAT(*frame, HasSubstr("\nrank 0\n"));
+  EXPECT_THAT(*frame, HasSubstr("    capacity_blocks: 100\n"));
+  EXPECT_EQ(TopFrame({kThree, Scrape()}, Scrape(), 1, {.worker = "z"}).status().message(),
+            "--worker: there is no worker \"z\"");
 }
 
 TEST(TopFrameTest, AStatusThatIsNoneIsAnError) {

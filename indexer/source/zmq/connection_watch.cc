@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "indexer/base/log.h"
+#include "indexer/base/log_fields.h"
 
 namespace kvroute {
 namespace {
 
-std::string_view TextOf(ConnectTrouble trouble) {
+std::string_view TextOf(ConnectTrouble trouble, bool curve) {
   switch (trouble) {
     case ConnectTrouble::kNone:
       return "it answers";
@@ -22,7 +22,9 @@ std::string_view TextOf(ConnectTrouble trouble) {
     case ConnectTrouble::kUnreachable:
       return "there is no way to the address";
     case ConnectTrouble::kHandshake:
-      return "something listens at the port and completes no ZeroMQ handshake";
+      return curve ? "the port answers and completes no ZeroMQ handshake: are the CURVE keys right?"
+                   : "the port answers and completes no ZeroMQ handshake: is it another service's, "
+                     "or does the engine ask for CURVE?";
     case ConnectTrouble::kDescriptors:
       return "this process has no file descriptor left";
     case ConnectTrouble::kOther:
@@ -107,11 +109,17 @@ void ConnectionWatch::Say(Nanos now) {
   const uint64_t lines = lane_.connect_log->Admit(now);
   if (lines == 0) return;
   const StreamConfig& config = status_->config;
-  LogWarning("stream {}/{}: not connected to {} for {} s: {} ({}) ({} alike not shown)",
-             config.worker_id, config.rank, config.event_endpoint,
-             std::chrono::duration_cast<std::chrono::seconds>(now - *since_).count(),
-             TextOf(status_->connect_trouble.load()),
-             ConnectTroubleName(status_->connect_trouble.load()), lines - 1);
+  const ConnectTrouble trouble = status_->connect_trouble.load();
+  LogWith(LogLevel::kWarning,
+          {{"worker", config.worker_id},
+           {"rank", uint64_t{config.rank}},
+           {"endpoint", config.event_endpoint},
+           {"reason", ConnectTroubleName(trouble)}},
+          "stream {}/{}: not connected to {} for {} s: {} ({}) ({} alike not shown)",
+          config.worker_id, config.rank, config.event_endpoint,
+          std::chrono::duration_cast<std::chrono::seconds>(now - *since_).count(),
+          TextOf(trouble, !config.curve.server_public.empty()), ConnectTroubleName(trouble),
+          lines - 1);
 }
 
 }  // namespace kvroute

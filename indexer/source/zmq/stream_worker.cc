@@ -214,13 +214,6 @@ void ConnectedStream::FollowConnection() {
       reconnect_pause_ = lane_.options->reconnect_max;
       Increment(&status_->refused_handshakes);
       watch_.OnRefused();
-      if (const uint64_t lines = limiter_.Admit(lane_.clock->Monotonic())) {
-        LogWarning(
-            "stream {}/{}: {} answers but refuses the handshake: are the CURVE keys right? "
-            "({} alike not shown)",
-            status_->config.worker_id, status_->config.rank, status_->config.event_endpoint,
-            lines - 1);
-      }
     }
   }
 }

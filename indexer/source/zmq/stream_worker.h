@@ -79,7 +79,6 @@ class ConnectedStream final : public Pollable {
   ConnectionWatch watch_;
   ReplayedStream stream_;
   Multipart message_;
-  LogLimiter limiter_;
   Nanos reconnect_at_{Nanos::max()};
   Nanos reconnect_pause_;
 };

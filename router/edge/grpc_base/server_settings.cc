@@ -17,12 +17,22 @@ namespace {
 constexpr std::chrono::milliseconds kQuiet(100);
 // A client that has connected says so, or it is cut off.
 constexpr std::chrono::seconds kHandshakeTimeout(10);
-// A peer that vanished is noticed after a minute or so.
-constexpr std::chrono::seconds kKeepaliveTime(60), kKeepaliveTimeout(20);
 // What is read of one connection before others have their turn.
 constexpr int kReadAtOnceBytes = 131'072;
 
 int Millis(std::chrono::milliseconds time) { return static_cast<int>(time.count()); }
+
+void SetTimes(const ConnectionTimes& times, grpc::ServerBuilder* builder) {
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Millis(times.keepalive_time));
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Millis(times.keepalive_timeout));
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                              Millis(times.min_ping_interval));
+  if (times.max_age == std::chrono::milliseconds(0)) return;
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, Millis(times.max_age));
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, Millis(times.max_age_grace));
+}
 
 }  // namespace
 
@@ -40,10 +50,7 @@ void SetServerLimits(const ServerLimits& limits, grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder->AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kReadAtOnceBytes);
   builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, Millis(kHandshakeTimeout));
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Millis(kKeepaliveTime));
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Millis(kKeepaliveTimeout));
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  SetTimes(limits.times, builder);
   builder->AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 1);  // Connections judges by its counts
 }
 

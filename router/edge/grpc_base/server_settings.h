@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 
+#include "router/edge/grpc_base/connection_times.h"
 #include "router/edge/grpc_base/event_loop.h"
 
 namespace grpc {
@@ -17,6 +18,7 @@ struct ServerLimits {
   size_t max_message_bytes = 0;  // a longer request: RESOURCE_EXHAUSTED
   size_t max_memory_bytes = 0;   // of gRPC's own buffers
   int calls_of_a_connection = 0;
+  ConnectionTimes times = {};
 };
 
 // What every gRPC server of ours has in common.

@@ -80,11 +80,11 @@ class FleetWatchPlace final : public CallPlace, public RpcStream {
     events_to_come_ = 1;  // OnDone
     writing_ = finishing_ = false;
     idle_turns_ = 0;
-    absl::Status status = Begin();
+    const absl::Status status = Begin();
     watched_->stats->CountRequest(RpcMethod::kWatch, status.code());
     if (!status.ok()) {
       watcher_.reset();
-      return Finish(std::move(status));
+      return Finish(status);
     }
     Tell();
   }
@@ -112,8 +112,8 @@ class FleetWatchPlace final : public CallPlace, public RpcStream {
     in_snapshot_ = news->more;
     grpc::ByteBuffer bytes;
     Serialize(*news, &bytes);
-    if (absl::Status room = call_.AdmitAnswer(bytes.Length()); !room.ok()) {
-      return Finish(std::move(room));
+    if (const absl::Status room = call_.AdmitAnswer(bytes.Length()); !room.ok()) {
+      return Finish(room);
     }
     writing_ = true;
     ++events_to_come_;
@@ -149,7 +149,7 @@ class FleetWatchPlace final : public CallPlace, public RpcStream {
     if (!writing_ && !finishing_) Finish(absl::CancelledError("the client is gone"));
     Event();
   }
-  void Finish(absl::Status status) {
+  void Finish(const absl::Status& status) {
     if (finishing_) return;
     finishing_ = true;
     ++events_to_come_;

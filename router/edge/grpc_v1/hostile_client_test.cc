@@ -97,6 +97,20 @@ TEST_F(HostileClientTest, AFewAnswersThatNobodyTakesAreWaitedForUntilTheTimeout)
   ExpectEnded(ConnectionEnd::kUnreadAnswers, 1);
 }
 
+TEST_F(HostileClientTest, AWatcherThatTakesNothingIsCutOffToo) {
+  GrpcServerOptions options;
+  options.write_timeout = milliseconds(500);
+  Restart(options);
+  AddWorker(Spec("a"));
+  Http2Connection hostile(server_->port(), /*window=*/0);
+  hostile.Headers(1, "/kvroute.v1.Fleet/Watch").Message(1, "").Flush();
+  while (stats_.open_fleet_watchers == 0) std::this_thread::yield();
+  for (int i = 0; i < 1'000; ++i) ASSERT_TRUE(fleet_.SetDraining("a", i % 2 == 0).ok());
+  EXPECT_TRUE(hostile.raw().ClosedByPeer());
+  ExpectEnded(ConnectionEnd::kUnreadAnswers, 1);
+  while (stats_.open_fleet_watchers != 0) std::this_thread::yield();
+}
+
 TEST_F(HostileClientTest, CallsThatAreCancelledWithoutEndCutTheirConnection) {
   AddWorker(Spec("a"));
   Http2Connection hostile(server_->port());

@@ -4,6 +4,7 @@
 #include <grpcpp/server_builder.h>
 
 #include <algorithm>
+#include <array>
 
 #include "indexer/base/error.h"
 #include "router/edge/grpc_base/connections.h"
@@ -23,8 +24,25 @@ namespace {
 // it long before.
 constexpr size_t kQuotaTimes = 2;
 
+constexpr std::array<const char*, 5> kServiceNames = {
+    "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", "kvroute.v1.Fleet",
+    "kvroute.v1.Router", "radix_index.RadixIndex"};
+
+// Clients that balance by health ask by the service that they call.
+HealthService::Services HealthNames() {
+  HealthService::Services names = {{"", HealthOf::kReadiness},
+                                   {"liveness", HealthOf::kLiveness},
+                                   {"readiness", HealthOf::kReadiness}};
+  for (const char* name : kServiceNames) names.emplace_back(name, HealthOf::kReadiness);
+  return names;
+}
+
 int CallsOfAConnection(const GrpcServerOptions& options) {
   return limits::kMaxCallsPerConnection + static_cast<int>(options.max_streams);
+}
+
+uint64_t MostUnfinished(const GrpcServerOptions& options) {
+  return options.max_memory_bytes - options.max_memory_bytes / 4;
 }
 
 }  // namespace
@@ -36,7 +54,7 @@ class GrpcServer::Impl {
         connections_(
             {"grpc",
              options.max_connections,
-             options.max_memory_bytes - options.max_memory_bytes / 4,
+             MostUnfinished(options),
              {static_cast<uint64_t>(2 * CallsOfAConnection(options)), options.write_timeout}},
             {&stats->connections, &stats->ended_connections}),
         answers_(options.max_memory_bytes / 4),
@@ -49,10 +67,17 @@ class GrpcServer::Impl {
         router_service_(router, {options.max_streams, &streams_, options.stream_idle_timeout}),
         fleet_service_(fleet, stats),
         radix_service_(router, stats, &streams_, options.max_streams, options.stream_idle_timeout),
-        reflection_service_({"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection",
-                             "kvroute.v1.Fleet", "kvroute.v1.Router", "radix_index.RadixIndex"}),
+        health_service_(HealthNames()),
+        reflection_service_({kServiceNames.begin(), kServiceNames.end()}),
+        read_room_(
+            {MostUnfinished(options), options.max_message_bytes,
+             [this] { return long_work_.waiting_bytes() + connections_.unfinished_of_gone(); },
+             [this](Connection* connection) {
+               connections_.Cut(connection, ConnectionEnd::kUnfinishedRequests);
+             },
+             stats}),
         parts_{nullptr,          &long_work_, &connections_, stats, options.write_timeout,
-               options.requests, &answers_} {}
+               options.requests, &answers_,   &read_room_} {}
 
   absl::Status Listen(const GrpcServerOptions& options) {
     KVROUTE_RETURN_IF_ERROR(connections_.Listen(options.address));
@@ -61,7 +86,7 @@ class GrpcServer::Impl {
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
         options.credentials ? options.credentials : grpc::InsecureServerCredentials());
     SetServerLimits({options.max_message_bytes, kQuotaTimes * options.max_memory_bytes,
-                     CallsOfAConnection(options)},
+                     CallsOfAConnection(options), options.times},
                     &builder);
     builder.RegisterService(&router_service_);
     builder.RegisterService(&fleet_service_);
@@ -72,6 +97,7 @@ class GrpcServer::Impl {
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) return absl::UnavailableError("gRPC does not start");
     parts_.loop = loop_.get();
+    loop_->SetOftenLooked(&read_room_);
     router_service_.Serve(parts_);
     fleet_service_.Serve(parts_);
     radix_service_.Serve(parts_);
@@ -119,6 +145,7 @@ class GrpcServer::Impl {
   RadixService radix_service_;
   HealthService health_service_;
   ReflectionService reflection_service_;
+  ReadRoom read_room_;
   EdgeParts parts_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<EventLoop> loop_;

@@ -10,6 +10,7 @@
 #include "indexer/base/clock.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/memory_budget.h"
+#include "router/edge/grpc_base/connection_times.h"
 #include "router/fleet/fleet.h"
 #include "router/route/routing_stats.h"
 
@@ -36,6 +37,7 @@ struct GrpcServerOptions {
   std::chrono::milliseconds write_timeout = std::chrono::seconds(10);
   // A RouteStream or ScoreStream without a request for so long ends.
   std::chrono::milliseconds stream_idle_timeout = std::chrono::minutes(30);
+  ConnectionTimes times = {};
 };
 
 // The gRPC edge: Router, Fleet, health and reflection on one port.

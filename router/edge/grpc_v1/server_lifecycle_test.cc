@@ -51,6 +51,30 @@ TEST_F(ServerTest, AHealthWatcherIsToldOfEachChange) {
   EXPECT_FALSE(watch->Finish().ok());
 }
 
+TEST_F(ServerTest, HealthIsAskedByEveryServiceThatReflectionNames) {
+  using grpc::health::v1::HealthCheckResponse;
+  const auto health = grpc::health::v1::Health::NewStub(channel_);
+  server_->SetServing(false);
+  for (const char* service :
+       {"", "readiness", "kvroute.v1.Router", "kvroute.v1.Fleet", "radix_index.RadixIndex",
+        "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}) {
+    grpc::health::v1::HealthCheckRequest request;
+    request.set_service(service);
+    grpc::ClientContext check_context, watch_context;
+    HealthCheckResponse response;
+    ASSERT_TRUE(health->Check(&check_context, request, &response).ok()) << service;
+    EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING) << service;
+    const auto watch = health->Watch(&watch_context, request);
+    ASSERT_TRUE(watch->Read(&response)) << service;
+    EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING) << service;
+    watch_context.TryCancel();
+    (void)watch->Finish();
+  }
+  std::string response;
+  ASSERT_TRUE(CallRaw("/grpc.health.v1.Health/Check", "\x0a\x08liveness", &response).ok());
+  EXPECT_EQ(response, "\x08\x01") << "it lives, ready or not";
+}
+
 TEST_F(ServerTest, HealthOfAnUnknownServiceIsNotFound) {
   const auto health = grpc::health::v1::Health::NewStub(channel_);
   grpc::health::v1::HealthCheckRequest request;

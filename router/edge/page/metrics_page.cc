@@ -72,6 +72,7 @@ void AddStream(const FleetTarget& target, Exposition* out) {
   const StreamStatus& stream = *target.stream;
   const std::string& worker = target.worker->spec.worker_id;
   const std::string rank = std::to_string(target.rank);
+  out->Add(Metric::kStreamInfo, {worker, rank, target.worker->spec.model}, 1);
   const Trust trust = stream.trust.load(std::memory_order_relaxed);
   for (size_t i = 0; i < kTrustCount; ++i) {
     const auto candidate = static_cast<Trust>(i);
@@ -288,6 +289,8 @@ void AddRoutingMetrics(const RoutingStats& stats, const LoadTrackerStats& loads,
   AddByReason(
       Metric::kFleetWatchSnapshots, stats.fleet_snapshots,
       [](size_t i) { return kWatchSnapshotNames[static_cast<WatchSnapshot>(i)]; }, 1, out);
+  out->Add(Metric::kUnreadRequests, Value(stats.unread_requests));
+  out->Add(Metric::kDeferredRequests, Value(stats.deferred_requests));
   out->Add(Metric::kConnections, Value(stats.connections));
   AddByReason(
       Metric::kEndedConnections, stats.ended_connections,
