@@ -11,6 +11,7 @@
 #include "tools/engine/engine_command.h"
 #include "tools/fleet/fleet_command.h"
 #include "tools/load/load_command.h"
+#include "tools/placement/placement_command.h"
 #include "tools/replay/replay_command.h"
 #include "tools/serve/serve_command.h"
 #include "tools/top/top_command.h"
@@ -30,6 +31,7 @@ int main(int argc, char** argv) {
   kvroute::AddConvertCommand(&command_line);
   kvroute::AddDecodeCommand(&command_line);
   kvroute::AddFleetCommand(&command_line);
+  kvroute::AddPlacementCommand(&command_line);
   kvroute::AddEngineCommand(&command_line);
   kvroute::AddLoadCommand(&command_line);
   kvroute::AddCorpusCommand(&command_line);

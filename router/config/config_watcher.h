@@ -1,13 +1,13 @@
 #ifndef KVROUTE_ROUTER_CONFIG_CONFIG_WATCHER_H_
 #define KVROUTE_ROUTER_CONFIG_CONFIG_WATCHER_H_
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "indexer/base/mutex.h"
-#include "indexer/base/named_thread.h"
+#include "indexer/base/reading_thread.h"
 #include "router/config/settled_text.h"
 
 namespace kvroute {
@@ -25,7 +25,7 @@ class ConfigWatcher {
   // `known` is the text in force.
   ConfigWatcher(std::string path, std::string known, std::chrono::milliseconds interval,
                 OnText on_text);
-  ~ConfigWatcher();  // waits for on_text
+  // On destruction waits for on_text, but not for a file that cannot be read (ReadingThread).
   ConfigWatcher(const ConfigWatcher&) = delete;
   ConfigWatcher& operator=(const ConfigWatcher&) = delete;
 
@@ -34,20 +34,13 @@ class ConfigWatcher {
   void Poke();
 
  private:
-  void Run();
-  void Look();
+  using Text = absl::StatusOr<std::string>;
+  void Take(const Text& read);
 
-  const std::string path_;
-  const std::chrono::milliseconds interval_;
   const OnText on_text_;
-
   SettledText text_;  // of the watcher's thread
-
-  Mutex mutex_;
-  CondVar wake_;
-  bool poked_ ABSL_GUARDED_BY(mutex_) = false;
-  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
-  NamedThread thread_;  // last: started when all else is there
+  std::atomic<bool> poked_{false};
+  ReadingThread<Text> thread_;  // last: started when all else is there
 };
 
 }  // namespace kvroute

@@ -60,6 +60,22 @@ absl::Status CheckPicker(const PickerConfig& picker) {
   return absl::InvalidArgumentError("plaintext_listen: needs listen as well");
 }
 
+void VisitConnectionTimes(FieldVisitor* v, ConnectionTimes* times) {
+  v->Millis({"keepalive_time", "A client that is silent for so long is asked if it is there."},
+            seconds(1), hours(24), &times->keepalive_time);
+  v->Millis({"keepalive_timeout", "It has so long to say so; then its calls end."},
+            milliseconds(100), hours(1), &times->keepalive_timeout);
+  v->Millis({"min_ping_interval",
+             "Clients that send pings more often, and nothing else, are sent away after a few."},
+            milliseconds(10), std::chrono::minutes(5), &times->min_ping_interval);
+  v->Millis({"max_connection_age",
+             "A connection that is so old, give or take a tenth, is asked to go: clients make "
+             "another, behind a balancer perhaps to another replica. 0: never."},
+            milliseconds(0), hours(24), &times->max_age);
+  v->Millis({"connection_age_grace", "Its calls have so long to end."}, milliseconds(0), hours(24),
+            &times->max_age_grace);
+}
+
 void VisitPickerTimes(FieldVisitor* v, PickerOptions* options) {
   v->Millis({"body_timeout",
              "For the body of a request to end, in full duplex; then it is picked for by load, and "
@@ -140,6 +156,7 @@ void VisitGrpc(FieldVisitor* v, GrpcConfig* grpc) {
              "A RouteStream or ScoreStream ends without a request for so "
              "long."},
             seconds(1), hours(24), &grpc->stream_idle_timeout);
+  VisitConnectionTimes(v, &grpc->times);
 }
 
 void VisitPicker(FieldVisitor* v, PickerConfig* picker) {

@@ -171,6 +171,12 @@ void VisitFields(FieldVisitor* v, ServeConfig* config) {
               milliseconds(0), hours(24), &config->readiness_grace);
   });
   v->Group({"shutdown", ""}, [&] {
+    v->Millis(
+        {"lame_duck",
+         "On SIGTERM, readiness and health say no for this long while all is still served, so "
+         "that clients and balancers go elsewhere first.",
+         kLive},
+        milliseconds(0), seconds(600), &config->shutdown_lame_duck);
     v->Millis({"grace", "On SIGTERM, calls under way may end for this long.", kLive},
               milliseconds(0), seconds(600), &config->shutdown_grace);
   });

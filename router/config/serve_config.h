@@ -14,6 +14,7 @@
 #include "indexer/source/zmq/zmq_options.h"
 #include "router/config/field_visitor.h"
 #include "router/edge/ext_proc/picker_options.h"
+#include "router/edge/grpc_base/connection_times.h"
 #include "router/edge/grpc_base/credentials.h"
 #include "router/edge/http_json/mooncake_reply.h"
 #include "router/fleet/discovery/dns.h"
@@ -36,6 +37,7 @@ struct GrpcConfig {
   size_t max_connections = limits::kMaxGrpcConnections;
   std::chrono::milliseconds write_timeout{10'000};
   std::chrono::milliseconds stream_idle_timeout{1'800'000};
+  ConnectionTimes times;
 };
 
 struct PickerConfig {
@@ -145,6 +147,7 @@ struct ServeConfig {
   MemoryConfig memory;
   PromptsConfig prompts;
   std::chrono::milliseconds readiness_grace{30'000};
+  std::chrono::milliseconds shutdown_lame_duck{0};
   std::chrono::milliseconds shutdown_grace{5'000};
   LogOptions log;
   std::vector<ListenerFields> listeners;

@@ -85,9 +85,7 @@ struct RoutingStats {
                                                                         "keyspace", "refused"};
   std::array<Counter, kRadixResultNames.size()> radix_queries{};
   Counter radix_updates{0};
-  Counter unread_requests{0};    // of unary calls that wait to be read, now
-  Counter deferred_requests{0};  // that waited for room, see ReadRoom
-  Counter connections{0};        // of the gRPC port, now
+  Counter connections{0};  // of the gRPC port, now
   std::array<Counter, kConnectionEndNames.size()> ended_connections{};
   // hashing as far as needed and the index, for all profiles of a prompt
   LatencyHistogram match_latency;

@@ -1,10 +1,12 @@
 #include "router/serve/serve_process.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/log.h"
+#include "indexer/base/named_thread.h"
 #include "indexer/base/spare_memory.h"
 
 namespace kvroute {
@@ -14,6 +16,8 @@ constexpr std::chrono::milliseconds kWatchInterval(500);
 constexpr std::chrono::seconds kReturnInterval(10);
 constexpr std::chrono::seconds kCertificateLooks(1);
 constexpr std::chrono::seconds kSayChanges(1);
+// Of the edges, of what looks after others, and of gRPC and libzmq for themselves.
+constexpr size_t kFurtherThreads = 24;
 
 ServeConfig FittedTo(const MemoryBudgets& memory, ServeConfig config) {
   for (const std::string& line : FitToMemory(memory, &config)) LogWarning("{}", line);
@@ -49,6 +53,12 @@ absl::StatusOr<std::unique_ptr<ServeProcess>> ServeProcess::Start(const ServeCon
   process->StartWatcher(file);
   process->Tick();
   return process;
+}
+
+size_t ServeProcess::ThreadsOf(const ServeConfig& config) {
+  const int lanes = config.ingest.zmq.lanes + config.ingest.zmq.io_threads;
+  return static_cast<size_t>(lanes) + static_cast<size_t>(config.http.threads) +
+         static_cast<size_t>(config.http_json.threads) + kFurtherThreads;
 }
 
 ServeProcess::ServeProcess(const ServeConfig& config, const ConfigFile& file)
@@ -124,7 +134,8 @@ absl::Status ServeProcess::StartGrpc() {
                                  .max_message_bytes = config_.grpc.max_message_bytes,
                                  .max_streams = config_.grpc.max_streams,
                                  .write_timeout = config_.grpc.write_timeout,
-                                 .stream_idle_timeout = config_.grpc.stream_idle_timeout},
+                                 .stream_idle_timeout = config_.grpc.stream_idle_timeout,
+                                 .times = config_.grpc.times},
                                 router_.get(), fleet_.get(), &routing_stats_);
   if (!grpc.ok()) return At("grpc.listen", grpc.status());
   grpc_ = *std::move(grpc);
@@ -267,17 +278,32 @@ void ServeProcess::Reload() {
   if (watcher_ != nullptr) watcher_->Poke();
 }
 
-void ServeProcess::Shutdown() {
+std::chrono::milliseconds ServeProcess::TakeLeave() {
   readiness_.End();
   grpc_->SetServing(false);
-  // Probes see it while the requests under way still end.
   if (picker_ != nullptr) picker_->SetServing(false);
+  return live_->config()->shutdown_lame_duck;
+}
+
+void ServeProcess::Shutdown() {
+  TakeLeave();       // probes see it while the requests under way still end
   watcher_.reset();  // a change of thousands of workers that is being applied takes its time
   const auto grace = live_->config()->shutdown_grace;
-  if (picker_ != nullptr) picker_->Shutdown(grace);
-  grpc_->Shutdown(grace);
+  ShutDownEdges(grace);
   http_.reset();  // its pages read what the other one has counted
   http_json_.reset();
+}
+
+// Both at once: they have one grace.
+void ServeProcess::ShutDownEdges(std::chrono::milliseconds grace) {
+  if (picker_ == nullptr) return grpc_->Shutdown(grace);
+  NamedThread other;
+  try {
+    other = NamedThread("picker-shutdown", [this, grace] { picker_->Shutdown(grace); });
+  } catch (const std::system_error&) {
+    picker_->Shutdown(grace);  // the system gives no thread: it only takes longer
+  }
+  grpc_->Shutdown(grace);
 }
 
 Readiness::Report ServeProcess::EvaluateReadiness() {

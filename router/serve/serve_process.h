@@ -46,6 +46,8 @@ class ServeProcess {
   static absl::StatusOr<std::unique_ptr<ServeProcess>> Start(const ServeConfig& config,
                                                              const ConfigFile& file);
   ~ServeProcess();
+  // About as many threads as it has from the start, at least.
+  static size_t ThreadsOf(const ServeConfig& config);
 
   // "grpc=127.0.0.1:50051 http=127.0.0.1:9108", and http_json=… where it is served; the ports
   // really bound.
@@ -56,6 +58,9 @@ class ServeProcess {
   void Tick();
   // Reads the configuration file again even if it is the same.
   void Reload();
+  // Readiness and health say no from now on, and all is still served: for how long that should last
+  // (shutdown.lame_duck). Idempotent.
+  std::chrono::milliseconds TakeLeave();
   // Health turns to NOT_SERVING, calls under way end or are cut off after shutdown.grace.
   void Shutdown();
 
@@ -69,6 +74,7 @@ class ServeProcess {
   absl::Status StartHttp();
   absl::Status StartHttpJson();
   void StartWatcher(const ConfigFile& file);
+  void ShutDownEdges(std::chrono::milliseconds grace);
   Readiness::Report EvaluateReadiness();
 
   // The host that was asked for with the port that was bound.

@@ -162,7 +162,7 @@ TEST_F(OneLimitTest, AfterTheWorstOfEveryInputAtOnceWhatItTookGoesBack) {
               "");
   }
   Print("at its end");
-  EXPECT_EQ(server_->Terminate(), 0);
+  EXPECT_EQ(server_->Terminate(), 0) << server_->Log();
 }
 
 // Three clients with prompts of 16 MB and one whose requests would swell to 24 times their bytes:

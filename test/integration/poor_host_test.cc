@@ -13,6 +13,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "test/support/child_process.h"
 #include "test/support/http_client.h"
 #include "test/support/sanitized.h"
 #include "test/support/server_process.h"
@@ -170,6 +171,19 @@ TEST_F(PoorHostTest, WithoutFurtherThreadsItServesWithThoseItHas) {
   EXPECT_EQ(again->workers_size(), 2);
   std::ofstream(none) << "none";
   EXPECT_EQ((*server)->Terminate(), 0) << (*server)->Log();
+}
+
+TEST_F(PoorHostTest, WithoutAnyThreadItSaysSoAndDoesNotStart) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer must be the first library";
+  const std::string none = dir_ / "no_threads_at_all";
+  std::ofstream(none) << "none";
+  setenv("LD_PRELOAD", KVROUTE_POOR_HOST, 1);
+  setenv("KVROUTE_TEST_NO_THREADS", none.c_str(), 1);
+  ChildProcess process({"serve", "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"});
+  unsetenv("LD_PRELOAD");
+  unsetenv("KVROUTE_TEST_NO_THREADS");
+  EXPECT_EQ(process.Wait(), 1);
+  EXPECT_THAT(process.ReadStderr(), HasSubstr("kvroute: threads: the system gives 0 of the"));
 }
 
 // As in a sandbox that refuses the call.

@@ -46,6 +46,8 @@ BELOW = {
     "tools/decode": ("indexer/event", "tools/command_line"),
     "tools/fleet": ("indexer/index", "router/policy", "tools/client", "tools/publisher", "tools/workload", "tools/command_line"),
     "tools/engine": ("tools/fleet", "tools/command_line", "indexer/telemetry"),
+    # It asks the router in process.
+    "tools/placement": ("tools/fleet", "tools/workload", "tools/command_line", "router/route"),
     "tools/load": ("indexer/index", "tools/client", "tools/publisher", "tools/command_line"),
     # It checks the index against the reference model and measures it against the flat one.
     "tools/replay": ("tools/corpus", "test/support", "test/benchmark/flat_index.h"),

@@ -3,16 +3,19 @@
 #include <algorithm>
 
 #include "indexer/base/check.h"
+#include "tools/fleet/block_key.h"
 
 namespace kvroute {
 namespace {
 
 // Tokens that are known: the prompt and what has been generated so far.
-uint32_t KnownTokens(const EngineRequest& request) {
+template <typename Hash>
+uint32_t KnownTokens(const BasicEngineRequest<Hash>& request) {
   return request.prompt_tokens + request.generated_tokens;
 }
 
-void Rewind(EngineRequest* request) {
+template <typename Hash>
+void Rewind(BasicEngineRequest<Hash>* request) {
   request->computed_tokens = 0;
   request->scheduled_tokens = 0;
   request->registered_blocks = 0;
@@ -21,25 +24,29 @@ void Rewind(EngineRequest* request) {
 
 }  // namespace
 
-Engine::Engine(const EngineOptions& options, Announce announce, CacheEvents* events)
+template <typename Hash>
+BasicEngine<Hash>::BasicEngine(const EngineOptions& options, Announce announce, Events* events)
     : options_(options), announce_(announce), events_(events), pool_(NewPool()) {
   KVROUTE_CHECK(options.max_batch_requests > 0 && options.max_step_tokens > 0);
   KVROUTE_CHECK(options.prefill_tokens_per_second > 0);
 }
 
-std::unique_ptr<EnginePool> Engine::NewPool() const {
-  return std::make_unique<EnginePool>(options_.capacity_blocks, options_.block_size_tokens,
-                                      announce_, events_);
+template <typename Hash>
+std::unique_ptr<BasicEnginePool<Hash>> BasicEngine<Hash>::NewPool() const {
+  return std::make_unique<Pool>(options_.capacity_blocks, options_.block_size_tokens, announce_,
+                                events_);
 }
 
-void Engine::Submit(std::unique_ptr<EngineRequest> request) {
-  KVROUTE_CHECK(request->prompt_tokens > 0 && request->prompt_tokens < request->tokens.size());
-  KVROUTE_CHECK(request->hashes.size() == request->tokens.size() / options_.block_size_tokens);
-  KVROUTE_CHECK(Fits(request->tokens.size()));
+template <typename Hash>
+void BasicEngine<Hash>::Submit(std::unique_ptr<Request> request) {
+  KVROUTE_CHECK(request->prompt_tokens > 0 && request->prompt_tokens < request->TotalTokens());
+  KVROUTE_CHECK(request->hashes.size() == request->TotalTokens() / options_.block_size_tokens);
+  KVROUTE_CHECK(Fits(request->TotalTokens()));
   waiting_.push_back(std::move(request));
 }
 
-std::optional<Nanos> Engine::StartStep() {
+template <typename Hash>
+std::optional<Nanos> BasicEngine<Hash>::StartStep() {
   KVROUTE_CHECK(!stepping());
   if (clear_pending_) {
     clear_pending_ = false;
@@ -51,18 +58,27 @@ std::optional<Nanos> Engine::StartStep() {
   if (!preempted) ScheduleWaiting(&load);
   if (scheduled_.empty()) return std::nullopt;
   prefilled_tokens_ += load.prefill_tokens;
+  return DurationOf(load);
+}
+
+template <typename Hash>
+Nanos BasicEngine<Hash>::DurationOf(const StepLoad& load) const {
   const double prefill_ns = 1e9 * load.prefill_tokens / options_.prefill_tokens_per_second;
+  const double attention_ns = options_.attention_ns_per_pair * load.attention_pairs +
+                              options_.decode_ns_per_context_token * load.decode_context_tokens;
   return options_.step_overhead + Nanos(static_cast<int64_t>(prefill_ns)) +
+         Nanos(static_cast<int64_t>(attention_ns)) +
          options_.decode_per_request * load.decoding_requests;
 }
 
-void Engine::EndStep(std::vector<StepOutcome>* outcomes) {
-  for (EngineRequest* request : scheduled_) {
+template <typename Hash>
+void BasicEngine<Hash>::EndStep(std::vector<StepOutcome>* outcomes) {
+  for (Request* request : scheduled_) {
     request->computed_tokens += request->scheduled_tokens;
     request->scheduled_tokens = 0;
     if (request->computed_tokens < KnownTokens(*request)) continue;  // more chunks to come
     ++request->generated_tokens;
-    const bool finished = KnownTokens(*request) == request->tokens.size();
+    const bool finished = KnownTokens(*request) == request->TotalTokens();
     const bool first_token = request->generated_tokens == 1;
     if (first_token || finished || options_.every_token) {
       outcomes->push_back({.number = request->number,
@@ -75,11 +91,12 @@ void Engine::EndStep(std::vector<StepOutcome>* outcomes) {
   }
   scheduled_.clear();
   std::erase_if(running_, [](const auto& request) {
-    return KnownTokens(*request) == request->tokens.size();
+    return KnownTokens(*request) == request->TotalTokens();
   });
 }
 
-bool Engine::Abort(uint64_t number) {
+template <typename Hash>
+bool BasicEngine<Hash>::Abort(uint64_t number) {
   const auto is_it = [number](const auto& request) { return request->number == number; };
   if (std::erase_if(waiting_, is_it) > 0) return true;
   const auto found = std::find_if(running_.begin(), running_.end(), is_it);
@@ -90,10 +107,11 @@ bool Engine::Abort(uint64_t number) {
   return true;
 }
 
-bool Engine::ScheduleRunning(StepLoad* load) {
+template <typename Hash>
+bool BasicEngine<Hash>::ScheduleRunning(StepLoad* load) {
   bool preempted = false;
   for (size_t i = 0; i < running_.size() && load->tokens < options_.max_step_tokens; ++i) {
-    EngineRequest* const request = running_[i].get();
+    Request* const request = running_[i].get();
     const uint32_t count = std::min(KnownTokens(*request) - request->computed_tokens,
                                     options_.max_step_tokens - load->tokens);
     bool allocated = Allocate(request, 0, count);
@@ -108,10 +126,11 @@ bool Engine::ScheduleRunning(StepLoad* load) {
   return preempted;
 }
 
-void Engine::ScheduleWaiting(StepLoad* load) {
+template <typename Hash>
+void BasicEngine<Hash>::ScheduleWaiting(StepLoad* load) {
   while (!waiting_.empty() && running_.size() < options_.max_batch_requests &&
          load->tokens < options_.max_step_tokens) {
-    EngineRequest* const request = waiting_.front().get();
+    Request* const request = waiting_.front().get();
     // At least the last token has to be computed, or there is nothing to sample from. Hits are
     // whole blocks: of a prompt that is cached to its end the last block is computed again, into a
     // second copy.
@@ -132,7 +151,8 @@ void Engine::ScheduleWaiting(StepLoad* load) {
   }
 }
 
-bool Engine::Allocate(EngineRequest* request, uint32_t cached_blocks, uint32_t count) {
+template <typename Hash>
+bool BasicEngine<Hash>::Allocate(Request* request, uint32_t cached_blocks, uint32_t count) {
   const uint32_t size = options_.block_size_tokens;
   const uint32_t tokens = request->computed_tokens + count;
   const uint32_t needed = (tokens + size - 1) / size;
@@ -150,20 +170,24 @@ bool Engine::Allocate(EngineRequest* request, uint32_t cached_blocks, uint32_t c
   return true;
 }
 
-void Engine::Schedule(EngineRequest* request, uint32_t count, StepLoad* load) {
+template <typename Hash>
+void BasicEngine<Hash>::Schedule(Request* request, uint32_t count, StepLoad* load) {
   const bool decoding = request->generated_tokens > 0 && count == 1;
   request->scheduled_tokens = count;
   load->tokens += count;
   if (decoding) {
     ++load->decoding_requests;
+    load->decode_context_tokens += request->computed_tokens;
   } else {
     load->prefill_tokens += count;
+    load->attention_pairs += count * (request->computed_tokens + count / 2.0);
   }
   scheduled_.push_back(request);
 }
 
-void Engine::Preempt() {
-  std::unique_ptr<EngineRequest> request = std::move(running_.back());
+template <typename Hash>
+void BasicEngine<Hash>::Preempt() {
+  std::unique_ptr<Request> request = std::move(running_.back());
   running_.pop_back();
   pool_->Release(request->blocks);
   Rewind(request.get());
@@ -171,11 +195,13 @@ void Engine::Preempt() {
   ++preemptions_;
 }
 
-void Engine::PreemptAll() {
+template <typename Hash>
+void BasicEngine<Hash>::PreemptAll() {
   while (!running_.empty()) Preempt();
 }
 
-void Engine::Restart() {
+template <typename Hash>
+void BasicEngine<Hash>::Restart() {
   scheduled_.clear();
   while (!running_.empty()) {
     waiting_.push_front(std::move(running_.back()));
@@ -188,5 +214,8 @@ void Engine::Restart() {
   clear_pending_ = false;
   pool_ = NewPool();
 }
+
+template class BasicEngine<Digest>;
+template class BasicEngine<BlockKey>;
 
 }  // namespace kvroute

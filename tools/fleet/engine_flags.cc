@@ -4,7 +4,7 @@
 
 namespace kvroute {
 
-void EngineFlags::AddTo(Command* command) {
+void EngineFlags::AddPoolTo(Command* command) {
   command
       ->AddOption("--blocks-per-worker", &engine.capacity_blocks, "KV blocks of each rank's pool")
       .Between(1u, 100'000'000u)
@@ -12,6 +12,16 @@ void EngineFlags::AddTo(Command* command) {
   command->AddOption("--block-size", &engine.block_size_tokens, "Tokens a block")
       .Between(1u, 4'096u)
       .ShowDefault();
+  command->AddOption("--step-tokens", &engine.max_step_tokens, "Token budget of a step")
+      .Between(1u, 10'000'000u)
+      .ShowDefault();
+  command->AddOption("--batch", &engine.max_batch_requests, "Requests running at once")
+      .Between(1u, 100'000u)
+      .ShowDefault();
+}
+
+void EngineFlags::AddTo(Command* command) {
+  AddPoolTo(command);
   command
       ->AddOption("--prefill-rate", &engine.prefill_tokens_per_second,
                   "Prompt tokens computed a second")
@@ -22,12 +32,6 @@ void EngineFlags::AddTo(Command* command) {
       .ShowDefault();
   command->AddOption("--decode-us", &decode_us, "Added for each decoding request of a step")
       .Between(0.0, 1e9)
-      .ShowDefault();
-  command->AddOption("--step-tokens", &engine.max_step_tokens, "Token budget of a step")
-      .Between(1u, 10'000'000u)
-      .ShowDefault();
-  command->AddOption("--batch", &engine.max_batch_requests, "Requests running at once")
-      .Between(1u, 100'000u)
       .ShowDefault();
 }
 

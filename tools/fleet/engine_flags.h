@@ -14,6 +14,8 @@ struct EngineFlags {
   double decode_us = 100;
 
   void AddTo(Command* command);
+  // Only what says nothing of time.
+  void AddPoolTo(Command* command);
   // With what the two numbers say.
   EngineOptions Options() const;
 };

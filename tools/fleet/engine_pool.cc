@@ -1,6 +1,7 @@
 #include "tools/fleet/engine_pool.h"
 
 #include "indexer/base/check.h"
+#include "tools/fleet/block_key.h"
 
 namespace kvroute {
 namespace {
@@ -10,8 +11,9 @@ constexpr size_t kAhead = 8;
 
 }  // namespace
 
-EnginePool::EnginePool(uint32_t capacity_blocks, uint32_t block_size_tokens, Announce announce,
-                       CacheEvents* events)
+template <typename Hash>
+BasicEnginePool<Hash>::BasicEnginePool(uint32_t capacity_blocks, uint32_t block_size_tokens,
+                                       Announce announce, Events* events)
     : block_size_tokens_(block_size_tokens),
       announce_(announce),
       events_(events),
@@ -23,7 +25,8 @@ EnginePool::EnginePool(uint32_t capacity_blocks, uint32_t block_size_tokens, Ann
   for (uint32_t block = 0; block < capacity_blocks; ++block) PushFree(block);
 }
 
-uint32_t EnginePool::CountResident(absl::Span<const Digest> chain) const {
+template <typename Hash>
+uint32_t BasicEnginePool<Hash>::CountResident(absl::Span<const Hash> chain) const {
   uint32_t count = 0;
   for (; count < chain.size(); ++count) {
     if (count + kAhead < chain.size()) heads_.prefetch(chain[count + kAhead]);
@@ -32,12 +35,13 @@ uint32_t EnginePool::CountResident(absl::Span<const Digest> chain) const {
   return count;
 }
 
-bool EnginePool::Acquire(absl::Span<const Digest> hits, uint32_t fresh,
-                         std::vector<BlockIndex>* blocks) {
+template <typename Hash>
+bool BasicEnginePool<Hash>::Acquire(absl::Span<const Hash> hits, uint32_t fresh,
+                                    std::vector<BlockIndex>* blocks) {
   std::vector<uint32_t> found;
   found.reserve(hits.size());
   uint32_t idle_hits = 0;  // a hit that nobody refers to leaves the free list as well
-  for (const Digest& hash : hits) {
+  for (const Hash& hash : hits) {
     const auto head = heads_.find(hash);
     KVROUTE_CHECK(head != heads_.end());
     found.push_back(head->second);
@@ -65,14 +69,18 @@ bool EnginePool::Acquire(absl::Span<const Digest> hits, uint32_t fresh,
   return true;
 }
 
-void EnginePool::Register(absl::Span<const BlockIndex> blocks, absl::Span<const Digest> hashes,
-                          absl::Span<const TokenId> tokens, size_t first, size_t end,
-                          const HashNamespace& names) {
+template <typename Hash>
+void BasicEnginePool<Hash>::Register(absl::Span<const BlockIndex> blocks,
+                                     absl::Span<const Hash> hashes,
+                                     absl::Span<const TokenId> tokens, size_t first, size_t end,
+                                     const HashNamespace& names) {
   const auto announce = [&](size_t from, size_t to) {
     if (events_ == nullptr || from == to) return;
+    const auto its_tokens = tokens.empty() ? tokens
+                                           : tokens.subspan(from * block_size_tokens_,
+                                                            (to - from) * block_size_tokens_);
     events_->Stored(from == 0 ? nullptr : &hashes[from - 1], hashes.subspan(from, to - from),
-                    tokens.subspan(from * block_size_tokens_, (to - from) * block_size_tokens_),
-                    names);
+                    its_tokens, names);
   };
   size_t from = first;
   for (size_t i = first; i < end; ++i) {
@@ -87,14 +95,16 @@ void EnginePool::Register(absl::Span<const BlockIndex> blocks, absl::Span<const 
   announce(from, end);
 }
 
-void EnginePool::Release(absl::Span<const BlockIndex> blocks) {
+template <typename Hash>
+void BasicEnginePool<Hash>::Release(absl::Span<const BlockIndex> blocks) {
   for (auto block = blocks.rbegin(); block != blocks.rend(); ++block) {
     KVROUTE_CHECK(blocks_[block->value()].references > 0);
     if (--blocks_[block->value()].references == 0) PushFree(block->value());
   }
 }
 
-void EnginePool::Clear() {
+template <typename Hash>
+void BasicEnginePool<Hash>::Clear() {
   KVROUTE_CHECK(free_blocks_ == sentinel_);
   heads_.clear();
   for (Block& block : blocks_) {
@@ -104,7 +114,8 @@ void EnginePool::Clear() {
   if (events_ != nullptr) events_->Cleared();
 }
 
-void EnginePool::PushFree(uint32_t block) {
+template <typename Hash>
+void BasicEnginePool<Hash>::PushFree(uint32_t block) {
   const uint32_t last = blocks_[sentinel_].free_previous;
   blocks_[block].free_previous = last;
   blocks_[block].free_next = sentinel_;
@@ -113,14 +124,16 @@ void EnginePool::PushFree(uint32_t block) {
   ++free_blocks_;
 }
 
-void EnginePool::RemoveFree(uint32_t block) {
+template <typename Hash>
+void BasicEnginePool<Hash>::RemoveFree(uint32_t block) {
   KVROUTE_CHECK(block != sentinel_);
   blocks_[blocks_[block].free_previous].free_next = blocks_[block].free_next;
   blocks_[blocks_[block].free_next].free_previous = blocks_[block].free_previous;
   --free_blocks_;
 }
 
-bool EnginePool::Link(uint32_t block) {
+template <typename Hash>
+bool BasicEnginePool<Hash>::Link(uint32_t block) {
   blocks_[block].findable = true;
   const auto [head, first] = heads_.try_emplace(blocks_[block].hash, block);
   if (first) return true;
@@ -133,7 +146,8 @@ bool EnginePool::Link(uint32_t block) {
   return false;
 }
 
-bool EnginePool::Unlink(uint32_t block) {
+template <typename Hash>
+bool BasicEnginePool<Hash>::Unlink(uint32_t block) {
   Block& it = blocks_[block];
   bool last = false;
   if (it.copy_previous != kNone) {
@@ -150,12 +164,16 @@ bool EnginePool::Unlink(uint32_t block) {
   return last;
 }
 
-void EnginePool::Evict(uint32_t block) {
+template <typename Hash>
+void BasicEnginePool<Hash>::Evict(uint32_t block) {
   if (!blocks_[block].findable) return;
   const bool last = Unlink(block);
   if (events_ != nullptr && (last || announce_ == Announce::kEveryCopy)) {
     events_->Removed(blocks_[block].hash);
   }
 }
+
+template class BasicEnginePool<Digest>;
+template class BasicEnginePool<BlockKey>;
 
 }  // namespace kvroute

@@ -27,24 +27,30 @@ enum class Announce : uint8_t {
 // order in which blocks became free; a request's blocks become free last block first, so that
 // chains are evicted from their tails. Equal blocks computed twice are two copies.
 //
+// `Hash`: Digest or BlockKey.
+//
 // Thread safety: one thread at a time. Ownership: `events` (nullptr: nobody listens) must outlive
 // the pool.
-class EnginePool {
+template <typename Hash>
+class BasicEnginePool {
  public:
-  EnginePool(uint32_t capacity_blocks, uint32_t block_size_tokens, Announce announce,
-             CacheEvents* events);
+  using Events = BasicCacheEvents<Hash>;
+
+  BasicEnginePool(uint32_t capacity_blocks, uint32_t block_size_tokens, Announce announce,
+                  Events* events);
 
   // How many leading blocks of the chain are resident.
-  uint32_t CountResident(absl::Span<const Digest> chain) const;
+  uint32_t CountResident(absl::Span<const Hash> chain) const;
 
   // Appends to `blocks` a resident block for each of `hits` and then `fresh` blocks to write,
   // evicting what they held. False, and nothing changed, when too few are free. `hits` must be
   // resident.
-  bool Acquire(absl::Span<const Digest> hits, uint32_t fresh, std::vector<BlockIndex>* blocks);
+  bool Acquire(absl::Span<const Hash> hits, uint32_t fresh, std::vector<BlockIndex>* blocks);
 
   // Makes blocks [first, end) of a request findable: they are full, hold these tokens and have
-  // these hashes, into which `names` went. All spans start at the request's first block.
-  void Register(absl::Span<const BlockIndex> blocks, absl::Span<const Digest> hashes,
+  // these hashes, into which `names` went. All spans start at the request's first block;
+  // `tokens` may be empty.
+  void Register(absl::Span<const BlockIndex> blocks, absl::Span<const Hash> hashes,
                 absl::Span<const TokenId> tokens, size_t first, size_t end,
                 const HashNamespace& names = {});
 
@@ -61,17 +67,17 @@ class EnginePool {
   static constexpr uint32_t kNone = UINT32_MAX;
 
   struct Block {
-    Digest hash{};
+    Hash hash{};
     uint32_t references = 0;
     bool findable = false;
     uint32_t free_previous = kNone, free_next = kNone;  // while references == 0
     uint32_t copy_previous = kNone,
              copy_next = kNone;  // copies of one hash; the oldest is the head
   };
-  struct DigestHash {  // a digest is uniform: any 8 bytes of it will do
-    size_t operator()(const Digest& digest) const {
+  struct FirstWord {  // hashes are uniform: any 8 bytes of one will do
+    size_t operator()(const Hash& hash) const {
       size_t word;
-      std::memcpy(&word, digest.data(), sizeof(word));
+      std::memcpy(&word, &hash, sizeof(word));
       return word;
     }
   };
@@ -85,12 +91,13 @@ class EnginePool {
 
   const uint32_t block_size_tokens_;
   const Announce announce_;
-  CacheEvents* const events_;
+  Events* const events_;
   const uint32_t sentinel_;  // of the free list: one past the last block
   std::vector<Block> blocks_;
   uint32_t free_blocks_ = 0;
-  absl::flat_hash_map<Digest, uint32_t, DigestHash> heads_;
+  absl::flat_hash_map<Hash, uint32_t, FirstWord> heads_;
 };
+using EnginePool = BasicEnginePool<Digest>;
 
 }  // namespace kvroute
 

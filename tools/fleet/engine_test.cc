@@ -90,6 +90,22 @@ TEST_F(EngineTest, PrefillsInChunksThenDecodesAndPublishesFullBlocks) {
   EXPECT_EQ(engine.prefilled_tokens(), 18u);
 }
 
+TEST_F(EngineTest, AttentionTakesItsTime) {
+  EngineOptions options = Options(16);
+  options.attention_ns_per_pair = 1'000;
+  options.decode_ns_per_context_token = 10'000;
+  Engine engine(options, Announce::kEveryCopy, &events_);
+  engine.Submit(Request(7, 18, 2, 1));
+  using std::chrono::microseconds;
+  using std::chrono::milliseconds;
+  Step(&engine);  // 16 tokens that look at 8 others on average
+  EXPECT_EQ(*duration_, kOverhead + milliseconds(16) + microseconds(16 * 8));
+  Step(&engine);  // 2 that look at those 16 too
+  EXPECT_EQ(*duration_, kOverhead + milliseconds(2) + microseconds(2 * 17));
+  Step(&engine);
+  EXPECT_EQ(*duration_, kOverhead + kDecode + microseconds(10 * 18));
+}
+
 TEST_F(EngineTest, AFullHitStillComputesTheLastBlockAsACopy) {
   Engine engine(Options(16), Announce::kEveryCopy, &events_);
   engine.Submit(Request(1, 8, 1, 1));

@@ -20,7 +20,7 @@ absl::StatusOr<RequestPlacement> LocalPlacer::Place(const PlacementRequest& requ
   const uint64_t tokens = request.prompt.size();
   for (size_t target = 0; target < loads_.size(); ++target) {
     const uint64_t matched = count_resident_(target, request.hashes) * uint64_t{block_size_tokens_};
-    const Load& load = loads_[target];
+    const LeasedLoads::Load& load = loads_[target];
     candidates_[target] = Candidate{};
     candidates_[target].target = static_cast<uint32_t>(target);
     candidates_[target].matched_tokens = matched;
@@ -34,11 +34,7 @@ absl::StatusOr<RequestPlacement> LocalPlacer::Place(const PlacementRequest& requ
   ++decisions_;
   KVROUTE_CHECK(choice.has_value());
   const Candidate& chosen = candidates_[choice->index];
-  Load& load = loads_[chosen.target];
-  ++load.requests_in_flight;
-  load.uncached_tokens_outstanding += chosen.uncached_tokens;
-  load.output_tokens_expected += request.output_tokens;
-  leases_[request.number] = {chosen.target, chosen.uncached_tokens, request.output_tokens};
+  loads_.Begin(request.number, chosen.target, chosen.uncached_tokens, request.output_tokens);
   const DecisionRecord decision{.target = chosen.target,
                                 .matched_blocks = chosen.matched_tokens / block_size_tokens_,
                                 .uncached_tokens = chosen.uncached_tokens,
@@ -49,20 +45,12 @@ absl::StatusOr<RequestPlacement> LocalPlacer::Place(const PlacementRequest& requ
 }
 
 absl::Status LocalPlacer::Prefilled(uint64_t number) {
-  const auto lease = leases_.find(number);
-  KVROUTE_CHECK(lease != leases_.end());
-  loads_[lease->second.target].uncached_tokens_outstanding -= lease->second.uncached_tokens;
-  lease->second.uncached_tokens = 0;
+  loads_.Prefilled(number);
   return absl::OkStatus();
 }
 
 absl::Status LocalPlacer::Ended(uint64_t number) {
-  if (absl::Status status = Prefilled(number); !status.ok()) return status;
-  const auto lease = leases_.find(number);
-  Load& load = loads_[lease->second.target];
-  --load.requests_in_flight;
-  load.output_tokens_expected -= lease->second.output_tokens;
-  leases_.erase(lease);
+  loads_.Ended(number);
   return absl::OkStatus();
 }
 

@@ -4,8 +4,8 @@
 #include <functional>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "router/policy/policy.h"
+#include "tools/fleet/leased_loads.h"
 #include "tools/fleet/placer.h"
 
 namespace kvroute {
@@ -27,25 +27,13 @@ class LocalPlacer : public Placer {
   absl::Status Ended(uint64_t number) override;
 
  private:
-  struct Load {
-    uint32_t requests_in_flight = 0;
-    uint64_t uncached_tokens_outstanding = 0;
-    uint64_t output_tokens_expected = 0;
-  };
-  struct Lease {
-    size_t target = 0;
-    uint64_t uncached_tokens = 0;  // 0 once prefilled
-    uint64_t output_tokens = 0;
-  };
-
   const PolicyKind policy_;
   const uint32_t block_size_tokens_;
   const uint64_t seed_;
   const CountResident count_resident_;
   uint64_t decisions_ = 0;
-  std::vector<Load> loads_;
+  LeasedLoads loads_;
   std::vector<Candidate> candidates_;
-  absl::flat_hash_map<uint64_t, Lease> leases_;
 };
 
 }  // namespace kvroute

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tools/fleet/decision_record.h"
+#include "tools/fleet/percentiles.h"
 #include "tools/fleet/phase_clock.h"
 
 namespace kvroute {
@@ -25,12 +26,6 @@ struct PredictionCounts {
   uint64_t total() const { return equal + over + under + not_exact + not_settled; }
   uint64_t checked() const { return equal + over + under; }
 };
-
-struct Percentiles {
-  double p50 = 0, p90 = 0, p99 = 0;
-};
-// By nearest rank; zeros when empty.
-Percentiles PercentilesOf(std::vector<double> samples);
 
 // One policy's run.
 struct PolicyReport {

@@ -12,12 +12,14 @@
 #include <string>
 #include <vector>
 
+#include "indexer/base/clock.h"
 #include "indexer/base/error.h"
 #include "indexer/base/heap.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/log.h"
 #include "indexer/base/read_file.h"
 #include "indexer/base/stack_on_crash.h"
+#include "indexer/base/thread_supply.h"
 #include "kvroute_build_info.h"
 #include "router/config/environment.h"
 #include "router/serve/check_serve.h"
@@ -200,16 +202,29 @@ void TakeLibraryLogs() {
       });
 }
 
+constexpr timespec kTick = {.tv_sec = 0, .tv_nsec = 200'000'000};
+
+// True: a signal says that it is to end.
+bool Turn(const sigset_t& signals, ServeProcess* process) {
+  const int signal = sigtimedwait(&signals, nullptr, &kTick);
+  if (signal == SIGTERM || signal == SIGINT) {
+    LogInfo("signal {}: shutting down", signal);
+    return true;
+  }
+  if (signal == SIGHUP) process->Reload();
+  process->Tick();
+  return false;
+}
+
+// After the first signal all is served for a while by a process that says it is not ready; another
+// one ends that.
 void WaitForEnd(const sigset_t& signals, ServeProcess* process) {
-  constexpr timespec kTick = {.tv_sec = 0, .tv_nsec = 200'000'000};
-  while (true) {
-    const int signal = sigtimedwait(&signals, nullptr, &kTick);
-    if (signal == SIGTERM || signal == SIGINT) {
-      LogInfo("signal {}: shutting down", signal);
-      return;
-    }
-    if (signal == SIGHUP) process->Reload();
-    process->Tick();
+  while (!Turn(signals, process)) {
+  }
+  const auto lame_duck = process->TakeLeave();
+  const Nanos end = Clock::Real().Monotonic() + lame_duck;
+  if (lame_duck.count() > 0) LogInfo("not ready, and still serving for {} ms", lame_duck.count());
+  while (Clock::Real().Monotonic() < end && !Turn(signals, process)) {
   }
 }
 
@@ -236,6 +251,9 @@ int Serve(const ServeFlags& flags) {
   if (flags.check_config || flags.print_config) return 0;
 
   ConfigureHeap();
+  if (absl::Status status = TryThreads(ServeProcess::ThreadsOf(*config)); !status.ok()) {
+    return Refuse(status);
+  }
   const sigset_t signals = BlockSignals();
   if (absl::Status status = ConfigureLog(config->log); !status.ok()) return Refuse(status);
   WriteStackOnCrash();

@@ -101,6 +101,34 @@ std::vector<TraceRequest> Generator::Run() {
 
 }  // namespace
 
+std::optional<GeneratorOptions> NamedGenerator(std::string_view name) {
+  GeneratorOptions options;
+  if (name == "chat") return options;
+  if (name == "agent") {
+    options.system_prompts = 4;
+    options.max_system_blocks = 16;
+    options.mean_turns = 12;
+    options.first_message_tokens = 800;
+    options.first_message_sigma = 0.8;
+    options.next_message_tokens = 600;
+    options.output_tokens = 120;
+    options.think_seconds = 3;
+    return options;
+  }
+  if (name == "coder") {
+    options.system_prompts = 64;
+    options.max_system_blocks = 16;
+    options.mean_turns = 2.5;
+    options.first_message_tokens = 5'000;
+    options.first_message_sigma = 0.9;
+    options.next_message_tokens = 1'200;
+    options.output_tokens = 200;
+    options.think_seconds = 20;
+    return options;
+  }
+  return std::nullopt;
+}
+
 std::vector<TraceRequest> GenerateTrace(const GeneratorOptions& options) {
   KVROUTE_CHECK(options.system_prompts > 0 && options.max_system_blocks > 0);
   KVROUTE_CHECK(options.requests_per_second > 0 && options.mean_turns >= 1);

@@ -2,15 +2,17 @@
 #define KVROUTE_TOOLS_WORKLOAD_GENERATOR_H_
 
 #include <cstdint>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "tools/workload/trace.h"
 
 namespace kvroute {
 
-// A made-up workload with the shape of the conversation trace: a few shared system prompts,
-// conversations whose turns each repeat all that was said before, heavy-tailed lengths, Poisson
-// arrivals of conversations.
+// A made-up workload, by default with the shape of the conversation trace: a few shared system
+// prompts, conversations whose turns each repeat all that was said before, heavy-tailed lengths,
+// Poisson arrivals of conversations.
 struct GeneratorOptions {
   uint64_t seed = 1;
   uint32_t requests = 4'000;
@@ -29,6 +31,11 @@ struct GeneratorOptions {
   uint32_t max_input_tokens = 126'000;     // a conversation ends there
   uint32_t max_output_tokens = 2'000;
 };
+
+// "chat": the default. "agent": tool calls, i.e. many short turns close to each other behind a long
+// shared prompt that says which tools there are. "coder": long contexts of few projects, a few
+// turns each. nullopt: there is none of the name.
+std::optional<GeneratorOptions> NamedGenerator(std::string_view name);
 
 // Sorted by timestamp; the same options give the same workload.
 std::vector<TraceRequest> GenerateTrace(const GeneratorOptions& options);

@@ -70,5 +70,19 @@ TEST(GeneratorTest, HasTheShapeOfTheConversationTrace) {
   EXPECT_LT(6'000 / seconds, 4.5);
 }
 
+TEST(GeneratorTest, NamedWorkloadsHaveTheirShapes) {
+  const auto mean_output = [](std::string_view name) {
+    GeneratorOptions options = *NamedGenerator(name);
+    options.requests = 500;
+    uint64_t tokens = 0;
+    for (const TraceRequest& request : GenerateTrace(options)) tokens += request.output_length;
+    return tokens / 500;
+  };
+  EXPECT_LT(mean_output("agent"), mean_output("coder"));
+  EXPECT_LT(mean_output("coder"), mean_output("chat"));
+  EXPECT_GT(NamedGenerator("agent")->mean_turns, NamedGenerator("chat")->mean_turns);
+  EXPECT_EQ(NamedGenerator("gone"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace kvroute

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "indexer/index/memory/epoch.h"
+#include "test/support/sanitized.h"
 
 namespace kvroute {
 namespace {
@@ -192,7 +193,8 @@ TEST_F(EngineHashTableTest, NobodyWaitsForAllOfItToGrow) {
   // The few longest of all may have been interrupted; the last ten growths are of 30,000 entries
   // and more.
   std::nth_element(longest.begin(), longest.begin() + 5, longest.end(), std::greater<>());
-  EXPECT_LT(longest[5], 1'000.0);
+  EXPECT_LT(longest[5],
+            kSanitized ? 10'000.0 : 1'000.0);  // a sanitizer makes a step ten times as long
 }
 
 // While a table grows, what is entered, erased, replaced and moved is so in what it becomes.

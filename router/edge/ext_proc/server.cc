@@ -54,12 +54,6 @@ class PickerServer::Impl {
         long_work_(1, limits::kMaxLongCallBytes, /*memory=*/nullptr, "picker-long"),
         picker_(options.picker, sources.router, sources.fleet, sources.stats, sources.bodies,
                 sources.clock, sources.rules),
-        read_room_({options.max_memory_bytes, options.picker.max_body_bytes,
-                    [this] { return connections_.unfinished_of_gone(); },
-                    [this](Connection* connection) {
-                      connections_.Cut(connection, ConnectionEnd::kUnfinishedRequests);
-                    },
-                    sources.routing_stats}),
         health_(HealthNames()),
         router_(sources.router) {
     health_.SetServing(false);
@@ -69,7 +63,6 @@ class PickerServer::Impl {
     parts_.max_streams = options.max_streams;
     parts_.edge = {nullptr, &long_work_, &connections_, sources.routing_stats,
                    options.write_timeout};
-    parts_.edge.read_room = &read_room_;
   }
 
   absl::Status Listen(const PickerServerOptions& options) {
@@ -92,7 +85,6 @@ class PickerServer::Impl {
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) return absl::UnavailableError("gRPC does not start");
     parts_.edge.loop = loop_.get();
-    loop_->SetOftenLooked(&read_room_);
     streams_ = std::make_unique<CallPlaces>(options.max_streams + kRefusedAtOnce, loop_.get());
     streams_->Start(
         [this](CallPlaces* places) { return std::make_unique<ProcessPlace>(places, parts_); });
@@ -150,7 +142,6 @@ class PickerServer::Impl {
   LongWork long_work_;
   EndpointPicker picker_;
   ProcessMethods methods_;
-  ReadRoom read_room_;  // of health's: the picker's are streams
   HealthService health_;
   Router* const router_;
   ProcessParts parts_;

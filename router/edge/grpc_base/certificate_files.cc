@@ -1,6 +1,8 @@
 #include "router/edge/grpc_base/certificate_files.h"
 
+#include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include <ctime>
@@ -18,6 +20,7 @@ struct FreePem {
   void operator()(BIO* bio) const { BIO_free(bio); }
   void operator()(X509* certificate) const { X509_free(certificate); }
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 };
 
 std::unique_ptr<BIO, FreePem> Memory(const std::string& text) {
@@ -41,6 +44,40 @@ absl::StatusOr<std::string> ReadPem(std::string_view fields, const char* field,
   absl::StatusOr<std::string> text = ReadFile(path, limits::kMaxKeyFileBytes);
   if (!text.ok()) return InvalidArgument("{}.{}: {}", fields, field, MessageOf(text.status()));
   return text;
+}
+
+std::string WhatOpenSslSays() {
+  const char* const reason = ERR_reason_error_string(ERR_get_error());
+  ERR_clear_error();
+  return reason == nullptr ? "refused" : reason;
+}
+
+// The rest of a chain, as gRPC takes it: up to what is no certificate.
+bool AddChain(BIO* pem, SSL_CTX* context) {
+  while (X509* const next = PEM_read_bio_X509(pem, nullptr, nullptr, nullptr)) {
+    if (SSL_CTX_add_extra_chain_cert(context, next) == 1) continue;
+    X509_free(next);
+    return false;
+  }
+  ERR_clear_error();
+  return true;
+}
+
+// gRPC makes its context for connections of them, and where that fails, for a key that is too short
+// for instance, it keeps the one before without a word: so the same is tried here. What OpenSSL
+// says against the certificate and its chain, or the key; empty: nothing.
+std::string WrongWithCertificate(const std::string& pem, SSL_CTX* context) {
+  const auto text = Memory(pem);
+  const std::unique_ptr<X509, FreePem> first(
+      PEM_read_bio_X509_AUX(text.get(), nullptr, nullptr, nullptr));
+  ERR_clear_error();
+  const bool fits = first != nullptr && SSL_CTX_use_certificate(context, first.get()) == 1 &&
+                    AddChain(text.get(), context);
+  return fits ? "" : WhatOpenSslSays();
+}
+std::string WrongWithKey(EVP_PKEY* key, SSL_CTX* context) {
+  ERR_clear_error();
+  return SSL_CTX_use_PrivateKey(context, key) == 1 ? "" : WhatOpenSslSays();
 }
 
 int64_t ExpiryOf(const X509* certificate) {
@@ -70,6 +107,13 @@ absl::StatusOr<Certificates> ReadCertificates(std::string_view fields, const Tls
     return InvalidArgument("{}.key_file: {}: not the key of the certificate in {}", fields,
                            files.key_file, files.certificate_file);
   }
+  const std::unique_ptr<SSL_CTX, FreePem> context(SSL_CTX_new(TLS_method()));
+  if (const std::string why = WrongWithCertificate(*certificate, context.get()); !why.empty()) {
+    return InvalidArgument("{}.certificate_file: {}: {}", fields, files.certificate_file, why);
+  }
+  if (const std::string why = WrongWithKey(pkey.get(), context.get()); !why.empty()) {
+    return InvalidArgument("{}.key_file: {}: {}", fields, files.key_file, why);
+  }
   Certificates read{*std::move(certificate), *std::move(key), "", ExpiryOf(x509.get())};
   if (files.client_ca_file.empty()) return read;
   auto ca = ReadPem(fields, "client_ca_file", files.client_ca_file);
@@ -93,32 +137,16 @@ absl::StatusOr<std::unique_ptr<CertificateFiles>> CertificateFiles::Open(std::st
       new CertificateFiles(std::move(fields), files, *std::move(read)));
 }
 
-CertificateFiles::~CertificateFiles() {
-  {
-    MutexLock lock(&mutex_);
-    ending_ = true;
-  }
-  wake_.NotifyAll();
-  thread_.Join();
-}
-
 void CertificateFiles::Follow(std::chrono::milliseconds interval) {
-  thread_ = NamedThread("certificates", [this, interval] { LookUntilTheEnd(interval); });
+  thread_.emplace(
+      "certificates", interval,
+      [fields = fields_, files = files_] { return ReadCertificates(fields, files); },
+      [this](const absl::StatusOr<Certificates>& read) { Take(read); });
 }
 
-void CertificateFiles::LookUntilTheEnd(std::chrono::milliseconds interval) {
-  while (true) {
-    {
-      MutexLock lock(&mutex_);
-      if (!ending_) wake_.WaitFor(&mutex_, interval);
-      if (ending_) return;
-    }
-    Look();
-  }
-}
+void CertificateFiles::Look() { Take(ReadCertificates(fields_, files_)); }
 
-void CertificateFiles::Look() {
-  absl::StatusOr<Certificates> read = ReadCertificates(fields_, files_);
+void CertificateFiles::Take(const absl::StatusOr<Certificates>& read) {
   std::string why;
   bool has_changed = false;
   {

@@ -5,12 +5,13 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "indexer/base/mutex.h"
-#include "indexer/base/named_thread.h"
+#include "indexer/base/reading_thread.h"
 #include "indexer/telemetry/exposition.h"
 #include "router/edge/grpc_base/credentials.h"
 
@@ -42,13 +43,13 @@ class CertificateFiles {
   // Errors: those of ReadCertificates.
   static absl::StatusOr<std::unique_ptr<CertificateFiles>> Open(std::string fields,
                                                                 const TlsFiles& files);
-  ~CertificateFiles();
   CertificateFiles(const CertificateFiles&) = delete;
   CertificateFiles& operator=(const CertificateFiles&) = delete;
 
   // For one listener.
   std::shared_ptr<grpc::ServerCredentials> Credentials();
-  // From now on a thread of its own looks so often: files may be where reading takes long. Once.
+  // From now on a thread of its own looks so often: files may be where reading takes long, or never
+  // comes to an end. Once.
   void Follow(std::chrono::milliseconds interval);
   // Looks whether the files have changed. Of what is wrong twice in a row a log line tells, once.
   void Look();
@@ -73,7 +74,7 @@ class CertificateFiles {
 
  private:
   CertificateFiles(std::string fields, TlsFiles files, Certificates current);
-  void LookUntilTheEnd(std::chrono::milliseconds interval);
+  void Take(const absl::StatusOr<Certificates>& read);
 
   const std::string fields_;
   const TlsFiles files_;
@@ -84,9 +85,7 @@ class CertificateFiles {
   Stats stats_ ABSL_GUARDED_BY(mutex_);
   std::string wrong_ ABSL_GUARDED_BY(mutex_);  // what was wrong at the last look
   bool is_told_ ABSL_GUARDED_BY(mutex_) = false;
-  CondVar wake_;
-  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
-  NamedThread thread_;
+  std::optional<ReadingThread<absl::StatusOr<Certificates>>> thread_;  // last: it uses the others
 };
 
 // Of the edge by that name; nothing for nullptr: it has none.

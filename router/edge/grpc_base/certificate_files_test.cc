@@ -9,12 +9,17 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <string>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -35,6 +40,36 @@ class CalledHealth final : public Health::Service {
     return grpc::Status::OK;
   }
 };
+
+std::string Pem(const std::function<int(BIO*)>& write) {
+  BIO* const bio = BIO_new(BIO_s_mem());
+  KVROUTE_CHECK(write(bio) == 1);
+  char* text = nullptr;
+  const long size = BIO_get_mem_data(bio, &text);
+  const std::string pem(text, static_cast<size_t>(size));
+  BIO_free(bio);
+  return pem;
+}
+
+// A certificate and its key that fit, of as few bits as nobody accepts any more.
+SelfSigned WeakPair() {
+  EVP_PKEY* const key = EVP_RSA_gen(512);
+  X509* const certificate = X509_new();
+  X509_set_version(certificate, 2);
+  ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+  X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
+  X509_gmtime_adj(X509_getm_notAfter(certificate), 86'400);
+  X509_set_pubkey(certificate, key);
+  X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
+  KVROUTE_CHECK(X509_sign(certificate, key, EVP_sha256()) != 0);
+  const SelfSigned pair{
+      Pem([&](BIO* to) { return PEM_write_bio_X509(to, certificate); }), Pem([&](BIO* to) {
+        return PEM_write_bio_PrivateKey(to, key, nullptr, nullptr, 0, nullptr, nullptr);
+      })};
+  X509_free(certificate);
+  EVP_PKEY_free(key);
+  return pair;
+}
 
 class CertificateFilesTest : public testing::Test {
  protected:
@@ -128,6 +163,18 @@ TEST_F(CertificateFilesTest, WhatStaysWrongIsCountedOnceAndChangesNothing) {
   Write(first_);
   files_->Look();
   EXPECT_EQ(files_->GetStats().applied, 0u) << "the same as before";
+}
+
+// gRPC would say nothing and go on with those before.
+TEST_F(CertificateFilesTest, WhatTlsDoesNotAcceptIsRefusedAndNotCountedAsApplied) {
+  StartServer();
+  Write(WeakPair());
+  for (int look = 0; look < 2; ++look) files_->Look();
+  EXPECT_EQ(files_->GetStats().applied, 0u);
+  EXPECT_EQ(files_->GetStats().refused, 1u);
+  EXPECT_EQ(Shown(Connect()), first_.certificate);
+  EXPECT_THAT(std::string(CertificateFiles::Open("picker", Files()).status().message()),
+              HasSubstr("picker.certificate_file: "));
 }
 
 TEST_F(CertificateFilesTest, FollowedFilesAreLookedAtByAThreadOfTheirOwn) {

@@ -82,10 +82,6 @@ bool Connection::Cut() {
 
 std::optional<TcpReading> Connection::Read() const {
   MutexLock lock(&mutex_);
-  return ReadLocked();
-}
-
-std::optional<TcpReading> Connection::ReadLocked() const {
   tcp_info info{};
   socklen_t size = sizeof(info);
   int unread = 0;
@@ -94,23 +90,6 @@ std::optional<TcpReading> Connection::ReadLocked() const {
     return std::nullopt;
   }
   return TcpReading{info.tcpi_bytes_received, info.tcpi_bytes_acked, static_cast<uint64_t>(unread)};
-}
-
-Connection::Unwhole Connection::LookAtUnfinished() {
-  MutexLock lock(&mutex_);
-  // First what came to the services: it is never more than was received.
-  const Unfinished::Whole whole{message_bytes.load(), messages.load()};
-  const std::optional<TcpReading> tcp = ReadLocked();
-  if (tcp) {
-    received_bytes_ = tcp->bytes_received;
-    unfinished_.Read(received_bytes_, whole, calls_begun_);
-  }
-  return {unfinished_.bytes(), received_bytes_, cut_};
-}
-
-void Connection::SetCallsBegun(uint64_t begun) {
-  MutexLock lock(&mutex_);
-  calls_begun_ = begun;
 }
 
 void Connection::Close() {

@@ -8,9 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "indexer/base/clock.h"
 #include "indexer/base/mutex.h"
-#include "router/edge/grpc_base/unfinished.h"
 #include "router/load/client_id.h"
 #include "router/route/routing_stats.h"
 
@@ -29,26 +27,10 @@ struct TcpReading {
   uint64_t bytes_unread = 0;  // sent, or to be sent, and not acknowledged by the peer
 };
 
-class RequestReader;
-
-// What ReadRoom knows of one connection.
-struct ConnectionReads {
-  uint32_t open = 0;   // requests that are being read
-  uint32_t young = 0;  // of them, since the last look
-  bool sends_long = false;
-  uint32_t short_ones = 0;                 // in a row, since it sent a long one
-  uint64_t unfinished_bytes = 0;           // at the last look
-  Nanos since{0};                          // the last read began, where it sends long ones
-  size_t index = 0;                        // among those that are read
-  RequestReader* first_waiting = nullptr;  // of those that may not be read yet
-  RequestReader* last_waiting = nullptr;
-};
-
 // A client's connection, beside gRPC, which serves it: who it is, how many calls it has under way,
 // and a descriptor of our own by which it can be cut off.
 //
-// Thread safety: every method from any thread; reads, rpc_streams and watchers belong to the event
-// loop.
+// Thread safety: every method from any thread; rpc_streams and watchers belong to the event loop.
 class Connection {
  public:
   // Takes `fd`, a duplicate of the descriptor that gRPC has.
@@ -67,15 +49,6 @@ class Connection {
   bool Cut();
   // nullopt when it is closed.
   std::optional<TcpReading> Read() const;
-  // How much of its requests is not whole, as counted now; what was counted last when it is closed.
-  struct Unwhole {
-    uint64_t unfinished_bytes = 0;
-    uint64_t received_bytes = 0;  // in all
-    bool cut = false;
-  };
-  Unwhole LookAtUnfinished();
-  // Calls that gRPC has counted; the next look takes them into account.
-  void SetCallsBegun(uint64_t begun);
   // Gives the descriptor back: gRPC has closed its own.
   void Close();
 
@@ -87,22 +60,16 @@ class Connection {
   std::atomic<uint64_t> message_bytes{0};
   std::atomic<uint64_t> messages{0};
   std::atomic<bool> has_called{false};
-  ConnectionReads reads;
   uint32_t rpc_streams = 0;
   uint32_t watchers = 0;
 
  private:
-  std::optional<TcpReading> ReadLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
   const std::string peer_;
   const ClientId client_;
   const size_t listener_;
   mutable Mutex mutex_;
   int fd_ ABSL_GUARDED_BY(mutex_);
   bool cut_ ABSL_GUARDED_BY(mutex_) = false;
-  Unfinished unfinished_ ABSL_GUARDED_BY(mutex_);
-  uint64_t calls_begun_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t received_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace kvroute

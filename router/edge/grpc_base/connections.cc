@@ -41,6 +41,10 @@ constexpr uint64_t kTurnsUntilForgotten = 10;
 
 Nanos Now() { return Clock::Real().Monotonic(); }
 
+Unfinished::Whole WholeRequestsOf(const Connection& connection) {
+  return {connection.message_bytes.load(), connection.messages.load()};
+}
+
 }  // namespace
 
 size_t ConnectionsThatFit(size_t wanted) {
@@ -266,8 +270,8 @@ void Connections::Forget(uint64_t number) {
   const auto it = watched_.find(number);
   if (it == watched_.end()) return;
   const std::shared_ptr<Connection> connection = std::move(it->second.connection);
-  if (const uint64_t left = connection->LookAtUnfinished().unfinished_bytes; left != 0) {
-    gone_ones_.push_back({it->second.socket, left, turn_});
+  if (it->second.unfinished.bytes() != 0) {
+    gone_ones_.push_back({it->second.socket, it->second.unfinished.bytes(), turn_});
   }
   watched_.erase(it);
   counters_.now->store(watched_.size(), std::memory_order_relaxed);
@@ -296,19 +300,21 @@ void Connections::LookAtUnfinished(bool all) {
   uint64_t unfinished = 0, received = 0;
   for (auto& [number, watched] : watched_) {
     if (watched.cut) continue;
-    if (!all && watched.last_active_turn + 1 < turn_ && watched.unfinished_bytes == 0) continue;
-    const Connection::Unwhole now = watched.connection->LookAtUnfinished();
-    received += now.received_bytes - std::min(now.received_bytes, watched.received_before);
-    watched.received_before = now.received_bytes;
-    watched.unfinished_bytes = now.unfinished_bytes;
-    watched.cut = now.cut;  // by ReadRoom
-    if (!watched.cut) unfinished += watched.unfinished_bytes;
+    const Connection& connection = *watched.connection;
+    if (!all && watched.last_active_turn + 1 < turn_ && watched.unfinished.bytes() == 0) continue;
+    // First what came to the services: it is never more than was received.
+    if (!all) watched.whole = WholeRequestsOf(connection);
+    const std::optional<TcpReading> tcp = all ? watched.last.tcp : connection.Read();
+    if (!tcp) continue;
+    received += tcp->bytes_received - std::min(tcp->bytes_received, watched.received_before);
+    watched.received_before = tcp->bytes_received;
+    watched.unfinished.Read(tcp->bytes_received, watched.whole, watched.last.calls.begun);
+    unfinished += watched.unfinished.bytes();
   }
   if (unfinished > options_.max_unfinished_bytes) CutMostUnfinished(unfinished);
   // Whoever comes next waits until gRPC has let go of what others left.
-  const uint64_t gone = UnfinishedOfGone();
-  unfinished_of_gone_ = gone;
-  if (gone > kMuchBytes && gone + unfinished > options_.max_unfinished_bytes && !paused_) {
+  if (const uint64_t gone = UnfinishedOfGone();
+      gone > kMuchBytes && gone + unfinished > options_.max_unfinished_bytes && !paused_) {
     SetListening(false);
     paused_ = true;
   }
@@ -330,11 +336,11 @@ uint64_t Connections::UnfinishedOfGone() {
 void Connections::CutMostUnfinished(uint64_t bytes) {
   while (bytes > options_.max_unfinished_bytes) {
     const auto most = std::max_element(watched_.begin(), watched_.end(), [](auto& a, auto& b) {
-      return (a.second.cut ? 0 : a.second.unfinished_bytes) <
-             (b.second.cut ? 0 : b.second.unfinished_bytes);
+      return (a.second.cut ? 0 : a.second.unfinished.bytes()) <
+             (b.second.cut ? 0 : b.second.unfinished.bytes());
     });
     if (most == watched_.end() || most->second.cut) return;
-    bytes -= std::min(bytes, most->second.unfinished_bytes);
+    bytes -= std::min(bytes, most->second.unfinished.bytes());
     most->second.cut = true;
     Cut(most->second.connection.get(), ConnectionEnd::kUnfinishedRequests);
   }
@@ -343,6 +349,7 @@ void Connections::CutMostUnfinished(uint64_t bytes) {
 void Connections::Look(Watched* watched) {
   if (watched->cut) return;
   Connection* const connection = watched->connection.get();
+  watched->whole = WholeRequestsOf(*connection);
   const std::optional<TcpReading> tcp = connection->Read();
   if (!tcp) return;
   Conduct::Reading now{*tcp, watched->last.calls, connection->calls};
@@ -357,7 +364,6 @@ void Connections::Look(Watched* watched) {
     // gRPC may not have read yet what came since the last turn: that is asked about once more.
     watched->bytes_at_counts = watched->last.tcp.bytes_received;
     now.calls = ReadCallCounts(watched->socket).value_or(now.calls);
-    connection->SetCallsBegun(now.calls.begun);
   }
   watched->last = now;
   const std::optional<ConnectionEnd> end = watched->conduct.Judge(now);

@@ -20,6 +20,7 @@
 #include "indexer/telemetry/listening_socket.h"
 #include "router/edge/grpc_base/conduct.h"
 #include "router/edge/grpc_base/connection.h"
+#include "router/edge/grpc_base/unfinished.h"
 #include "router/route/routing_stats.h"
 
 struct sockaddr_storage;
@@ -79,9 +80,6 @@ class Connections {
   // Of a call, by its ServerContext::peer(); nullptr: it is closed already.
   std::shared_ptr<Connection> Find(std::string_view grpc_peer) const;
   void Cut(Connection* connection, ConnectionEnd why);
-  // What those that are closed had of requests that were not whole, as long as gRPC has not let go
-  // of it.
-  uint64_t unfinished_of_gone() const { return unfinished_of_gone_.load(); }
   // How long the thread has done nothing.
   Nanos SinceLastTurn() const;
 
@@ -91,7 +89,8 @@ class Connections {
     std::shared_ptr<Connection> connection;
     Conduct conduct;
     Conduct::Reading last;
-    uint64_t unfinished_bytes = 0;
+    Unfinished unfinished;
+    Unfinished::Whole whole;
     uint64_t received_before = 0;  // when that was looked at
     SocketNumber socket = 0;       // 0: not known yet
     uint64_t bytes_at_counts = 0;  // received a turn before last.calls were read
@@ -151,7 +150,6 @@ class Connections {
   std::atomic<bool> ending_{false};
   std::atomic<bool> trim_wanted_{false};
   std::atomic<int64_t> last_turn_ns_{0};
-  std::atomic<uint64_t> unfinished_of_gone_{0};
   LogLimiter cut_log_;
   NamedThread thread_;
 };

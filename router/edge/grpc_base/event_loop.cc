@@ -12,10 +12,6 @@ namespace {
 // A busy queue never runs into its deadline: after so many events the clock is looked at.
 constexpr uint32_t kEventsBetweenLooks = 16;
 
-constexpr int64_t kLookEveryMicros = 2'000;
-// A look at many takes longer: no more of the thread's time than a part of so many.
-constexpr int64_t kLooksTakeAtMost = 8;
-
 gpr_timespec GrpcNow() { return gpr_now(GPR_CLOCK_MONOTONIC); }
 gpr_timespec NextTurn() {
   return gpr_time_add(GrpcNow(), gpr_time_from_millis(kTurn.count(), GPR_TIMESPAN));
@@ -27,8 +23,7 @@ EventLoop::EventLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue, std::st
     : queue_(std::move(queue)),
       thread_name_(thread),
       progress_ns_(Clock::Real().Monotonic().count()),
-      next_turn_(NextTurn()),
-      next_look_(GrpcNow()) {}
+      next_turn_(NextTurn()) {}
 
 EventLoop::~EventLoop() {
   End();
@@ -88,30 +83,14 @@ void EventLoop::Run() {
   for (;;) {
     void* event = nullptr;
     bool ok = false;
-    const auto status = queue_->AsyncNext(&event, &ok, NextDeadline());
+    const auto status = queue_->AsyncNext(&event, &ok, next_turn_);
     if (status == grpc::CompletionQueue::SHUTDOWN) return;
     const bool happened = status == grpc::CompletionQueue::GOT_EVENT;
     if (happened) static_cast<CallEvent*>(event)->Happened(ok);
     retired_.clear();
     if (happened && ++events % kEventsBetweenLooks != 0) continue;
-    const gpr_timespec now = GrpcNow();
-    LookIfDue(now);
-    if (!turn_stands_in_line_ && gpr_time_cmp(now, next_turn_) >= 0) AskForTurn();
+    if (!turn_stands_in_line_ && gpr_time_cmp(GrpcNow(), next_turn_) >= 0) AskForTurn();
   }
-}
-
-gpr_timespec EventLoop::NextDeadline() const {
-  return often_ != nullptr && often_->LooksWanted() ? gpr_time_min(next_look_, next_turn_)
-                                                    : next_turn_;
-}
-
-void EventLoop::LookIfDue(gpr_timespec now) {
-  if (often_ == nullptr || !often_->LooksWanted() || gpr_time_cmp(now, next_look_) < 0) return;
-  often_->Look();
-  const gpr_timespec end = GrpcNow();
-  const auto took = static_cast<int64_t>(gpr_timespec_to_micros(gpr_time_sub(end, now)));
-  next_look_ = gpr_time_add(
-      end, gpr_time_from_micros(std::max(kLookEveryMicros, kLooksTakeAtMost * took), GPR_TIMESPAN));
 }
 
 void EventLoop::AskForTurn() {

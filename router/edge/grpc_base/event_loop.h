@@ -56,16 +56,6 @@ class CallPlace {
 
 class CallPlaces;
 
-// What the loop looks at between turns, every kLookEvery or so.
-class OftenLooked {
- public:
-  virtual bool LooksWanted() const = 0;
-  virtual void Look() = 0;
-
- protected:
-  ~OftenLooked() = default;
-};
-
 // One completion queue and the one thread that serves it: a call's events never change threads, and
 // what serves them needs no lock. docs/decisions/0009 tells why it is one. No event waits for
 // anything; what takes long is LongWork's.
@@ -84,8 +74,6 @@ class EventLoop {
 
   // Makes a place and lets it await its first call; the server must be running.
   void Add(std::unique_ptr<CallPlace> place);
-  // To be looked at as often as it wants; before Start.
-  void SetOftenLooked(OftenLooked* looked) { often_ = looked; }
   // As long as no place of a method is free, the loop makes no progress.
   void Watch(const CallPlaces* method) { methods_.push_back(method); }
   // A place says that it will not await another call, because the server shuts down.
@@ -103,8 +91,6 @@ class EventLoop {
 
  private:
   void Run();
-  gpr_timespec NextDeadline() const;
-  void LookIfDue(gpr_timespec now);
   void AskForTurn();
   void OnTurn(bool);
 
@@ -120,8 +106,6 @@ class EventLoop {
   grpc::Alarm turn_;
   bool turn_stands_in_line_ = false;
   gpr_timespec next_turn_;
-  OftenLooked* often_ = nullptr;
-  gpr_timespec next_look_;
   Mutex mutex_;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;  // nothing may be put into the queue any more
   NamedThread thread_;
@@ -145,12 +129,8 @@ class CallPlaces {
   // A place says that it awaits a call, or that it has got one.
   void Waits() { ++waiting_; }
   void Taken() {
-    if (--waiting_ == 0 && places_ - reading_ < limit_) AddOne();
+    if (--waiting_ == 0 && places_ < limit_) AddOne();
   }
-  // Of a call whose request is not there yet, before Taken: it is none of those under way, which
-  // nobody could hinder otherwise than by not sending his.
-  void Reads() { ++reading_; }
-  void HasRead() { --reading_; }
   // A place has served its call. False: it awaits the next one. True: enough others do, and it is
   // gone soon.
   bool Retires(CallPlace* place) {
@@ -175,7 +155,6 @@ class CallPlaces {
   Make make_;
   size_t places_ = 0;
   size_t waiting_ = 0;
-  size_t reading_ = 0;
 };
 
 }  // namespace kvroute

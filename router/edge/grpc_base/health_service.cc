@@ -9,7 +9,7 @@ using grpc::health::v1::HealthCheckResponse;
 
 HealthService::HealthService(Services services) {
   health_.services = std::move(services);
-  check_.index = IndexOf("Check");
+  check_.await = &HealthService::RequestCheck;
   check_.answer = [this](const ClientId&, const HealthCheckRequest& request, const LongNumbers&,
                          HealthCheckResponse* response) -> absl::Status {
     const HealthOf what = health_.Find(request.service());

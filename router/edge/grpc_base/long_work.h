@@ -60,11 +60,6 @@ class LongWork {
 
   // Of a connection, with a request of so many bytes and an answer of about `answer_bytes`.
   absl::Status Add(uint64_t connection, size_t bytes, LongTask* task, size_t answer_bytes = 0);
-  // Of the requests that wait.
-  size_t waiting_bytes() {
-    MutexLock lock(&mutex_);
-    return bytes_;
-  }
   // Runs what waits, then ends the threads. Idempotent; nothing may be added any more.
   void Stop();
 

@@ -29,7 +29,6 @@
 #include "router/edge/grpc_base/connections.h"
 #include "router/edge/grpc_base/event_loop.h"
 #include "router/edge/grpc_base/long_work.h"
-#include "router/edge/grpc_base/read_room.h"
 #include "router/edge/grpc_base/request_bytes.h"
 #include "router/route/routing_stats.h"
 
@@ -46,7 +45,6 @@ struct EdgeParts {
   // Of long requests while they are read and answered, and of long answers until they have left.
   MemoryBudget* requests = nullptr;
   MemoryBudget* answers = nullptr;
-  ReadRoom* read_room = nullptr;
 };
 
 inline bool IsLong(const grpc::ByteBuffer& request) {
@@ -143,20 +141,13 @@ class ServedCall {
   explicit ServedCall(const EdgeParts& parts) : parts_(parts) {}
 
   void Take(grpc::ServerContext* context) {
-    Find(context);
-    Begins();
-  }
-  void Find(grpc::ServerContext* context) {
     // As ServerContext::peer(), which copies it once more.
     const std::unique_ptr<char, decltype(&gpr_free)> peer(grpc_call_get_peer(context->c_call()),
                                                           &gpr_free);
     connection_ = parts_.connections->Find(peer.get());
     if (connection_ == nullptr) return;  // it is closed already: nobody will get the answer
+    connection_->calls.fetch_add(1, std::memory_order_relaxed);
     connection_->has_called.store(true, std::memory_order_relaxed);
-  }
-  // From now on it is one of those that the edge serves.
-  void Begins() {
-    if (connection_ != nullptr) connection_->calls.fetch_add(1, std::memory_order_relaxed);
   }
   Connection* connection() const { return connection_.get(); }
   ClientId client() const { return connection_ == nullptr ? ClientId{} : connection_->client(); }

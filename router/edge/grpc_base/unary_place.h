@@ -1,6 +1,8 @@
 #ifndef KVROUTE_ROUTER_EDGE_GRPC_BASE_UNARY_PLACE_H_
 #define KVROUTE_ROUTER_EDGE_GRPC_BASE_UNARY_PLACE_H_
 
+#include <grpcpp/support/async_unary_call.h>
+
 #include <functional>
 #include <memory>
 #include <optional>
@@ -11,7 +13,6 @@
 #include "indexer/base/api_limits.h"
 #include "indexer/base/error.h"
 #include "router/edge/grpc_base/grpc_status.h"
-#include "router/edge/grpc_base/late_reading.h"
 #include "router/edge/grpc_base/served_call.h"
 
 namespace kvroute {
@@ -23,7 +24,10 @@ struct UnaryMethod {
   using Service = ServiceType;
   using Request = RequestType;
   using Response = ResponseType;
-  int index = 0;  // the service's
+  // The service's Request<Name>, which asks gRPC for a call.
+  void (Service::*await)(grpc::ServerContext*, grpc::ByteBuffer*,
+                         grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>*, grpc::CompletionQueue*,
+                         grpc::ServerCompletionQueue*, void*);
   std::function<absl::Status(const ClientId&, const Request&, const LongNumbers&, Response*)>
       answer;
   // Takes what is many out of a long request's bytes, before it is parsed; may be empty.
@@ -40,7 +44,7 @@ struct UnaryMethod {
 // Thread safety: as EventLoop, but Run, on a thread of LongWork: nothing else but Turn touches the
 // place meanwhile.
 template <typename Method>
-class UnaryPlace final : public CallPlace, public LongTask, public RequestReader {
+class UnaryPlace final : public CallPlace, public LongTask {
  public:
   using Service = typename Method::Service;
   UnaryPlace(const Method& method, Service* service, CallPlaces* places, const EdgeParts& parts)
@@ -49,13 +53,13 @@ class UnaryPlace final : public CallPlace, public LongTask, public RequestReader
   void Await() override {
     places_->Waits();
     bytes_.Clear();
-    stream_.reset();
+    responder_.reset();
     context_.emplace();
-    stream_.emplace(&*context_);
-    service_->AwaitUnary(method_.index, &*context_, &*stream_, parts_.loop->queue(), &on_call_);
+    responder_.emplace(&*context_);
+    grpc::ServerCompletionQueue* queue = parts_.loop->queue();
+    (service_->*method_.await)(&*context_, &bytes_, &*responder_, queue, queue, &on_call_);
   }
   void Turn() override { call_.Turn(*places_, &*context_); }
-  void MayRead() override { stream_->Read(&bytes_, &on_read_); }
   void Run() override {
     Work();
     worked_.Tell();
@@ -64,20 +68,8 @@ class UnaryPlace final : public CallPlace, public LongTask, public RequestReader
  private:
   void OnCall(bool ok) {
     if (!ok) return parts_.loop->Ended();
-    places_->Reads();
     places_->Taken();
-    call_.Find(&*context_);
-    parts_.read_room->Begin(call_.connection(), this);
-  }
-  void OnRead(bool ok) {
-    places_->HasRead();
-    parts_.read_room->End(call_.connection(), bytes_.Length());
-    call_.Begins();
-    if (!ok) {  // cancelled, too long, or ended without a request
-      answer_name_.clear();
-      status_ = absl::InternalError("Unable to parse request");
-      return Send();
-    }
+    call_.Take(&*context_);
     call_.Received(bytes_.Length());
     if (method_.takes_long || IsLong(bytes_)) {
       // Once it is added its thread writes status_.
@@ -124,9 +116,9 @@ class UnaryPlace final : public CallPlace, public LongTask, public RequestReader
     if (!status_.ok()) bytes_.Clear();
     call_.Sends();
     if (status_.ok()) {
-      stream_->WriteAndFinish(bytes_, grpc::WriteOptions(), grpc::Status::OK, &on_finish_);
+      responder_->Finish(bytes_, grpc::Status::OK, &on_finish_);
     } else {
-      stream_->Finish(ToGrpc(status_), &on_finish_);
+      responder_->FinishWithError(ToGrpc(status_), &on_finish_);
     }
   }
   absl::Status AdmitAnswer() {
@@ -149,14 +141,13 @@ class UnaryPlace final : public CallPlace, public LongTask, public RequestReader
   ServedCall call_;
   absl::Status status_;
   EventOf<UnaryPlace, &UnaryPlace::OnCall> on_call_{this};
-  EventOf<UnaryPlace, &UnaryPlace::OnRead> on_read_{this};
   EventOf<UnaryPlace, &UnaryPlace::OnFinish> on_finish_{this};
   EventOf<UnaryPlace, &UnaryPlace::OnWorked> on_worked_{this};
   Worked worked_{parts_.loop, &on_worked_};
   std::string answer_name_;
   grpc::ByteBuffer bytes_;
   std::optional<grpc::ServerContext> context_;
-  std::optional<UnaryStream> stream_;
+  std::optional<grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>> responder_;
 };
 
 }  // namespace kvroute

@@ -12,14 +12,12 @@
 #include <vector>
 
 #include "grpc/health/v1/health.grpc.pb.h"
-#include "router/edge/grpc_base/late_reading.h"
 #include "router/edge/grpc_base/served_call.h"
 
 namespace kvroute {
 
-using HealthMethods =
-    LateReading<grpc::health::v1::Health,
-                grpc::health::v1::Health::WithRawMethod_Watch<grpc::health::v1::Health::Service>>;
+using HealthMethods = grpc::health::v1::Health::WithRawMethod_Check<
+    grpc::health::v1::Health::WithRawMethod_Watch<grpc::health::v1::Health::Service>>;
 
 // What is asked of a server's health: how it stands, or only whether it lives.
 enum class HealthOf : uint8_t { kNothing, kReadiness, kLiveness };

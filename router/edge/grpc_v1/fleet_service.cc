@@ -190,23 +190,27 @@ FleetService::FleetService(Fleet* fleet, RoutingStats* stats)
                 {&stats->open_fleet_watchers, &stats->refused_fleet_watchers,
                  &stats->ended_fleet_watchers}),
       watched_{fleet, stats, &watchers_} {
-  SetUp(&register_, RpcMethod::kRegister,
-        [fleet](const auto& request, auto*) { return RegisterWorker(fleet, request); });
-  SetUp(&deregister_, RpcMethod::kDeregister, [fleet](const auto& request, auto*) {
-    return fleet->Deregister(request.worker_id(), request.incarnation());
-  });
-  SetUp(&set_draining_, RpcMethod::kSetDraining, [fleet](const auto& request, auto*) {
-    return fleet->SetDraining(request.worker_id(), request.draining(), request.incarnation());
-  });
-  SetUp(&list_, RpcMethod::kList, [fleet](const auto& request, auto* response) {
-    return ListWorkers(*fleet, request, response);
-  });
+  SetUp<&FleetService::RequestRegister>(
+      &register_, RpcMethod::kRegister,
+      [fleet](const auto& request, auto*) { return RegisterWorker(fleet, request); });
+  SetUp<&FleetService::RequestDeregister>(
+      &deregister_, RpcMethod::kDeregister, [fleet](const auto& request, auto*) {
+        return fleet->Deregister(request.worker_id(), request.incarnation());
+      });
+  SetUp<&FleetService::RequestSetDraining>(
+      &set_draining_, RpcMethod::kSetDraining, [fleet](const auto& request, auto*) {
+        return fleet->SetDraining(request.worker_id(), request.draining(), request.incarnation());
+      });
+  SetUp<&FleetService::RequestList>(&list_, RpcMethod::kList,
+                                    [fleet](const auto& request, auto* response) {
+                                      return ListWorkers(*fleet, request, response);
+                                    });
   list_.answer_bytes = [fleet] { return fleet->Snapshot()->targets.size() * kListedTargetBytes; };
 }
 
-template <typename Method, typename Answer>
+template <auto kAwait, typename Method, typename Answer>
 void FleetService::SetUp(Method* method, RpcMethod counted_as, Answer answer) {
-  method->index = IndexOf(RpcMethodName(counted_as));
+  method->await = kAwait;
   method->counted_as = counted_as;
   method->takes_long = true;
   method->answer = [this, counted_as, answer](

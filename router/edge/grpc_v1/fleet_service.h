@@ -13,7 +13,9 @@
 
 namespace kvroute {
 
-using FleetMethods = LateReading<v1::Fleet, v1::Fleet::WithRawMethod_Watch<v1::Fleet::Service>>;
+using FleetMethods = v1::Fleet::WithRawMethod_Register<
+    v1::Fleet::WithRawMethod_Deregister<v1::Fleet::WithRawMethod_SetDraining<
+        v1::Fleet::WithRawMethod_List<v1::Fleet::WithRawMethod_Watch<v1::Fleet::Service>>>>>;
 
 // The Fleet service over gRPC: messages to the Fleet and back, answered on LongWork's threads, and
 // watchers on the event loop.
@@ -32,7 +34,7 @@ class FleetService final : public FleetMethods {
   template <typename Request, typename Response>
   using Unary = UnaryMethod<FleetService, Request, Response>;
   // `answer(request, response)` is counted as `counted_as`.
-  template <typename Method, typename Answer>
+  template <auto kAwait, typename Method, typename Answer>
   void SetUp(Method* method, RpcMethod counted_as, Answer answer);
   template <typename Method>
   void ServeMethod(const Method& method, const EdgeParts& parts);

@@ -29,10 +29,11 @@ void SetStreamError(const absl::Status& status, Response* response) {
 
 RouterService::RouterService(Router* router, const RouterServiceOptions& options)
     : router_(router), streams_(options.streams), max_streams_(options.max_streams) {
-  SetUpUnary(&route_, RpcMethod::kRoute);
-  SetUpUnary(&score_, RpcMethod::kScore);
-  SetUpUnary(&complete_, RpcMethod::kComplete);
-  SetUpUnary(&explain_, RpcMethod::kExplain);
+  SetUpUnary<decltype(route_), &RouterService::RequestRoute>(&route_, RpcMethod::kRoute);
+  SetUpUnary<decltype(score_), &RouterService::RequestScore>(&score_, RpcMethod::kScore);
+  SetUpUnary<decltype(complete_), &RouterService::RequestComplete>(&complete_,
+                                                                   RpcMethod::kComplete);
+  SetUpUnary<decltype(explain_), &RouterService::RequestExplain>(&explain_, RpcMethod::kExplain);
   explain_.takes_long = true;
   SetUpStream<decltype(route_stream_), &RouterService::RequestRouteStream>(&route_stream_, options);
   SetUpStream<decltype(score_stream_), &RouterService::RequestScoreStream>(&score_stream_, options);
@@ -47,9 +48,9 @@ RouterService::RouterService(Router* router, const RouterServiceOptions& options
   route_stream_.ended = [router](uint64_t stream) { router->StreamEnded(stream); };
 }
 
-template <typename Method>
+template <typename Method, auto kAwait>
 void RouterService::SetUpUnary(Method* method, RpcMethod counted_as) {
-  method->index = IndexOf(RpcMethodName(counted_as));
+  method->await = kAwait;
   method->counted_as = counted_as;
   method->answer = [this](const ClientId& client, const typename Method::Request& request,
                           const LongNumbers& numbers, typename Method::Response* response) {

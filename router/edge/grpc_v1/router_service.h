@@ -15,9 +15,10 @@
 namespace kvroute {
 
 // gRPC's part of the service.
-using RouterMethods =
-    LateReading<v1::Router, v1::Router::WithRawMethod_RouteStream<
-                                v1::Router::WithRawMethod_ScoreStream<v1::Router::Service>>>;
+using RouterMethods = v1::Router::WithRawMethod_Route<
+    v1::Router::WithRawMethod_Score<v1::Router::WithRawMethod_RouteStream<
+        v1::Router::WithRawMethod_ScoreStream<v1::Router::WithRawMethod_Complete<
+            v1::Router::WithRawMethod_Explain<v1::Router::Service>>>>>>;
 
 struct RouterServiceOptions {
   uint32_t max_streams = 0;
@@ -45,7 +46,7 @@ class RouterService final : public RouterMethods {
   template <typename Request, typename Response>
   using Stream = StreamMethod<RouterService, Request, Response>;
 
-  template <typename Method>
+  template <typename Method, auto kAwait>
   void SetUpUnary(Method* method, RpcMethod counted_as);
   template <typename Method, auto kAwait>
   void SetUpStream(Method* method, const RouterServiceOptions& options);

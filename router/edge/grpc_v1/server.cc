@@ -41,10 +41,6 @@ int CallsOfAConnection(const GrpcServerOptions& options) {
   return limits::kMaxCallsPerConnection + static_cast<int>(options.max_streams);
 }
 
-uint64_t MostUnfinished(const GrpcServerOptions& options) {
-  return options.max_memory_bytes - options.max_memory_bytes / 4;
-}
-
 }  // namespace
 
 class GrpcServer::Impl {
@@ -54,7 +50,7 @@ class GrpcServer::Impl {
         connections_(
             {"grpc",
              options.max_connections,
-             MostUnfinished(options),
+             options.max_memory_bytes - options.max_memory_bytes / 4,
              {static_cast<uint64_t>(2 * CallsOfAConnection(options)), options.write_timeout}},
             {&stats->connections, &stats->ended_connections}),
         answers_(options.max_memory_bytes / 4),
@@ -69,15 +65,8 @@ class GrpcServer::Impl {
         radix_service_(router, stats, &streams_, options.max_streams, options.stream_idle_timeout),
         health_service_(HealthNames()),
         reflection_service_({kServiceNames.begin(), kServiceNames.end()}),
-        read_room_(
-            {MostUnfinished(options), options.max_message_bytes,
-             [this] { return long_work_.waiting_bytes() + connections_.unfinished_of_gone(); },
-             [this](Connection* connection) {
-               connections_.Cut(connection, ConnectionEnd::kUnfinishedRequests);
-             },
-             stats}),
         parts_{nullptr,          &long_work_, &connections_, stats, options.write_timeout,
-               options.requests, &answers_,   &read_room_} {}
+               options.requests, &answers_} {}
 
   absl::Status Listen(const GrpcServerOptions& options) {
     KVROUTE_RETURN_IF_ERROR(connections_.Listen(options.address));
@@ -97,7 +86,6 @@ class GrpcServer::Impl {
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) return absl::UnavailableError("gRPC does not start");
     parts_.loop = loop_.get();
-    loop_->SetOftenLooked(&read_room_);
     router_service_.Serve(parts_);
     fleet_service_.Serve(parts_);
     radix_service_.Serve(parts_);
@@ -145,7 +133,6 @@ class GrpcServer::Impl {
   RadixService radix_service_;
   HealthService health_service_;
   ReflectionService reflection_service_;
-  ReadRoom read_room_;
   EdgeParts parts_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<EventLoop> loop_;

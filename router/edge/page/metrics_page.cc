@@ -289,8 +289,6 @@ void AddRoutingMetrics(const RoutingStats& stats, const LoadTrackerStats& loads,
   AddByReason(
       Metric::kFleetWatchSnapshots, stats.fleet_snapshots,
       [](size_t i) { return kWatchSnapshotNames[static_cast<WatchSnapshot>(i)]; }, 1, out);
-  out->Add(Metric::kUnreadRequests, Value(stats.unread_requests));
-  out->Add(Metric::kDeferredRequests, Value(stats.deferred_requests));
   out->Add(Metric::kConnections, Value(stats.connections));
   AddByReason(
       Metric::kEndedConnections, stats.ended_connections,

@@ -56,6 +56,7 @@ ModelLearner::~ModelLearner() {
     for (const auto& [id, known] : known_) Forget(known);
     if (publishing_) client_->CancelTimer(*publishing_);
     known_.clear();  // what ends by that finds nothing to do
+    turns_.clear();
   });
 }
 
@@ -94,18 +95,37 @@ void ModelLearner::Send(const std::string& worker_id, const std::string& path,
   request.url = fmt::format("http://{}{}", it->second.address, path);
   request.deadline = request.connect_timeout = options_.timeout;
   request.max_reply_bytes = limits::kMaxModelListBytes;
+  ++asking_;
   it->second.transfer =
       client_->Send(std::move(request), [this, worker_id, asked = it->second.instance,
                                          next = std::move(next)](const HttpReply& reply) {
+        --asking_;
         const auto still = known_.find(worker_id);
-        if (reply.end == HttpEnd::kCancelled) return;
-        if (still != known_.end() && still->second.instance == asked) next(&still->second, reply);
+        const bool is_wanted = reply.end != HttpEnd::kCancelled && still != known_.end() &&
+                               still->second.instance == asked;
+        if (is_wanted) next(&still->second, reply);
+        AskNext();
       });
 }
 
 void ModelLearner::Ask(const std::string& worker_id) {
+  if (asking_ >= options_.max_asked_at_once) {
+    const auto it = known_.find(worker_id);
+    if (it != known_.end() && !std::exchange(it->second.waits, true)) turns_.push_back(worker_id);
+    return;
+  }
   Send(worker_id, options_.path,
        [this, worker_id](Known*, const HttpReply& reply) { OnReply(worker_id, reply); });
+}
+
+// Whoever is not known any more has lost his turn.
+void ModelLearner::AskNext() {
+  while (asking_ < options_.max_asked_at_once && !turns_.empty()) {
+    const std::string next = std::move(turns_.front());
+    turns_.pop_front();
+    const auto it = known_.find(next);
+    if (it != known_.end() && std::exchange(it->second.waits, false)) Ask(next);
+  }
 }
 
 void ModelLearner::OnReply(const std::string& worker_id, const HttpReply& reply) {

@@ -2,6 +2,8 @@
 #define KVROUTE_ROUTER_FLEET_DISCOVERY_MODEL_LEARNER_H_
 
 #include <atomic>
+#include <cstddef>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -11,6 +13,7 @@
 
 #include "absl/random/random.h"
 #include "absl/status/statusor.h"
+#include "indexer/base/limits.h"
 #include "router/fleet/discovery/event_sources.h"
 #include "router/fleet/discovery/found_engine.h"
 #include "router/http/http_client.h"
@@ -34,6 +37,8 @@ struct ModelLearnerOptions {
   std::chrono::milliseconds timeout{2'000};
   std::chrono::milliseconds retry{1'000};     // until it has answered once; doubles up to refresh
   std::chrono::milliseconds refresh{30'000};  // adapters come and go
+  // Further ones wait for their turn: the client's connections are for others as well.
+  size_t max_asked_at_once = limits::kMaxHttpClientConnections / 4;
 };
 
 // Asks engines that were found which model and adapters they serve, and where their ranks publish,
@@ -66,6 +71,7 @@ class ModelLearner {
     std::string instance;
     std::optional<ModelList> said;
     bool was_asked = false;              // and has said it, or failed to
+    bool waits = false;                  // for its turn to be asked
     std::vector<RankPublisher> sources;  // empty: it does not say where it publishes
     std::chrono::milliseconds pause{0};
     HttpTransferId transfer;
@@ -74,6 +80,7 @@ class ModelLearner {
 
   void Forget(const Known& known);
   void Ask(const std::string& worker_id);
+  void AskNext();
   void OnReply(const std::string& worker_id, const HttpReply& reply);
   void AskSources(const std::string& worker_id);
   void OnSources(Known* known, const HttpReply& reply);
@@ -92,6 +99,8 @@ class ModelLearner {
   // The client's thread's.
   std::vector<OwnedWorker> workers_;
   std::map<std::string, Known> known_;  // by worker id
+  std::deque<std::string> turns_;       // of those that wait to be asked
+  size_t asking_ = 0;                   // transfers that have not ended
   bool is_set_ = false;
   std::optional<HttpTimerId> publishing_;
   absl::BitGen random_;

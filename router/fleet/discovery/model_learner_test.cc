@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -53,16 +55,18 @@ class ModelLearnerTest : public testing::Test {
   ~ModelLearnerTest() override { learner_.reset(); }
 
   void Start() {
-    learner_ = std::make_unique<ModelLearner>(
-        client_.get(),
-        ModelLearnerOptions{
-            .timeout = milliseconds(60'000), .retry = milliseconds(1), .refresh = milliseconds(5)},
-        [this](std::vector<OwnedWorker> workers) {
-          MutexLock lock(&mutex_);
-          workers_ = std::move(workers);
-          ++published_;
-          changed_.NotifyAll();
-        });
+    learner_ =
+        std::make_unique<ModelLearner>(client_.get(),
+                                       ModelLearnerOptions{.timeout = milliseconds(60'000),
+                                                           .retry = milliseconds(1),
+                                                           .refresh = milliseconds(5),
+                                                           .max_asked_at_once = max_asked_at_once_},
+                                       [this](std::vector<OwnedWorker> workers) {
+                                         MutexLock lock(&mutex_);
+                                         workers_ = std::move(workers);
+                                         ++published_;
+                                         changed_.NotifyAll();
+                                       });
   }
   void Set(const std::vector<OwnedWorker>& workers) {
     client_->RunAndWait([&] { learner_->Set(workers); });
@@ -89,6 +93,8 @@ class ModelLearnerTest : public testing::Test {
     return workers_;
   }
 
+  size_t max_asked_at_once_ = ModelLearnerOptions().max_asked_at_once;
+  std::atomic<uint64_t> most_open_{0};  // of the client's transfers, as the server sees them
   Mutex mutex_;
   CondVar changed_;
   std::string list_ ABSL_GUARDED_BY(mutex_);
@@ -97,6 +103,7 @@ class ModelLearnerTest : public testing::Test {
   int published_ ABSL_GUARDED_BY(mutex_) = 0;
   FakeHttpServer server_{[this](FakeHttpExchange* exchange) {
     const bool is_list = exchange->target == "/v1/models";
+    most_open_ = std::max(most_open_.load(), client_->Stats().open);
     std::string said;
     {
       MutexLock lock(&mutex_);
@@ -124,6 +131,22 @@ TEST_F(ModelLearnerTest, AWorkerComesWhenItsModelIsKnownAndFollowsItsAdapters) {
   Set({Engine("w"), Engine("w2", "named")});
   workers = Until([](const auto& now) { return now.size() == 2; });
   EXPECT_EQ(workers[0].spec.model, "base");
+}
+
+// Of pods that are no engines there may be any number: they leave places to others.
+TEST_F(ModelLearnerTest, FewAreAskedAtATimeAndAllInTheEnd) {
+  max_asked_at_once_ = 2;
+  Start();
+  std::vector<OwnedWorker> found;
+  for (int i = 0; i < 40; ++i) found.push_back(Engine("w" + std::to_string(i)));
+  Set(found);
+  while (!learner_->settled()) std::this_thread::yield();
+  Says(kTwo);
+  Until([](const auto& now) { return now.size() == 40; });
+  EXPECT_GE(most_open_, 1u);
+  EXPECT_LE(most_open_, 2u);
+  Set({Engine("another")});  // while others wait for their turn
+  Until([](const auto& now) { return now.size() == 1 && now[0].spec.worker_id == "another"; });
 }
 
 TEST_F(ModelLearnerTest, AModelThatIsNamedIsNotWaitedFor) {
