@@ -128,6 +128,9 @@ inline constexpr size_t kReservedDescriptors = 10'240;
 inline constexpr size_t kMaxDials = 32;           // engines sought at a time; further ones wait
 inline constexpr size_t kMaxNameLookups = 16;     // names asked for at a time
 inline constexpr size_t kMaxAddressesOfName = 8;  // tried of one name
+// What an engine says of its load: messages that wait on its socket, and the bytes of one.
+inline constexpr int kMaxQueuedLoads = 16;
+inline constexpr size_t kMaxLoadBytes = 4'096;
 
 // Who looks for engines, and asks them.
 inline constexpr size_t kMaxKubePageBytes = size_t{64} << 20;  // one page of a list

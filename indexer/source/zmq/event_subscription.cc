@@ -20,10 +20,7 @@ std::string UniqueMonitorEndpoint() {
   return absl::StrCat(kMonitorEndpoints, next.fetch_add(1, std::memory_order_relaxed));
 }
 
-// SGLang's topic; a longer message ends the connection, which is made again.
-constexpr char kLoadTopic[] = "load";
-constexpr int kMaxQueuedLoads = 16;
-constexpr size_t kMaxLoadBytes = 4'096;
+constexpr char kLoadTopic[] = "load";  // SGLang's
 
 // Connections that a listener's queue takes until they are accepted. Where there are few
 // descriptors it is short: so many are kept for it.
@@ -103,13 +100,13 @@ absl::StatusOr<std::unique_ptr<EventSubscription>> EventSubscription::ConnectFor
     SocketContext* context, SocketBudget* budget, const ZmqSourceOptions& options,
     const std::string& endpoint) {
   ZmqSourceOptions few = options;
-  few.receive_high_water_mark = kMaxQueuedLoads;
+  few.receive_high_water_mark = limits::kMaxQueuedLoads;
   few.received_memory = nullptr;  // at most kMaxQueuedLoads * kMaxLoadBytes
   absl::Status status = CheckConnectable("load_endpoint", endpoint);
   if (!status.ok()) return status;
   auto subscription = Open(context, budget, few, kLoadTopic);
   if (!subscription.ok()) return subscription.status();
-  (*subscription)->events_->SetMaxMessageBytes(kMaxLoadBytes);
+  (*subscription)->events_->SetMaxMessageBytes(limits::kMaxLoadBytes);
   if (!NamesHost(endpoint)) status = (*subscription)->ConnectTo(endpoint);
   if (!status.ok()) return status;
   return subscription;

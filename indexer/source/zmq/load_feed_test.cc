@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "indexer/base/limits.h"
 #include "indexer/source/zmq/endpoint.h"
 #include "test/support/fake_names.h"
 #include "test/support/zmq_source_fixture.h"
@@ -42,7 +43,7 @@ class LoadPublisher {
     return std::string("\x9b\xa8LoadStat") + static_cast<char>(running) +
            std::string(
                "\x02\xcd\x10\x00\xce\x00\x01\x00\x00\x00\xcd\x05\xdc\xcd\x17\x70\xcc\x80\x00\x00",
-               21);
+               20);
   }
   void SendStat(int running) { Send({"load", std::string(kEighth, 8), Stat(running)}); }
 
@@ -104,7 +105,7 @@ TEST_F(LoadFeedTest, AMessageThatIsTooLongEndsTheConnectionWhichIsMadeAgain) {
   LoadPublisher publisher(sockets_);
   Follow(publisher.endpoint());
   ASSERT_TRUE(UntilHeard(&publisher, 3));
-  publisher.Send({"load", std::string(kEighth, 8), std::string(5'000, 'x')});
+  publisher.Send({"load", std::string(kEighth, 8), std::string(limits::kMaxLoadBytes + 1, 'x')});
   ASSERT_TRUE(UntilHeard(&publisher, 5));
   EXPECT_EQ(Count(LoadMessage::kMalformed), 0u) << "it was not read";
 }
