@@ -118,6 +118,7 @@ class PickerStream {
   void Conclude(std::optional<Refusal> refusal);
   void Tell();
   void TakeHeaders(const ProxyMessage& message);
+  void LeaveModel();
   void NoteRewrite(const BodyText& read);
   std::vector<std::string_view> Rewritten(std::string_view model) const;
   void AnswerHeldPieces(std::string_view model);

@@ -32,6 +32,7 @@ void PickerStream::TakeHeaders(const ProxyMessage& message) {
 void PickerStream::PickBlind(const ProxyMessage& message) {
   TakeHeaders(message);
   const bool no_body = message.end_of_stream;
+  if (!no_body) LeaveModel();
   BeginPick(Reply::Kind::kRequestHeaders, no_body ? PickerState::kSent
                                           : modes_.request == BodyMode::kNone
                                               ? PickerState::kBodyDone
@@ -78,6 +79,8 @@ void PickerStream::OnBodyRead(const BodyText& read) {
 void PickerStream::PickByBodyText(const BodyText& read) {
   const RequestBody& body = read.body();
   if (headers_.model_rewrite.empty()) headers_.model_rewrite = picker_->RewriteOf(body.model);
+  // Of a body that is cut off the rest is on its way.
+  if (cut_) LeaveModel();
   terms_ = picker_->TermsOf(headers_, body, body_bytes_);
   if (!headers_.model_rewrite.empty()) NoteRewrite(read);
   if (body.unscored != Unscored::kNo) {
@@ -114,14 +117,17 @@ Nanos PickerStream::PickDeadline() const {
          std::min(options.pick_timeout, options.message_timeout - options.message_timeout / 4);
 }
 
-// A body can leave as another one as long as its proxy holds it, or lets it be held here, to its
-// end: of one that is cut off the rest is on its way.
+// The body goes on with the model that it names, and so the request goes where that is served.
+void PickerStream::LeaveModel() {
+  if (headers_.model_rewrite.empty()) return;
+  headers_.model_rewrite.clear();
+  picker_->stats()->Count(Rewrite::kNotShown);
+}
+
 void PickerStream::NoteRewrite(const BodyText& read) {
   const RequestBody& body = read.body();
-  picker_->stats()->Count(cut_                     ? Rewrite::kNotShown
-                          : body.raw_model.empty() ? Rewrite::kNoModel
-                                                   : Rewrite::kDone);
-  if (cut_ || body.raw_model.empty()) return;
+  picker_->stats()->Count(body.raw_model.empty() ? Rewrite::kNoModel : Rewrite::kDone);
+  if (body.raw_model.empty()) return;
   rewrite_at_ = static_cast<size_t>(body.raw_model.data() - read.text().view().data());
   rewrite_bytes_ = body.raw_model.size();
 }
@@ -184,7 +190,7 @@ void PickerStream::StopWaiting(const ProxyMessage* message) {
   if (step_.input == PickerInput::kTimeUp) {
     if (std::exchange(reading_, false)) {
       host_->LeaveReading();
-      if (!headers_.model_rewrite.empty()) picker_->stats()->Count(Rewrite::kNotShown);
+      LeaveModel();
       terms_.bytes = body_bytes_;
       return PickByLoad(NoPrompt::kBodyTime);
     }
@@ -193,9 +199,11 @@ void PickerStream::StopWaiting(const ProxyMessage* message) {
       PickerStats::Add(picker_->stats()->renders[static_cast<size_t>(RenderFailure::kDeadline)]);
       return PickByLoad(NoPrompt::kRender);
     }
+    LeaveModel();
     BeginPick(Reply::Kind::kRequestHeaders, PickerState::kPassing);
     return PickByLoad(NoPrompt::kBodyTime);
   }
+  LeaveModel();
   const size_t size = body_bytes_ + message->body.size();
   const NoPrompt why =
       size > picker_->options().max_body_bytes ? NoPrompt::kBodyLimit : NoPrompt::kBodyMemory;

@@ -1,10 +1,10 @@
-// What a pick says beside the endpoint: who computes the prompt, scores, another model; and what
+// What a pick says beside the endpoint: who computes the prompt, scores; who is refused; and what
 // the gateways' conformance tests ask.
 #include <algorithm>
 #include <string>
 #include <vector>
 
-#include "test/support/picker_fixture.h"
+#include "test/support/picker_surface_fixture.h"
 
 namespace kvroute {
 namespace {
@@ -14,54 +14,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
-
-class PickerSurfaceTest : public PickerTest {
- protected:
-  void Add(const std::string& id, const std::string& address, WorkerRole role = WorkerRole::kDecode,
-           uint32_t limit = 0) {
-    WorkerSpec spec = Spec(id);
-    spec.address = address;
-    spec.role = role;
-    spec.max_requests_in_flight = limit;
-    AddWorker(spec);
-  }
-  static std::string Set(const EnvoyResponse& reply, const std::string& name) {
-    const auto& common = reply.has_request_body()       ? reply.request_body().response()
-                         : reply.has_response_headers() ? reply.response_headers().response()
-                                                        : reply.request_headers().response();
-    std::string value;
-    for (const auto& set : common.header_mutation().set_headers()) {
-      if (set.header().key() == name) value += set.header().raw_value();
-    }
-    return value;
-  }
-  static std::vector<std::string> Removed(const EnvoyResponse& reply) {
-    const auto& removed = reply.request_headers().response().header_mutation().remove_headers();
-    return {removed.begin(), removed.end()};
-  }
-  // The answers to a request with its body, in full duplex.
-  std::vector<EnvoyResponse> Ask(const std::string& body,
-                                 std::vector<std::pair<std::string, std::string>> headers = {}) {
-    headers.emplace_back(":path", kGenerate);
-    Open();
-    EXPECT_THAT(Say(HeadersOf(headers)), IsEmpty());
-    return Say(Body(body, true));
-  }
-  uint64_t Count(PrefillChoice choice) const {
-    return picker_stats_.prefills[static_cast<size_t>(choice)];
-  }
-  uint64_t Count(Rewrite rewrite) const {
-    return picker_stats_.rewrites[static_cast<size_t>(rewrite)];
-  }
-  using PickerTest::Count;
-  void Publish(const std::vector<RequestRules::Objective>& objectives,
-               std::vector<ModelRewrite> rewrites = {}) {
-    rules_.Publish(std::make_shared<RequestRules>(objectives, std::move(rewrites)));
-  }
-  const TargetLoad& LoadOf(const std::string& id) {
-    return *fleet_.Snapshot()->targets[*fleet_.Snapshot()->FindTarget(id, 0)].load;
-  }
-};
 
 TEST_F(PickerSurfaceTest, ALongPromptIsComputedByAPrefiller) {
   Start({.prefill_uncached_tokens = 32});
@@ -199,108 +151,6 @@ TEST_F(PickerSurfaceTest, ScoresAreTheSharesOfThePromptThatAreHeld) {
   EXPECT_EQ(scores.at("10.0.0.1:8000").number_value(), 0.0);
 }
 
-TEST_F(PickerSurfaceTest, AHeaderNamesAnotherModelInTheBody) {
-  Add("d", "10.0.0.1:8000");
-  std::string body = TokensBody(64, "alias");
-  bool end = false;
-  const auto replies =
-      Ask(body, {{"X-LLM-D-Model-Name-Rewrite", "m"}, {"x-gateway-model-name-rewrite", "older"}});
-  EXPECT_EQ(Echo(replies, &end), TokensBody(64, "m"));
-  EXPECT_TRUE(end);
-  EXPECT_EQ(Count(Rewrite::kDone), 1u);
-  EXPECT_EQ(picker_stats_.adapters, 0u) << "it is routed as that model";
-  EXPECT_THAT(Removed(replies[0]),
-              ElementsAre("x-gateway-model-name-rewrite", "x-llm-d-model-name-rewrite"));
-  // Quotes of a name do not leave it.
-  EXPECT_EQ(
-      Echo(Ask(R"({"token_ids":[1,2],"model":"x"})", {{"x-gateway-model-name-rewrite", R"(a"b)"}}),
-           &end),
-      R"({"token_ids":[1,2],"model":"a\"b"})");
-}
-
-TEST_F(PickerSurfaceTest, ARewriteThatCannotBeDoneIsCountedAndTheRequestRouted) {
-  Add("d", "10.0.0.1:8000");
-  bool end = false;
-  const std::pair<std::string, std::string> rewrite = {"x-llm-d-model-name-rewrite", "m"};
-  EXPECT_EQ(Echo(Ask(R"({"token_ids":[1,2]})", {rewrite}), &end), R"({"token_ids":[1,2]})");
-  EXPECT_EQ(Count(Rewrite::kNoModel), 1u);
-  EXPECT_EQ(Echo(Ask(TokensBody(8), {{rewrite.first, "a\nb"}}), &end), TokensBody(8));
-  EXPECT_EQ(Count(Rewrite::kBadName), 1u);
-  // Of a body that is cut off the rest has its length already.
-  Open();
-  Say(WithModes(HeadersOf({{":path", kGenerate}, rewrite}), BodyMode::kBufferedPartial,
-                BodyMode::kStreamed));
-  const auto cut = Say(Body(TokensBody(8), false));
-  EXPECT_EQ(PickIn(cut[0]), "10.0.0.1:8000");
-  EXPECT_FALSE(cut[0].request_body().response().has_body_mutation());
-  EXPECT_EQ(Count(Rewrite::kNotShown), 1u);
-}
-
-TEST_F(PickerSurfaceTest, ABodyThatTheGatewayHoldsIsReplacedThere) {
-  Add("d", "10.0.0.1:8000");
-  const std::pair<std::string, std::string> rewrite = {"x-llm-d-model-name-rewrite", "m"};
-  for (const BodyMode mode : {BodyMode::kBuffered, BodyMode::kBufferedPartial}) {
-    for (const bool with_length : {true, false}) {
-      Open();
-      std::vector<std::pair<std::string, std::string>> headers = {{":path", kGenerate}, rewrite};
-      if (with_length) headers.emplace_back("Content-Length", "99");
-      Say(WithModes(HeadersOf(headers), mode, BodyMode::kStreamed));
-      const auto replies = Say(Body(TokensBody(64, "alias"), true));
-      ASSERT_THAT(replies, SizeIs(1));
-      EXPECT_EQ(PickIn(replies[0]), "10.0.0.1:8000");
-      const std::string expected = TokensBody(64, "m");
-      EXPECT_EQ(replies[0].request_body().response().body_mutation().body(), expected);
-      EXPECT_EQ(Set(replies[0], "content-length"),
-                with_length ? std::to_string(expected.size()) : "");
-      EXPECT_EQ(bodies_.used(), 0u);
-    }
-  }
-  EXPECT_EQ(Count(Rewrite::kDone), 4u);
-}
-
-TEST_F(PickerSurfaceTest, ABodyIsKeptForItsOtherModelWhileItIsRendered) {
-  Add("d", "10.0.0.1:8000");
-  const std::string messages = R"(","messages":[{"role":"user","content":"hi"}]})";
-  Open();
-  Say(WithModes(HeadersOf({{":path", kChat}, {"x-llm-d-model-name-rewrite", "m"}}),
-                BodyMode::kBuffered, BodyMode::kStreamed));
-  EXPECT_THAT(Say(Body(R"({"model":"x)" + messages, true)), IsEmpty());
-  ASSERT_TRUE(host_.rendering);
-  EXPECT_EQ(Rendered(16)[0].request_body().response().body_mutation().body(),
-            R"({"model":"m)" + messages);
-  EXPECT_EQ(bodies_.used(), 0u);
-}
-
-// Cut anywhere: also within the name, and into empty messages.
-TEST_F(PickerSurfaceTest, OfABodyInPiecesThoseWithTheModelAreReplaced) {
-  Add("d", "10.0.0.1:8000");
-  const std::string body = TokensBody(4, "alias"), expected = TokensBody(4, "longer-name");
-  for (size_t first = 0; first <= body.size(); ++first) {
-    for (const size_t second : {first, std::min(first + 3, body.size()), body.size()}) {
-      Open();
-      Say(WithModes(HeadersOf({{":path", kGenerate},
-                               {"content-length", std::to_string(body.size())},
-                               {"x-llm-d-model-name-rewrite", "longer-name"}}),
-                    BodyMode::kStreamed, BodyMode::kStreamed, true));
-      const std::string pieces[] = {body.substr(0, first), body.substr(first, second - first),
-                                    body.substr(second)};
-      EXPECT_THAT(Say(Body(pieces[0], false)), IsEmpty());
-      EXPECT_THAT(Say(Body(pieces[1], false)), IsEmpty());
-      const auto replies = Say(Body(pieces[2], true));
-      ASSERT_THAT(replies, SizeIs(4));
-      EXPECT_EQ(Set(replies[0], "content-length"), std::to_string(expected.size()));
-      std::string sent;
-      for (size_t i = 0; i < 3; ++i) {
-        ASSERT_TRUE(replies[i + 1].has_request_body());
-        const auto& common = replies[i + 1].request_body().response();
-        sent += common.has_body_mutation() ? common.body_mutation().body() : pieces[i];
-      }
-      EXPECT_EQ(sent, expected) << first << " " << second;
-      EXPECT_EQ(bodies_.used(), 0u);
-    }
-  }
-}
-
 TEST_F(PickerSurfaceTest, OnlySheddableRequestsAreRefusedWhenAllAreOverloaded) {
   Start({.sheddable = {"batch"}});
   Add("d", "10.0.0.1:8000", WorkerRole::kDecode, 1);
@@ -337,22 +187,6 @@ TEST_F(PickerSurfaceTest, PrioritiesOfObjectivesDecideWhoIsRefused) {
   };
   EXPECT_EQ(count(ObjectiveClass::kNegative), 2u);
   EXPECT_EQ(count(ObjectiveClass::kUnknown), 1u);
-}
-
-TEST_F(PickerSurfaceTest, RulesNameAnotherModelInTheBody) {
-  Publish({}, {{"alias", {{"m", 1}}}, {"m", {{"m", 1}}}});
-  Start({});
-  Add("d", "10.0.0.1:8000");
-  bool end = false;
-  EXPECT_EQ(Echo(Ask(TokensBody(64, "alias")), &end), TokensBody(64, "m"));
-  EXPECT_EQ(picker_stats_.adapters, 0u) << "it is routed as that model";
-  EXPECT_EQ(Count(Rewrite::kDone), 1u);
-  EXPECT_EQ(Echo(Ask(TokensBody(64, "m")), &end), TokensBody(64, "m"));
-  EXPECT_EQ(Echo(Ask(R"({"token_ids":[1,2]})"), &end), R"({"token_ids":[1,2]})");
-  EXPECT_EQ(Count(Rewrite::kDone), 1u) << "neither is another model";
-  EXPECT_EQ(Echo(Ask(TokensBody(64, "alias"), {{"x-llm-d-model-name-rewrite", "own"}}), &end),
-            TokensBody(64, "own"))
-      << "the gateway's word is nearer";
 }
 
 TEST_F(PickerSurfaceTest, AGatewayThatBuffersIsAskedForTimeToRender) {
