@@ -3,8 +3,11 @@
 
 #include <zmq.h>
 
+#include <cerrno>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "indexer/base/limits.h"
@@ -24,7 +27,11 @@ class LoadPublisher {
       : socket_(zmq_socket(context.get(), ZMQ_PUB)) {
     const int no_linger = 0;
     zmq_setsockopt(socket_, ZMQ_LINGER, &no_linger, sizeof(no_linger));
-    EXPECT_EQ(zmq_bind(socket_, at.c_str()), 0) << zmq_strerror(zmq_errno());
+    // A socket that was there before lets go of its port in its own time.
+    while (zmq_bind(socket_, at.c_str()) != 0) {
+      if (zmq_errno() != EADDRINUSE) throw std::runtime_error(zmq_strerror(zmq_errno()));
+      std::this_thread::yield();
+    }
     char endpoint[64];
     size_t size = sizeof(endpoint);
     EXPECT_EQ(zmq_getsockopt(socket_, ZMQ_LAST_ENDPOINT, endpoint, &size), 0);
