@@ -6,7 +6,7 @@ _kvroute() {
     names=$(kvroute --help 2> /dev/null | awk '/^Subcommands:/ { on = 1; next } on && NF { print $1 }')
     mapfile -t COMPREPLY < <(compgen -W "$names --help --version" -- "$word")
   elif [ "$previous" = --policy ]; then
-    mapfile -t COMPREPLY < <(compgen -W "lmetric prefix least_loaded round_robin random" -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W "work lmetric lpwl prefix least_loaded round_robin random" -- "$word")
   elif [[ $word == -* ]]; then
     local flags
     flags=$(kvroute "$command" --help 2> /dev/null | grep -oE -- '--[a-z][a-z0-9-]*' | sort -u)

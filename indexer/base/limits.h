@@ -72,6 +72,7 @@ inline constexpr size_t kMaxProbeReplyBytes = 65'536;              // to a probe
 inline constexpr size_t kMaxRenderMemoryBytes = size_t{64} << 20;  // of what is remembered
 inline constexpr size_t kMaxRendererUrls = 1'024;                  // in the configuration
 inline constexpr size_t kMaxTextChunks = 1'048'576;                // of texts' prefixes remembered
+inline constexpr size_t kMaxInFlightPieces = 65'536;               // of prompts not computed yet
 inline constexpr size_t kMaxUsageTailBytes = 65'536;               // of a response, unread
 
 // The gRPC edge.

@@ -89,8 +89,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"readiness: {grace: inf}\n",
                   "config k.yaml:1: readiness.grace: inf is out of range, 0 to 24h"},
         BadConfig{"routing: {policy: best}\n",
-                  "config k.yaml:1: routing.policy: \"best\" is not one of lmetric, prefix, "
-                  "least_loaded, round_robin, random"},
+                  "config k.yaml:1: routing.policy: \"best\" is not one of work, lmetric, "
+                  "lpwl, prefix, least_loaded, round_robin, random"},
         BadConfig{"ingest:\n  reconnect_min: 1m\n  reconnect_max: 1s\n",
                   "config k.yaml:2: ingest.reconnect_min: 1m is above reconnect_max, 1s"},
         BadConfig{"grpc:\n  tls:\n    certificate_file: a\n",
@@ -267,7 +267,7 @@ TEST(ParseConfigTest, TheCommandLineOutranksTheFileAndNamesItsFlag) {
   ConfigOverrides wrong;
   wrong.SetField("--policy", "routing.policy", "best");
   EXPECT_THAT(std::string(MessageOf(ParseConfig("", "", wrong).status())),
-              StartsWith("--policy: routing.policy: \"best\" is not one of lmetric"));
+              StartsWith("--policy: routing.policy: \"best\" is not one of work"));
   ConfigOverrides typo;
   ASSERT_TRUE(typo.AddWorker("id=w1,address=x,adress=x,model=m,events=tcp://h:1").ok());
   EXPECT_EQ(MessageOf(ParseConfig("", "", typo).status()),

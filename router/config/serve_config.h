@@ -69,7 +69,7 @@ struct HttpJsonConfig {
 };
 
 struct RoutingConfig {
-  PolicyKind policy = PolicyKind::kLmetric;
+  PolicyKind policy = PolicyKind::kWork;
   std::chrono::milliseconds lease_timeout{600'000};
   size_t max_leases = limits::kMaxLeases;
   uint64_t tie_break_seed = 0;  // 0: drawn at random

@@ -1,6 +1,7 @@
 #include "router/load/lease_shard.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace kvroute {
 namespace {
@@ -55,6 +56,9 @@ bool LoadTracker::Shard::Begin(std::string_view request_id, const Terms& terms, 
   lease.holder = terms.holder;
   lease.prediction = terms.prediction;
   lease.answer = terms.answer;
+  lease.in_flight = terms.prompt.pieces == nullptr
+                        ? 0
+                        : in_flight_->Begin(*terms.prompt.pieces, terms.prompt.place);
   lease.calls = 1;
   lease.expiry = expiry;
   Append<&Lease::among_all>(index, &all_);
@@ -71,6 +75,10 @@ bool LoadTracker::Shard::MayEnd(const Lease& lease, const ClientId& caller) cons
   const ClientId& client = lease.holder.client;
   if (lease.holder.id_is_secret || caller.connection == client.connection) return true;
   return caller.address == client.address && by_client_.at(client.connection).gone;
+}
+
+void LoadTracker::Shard::ForgetPrompt(Lease* lease) {
+  in_flight_->End(std::exchange(lease->in_flight, 0));
 }
 
 // The latest to expire is the newest of all.
@@ -93,6 +101,7 @@ LoadTracker::Shard::Found LoadTracker::Shard::Renew(std::string_view request_id,
   lease.target->uncached_tokens_outstanding.fetch_sub(lease.cost.uncached_tokens,
                                                       std::memory_order_relaxed);
   lease.cost.uncached_tokens = 0;  // told twice, taken off once
+  ForgetPrompt(&lease);
   return Found::kYes;
 }
 
@@ -132,6 +141,7 @@ LoadTracker::Shard::Found LoadTracker::Shard::Move(std::string_view request_id,
   if (!MayEnd(lease, caller)) return Found::kNotTheCallers;
   Remove<&Lease::on_target>(it->second, &by_target_.find(lease.target.get())->second);
   Debit(lease.target.get(), lease.cost);
+  ForgetPrompt(&lease);  // it is computed elsewhere
   lease.target = target;
   if (lease.prediction.state != Prediction::State::kNone) {
     lease.prediction.state = Prediction::State::kMoved;
@@ -244,6 +254,7 @@ void LoadTracker::Shard::EndLease(uint32_t index) {
   }
   by_id_.erase(lease.request_id);
   Debit(lease.target.get(), lease.cost);
+  ForgetPrompt(&lease);
   lease.target.reset();
   free_.push_back(index);
 }

@@ -31,7 +31,10 @@ class alignas(64) LoadTracker::Shard {
     const LeaseHolder& holder;
     const Prediction& prediction;
     const LeasedAnswer& answer;
+    const LeasedPrompt& prompt;
   };
+  // Where prompts are remembered; before the first Begin. It outlives the shard.
+  void Remember(InFlightPrompts* in_flight) { in_flight_ = in_flight; }
   // False when the id is in use. Also ends leases that have expired, but only a few, so that no
   // request pays for a burst of others; `expired` says how many.
   bool Begin(std::string_view request_id, const Terms& terms, Nanos now, Nanos expiry,
@@ -68,6 +71,7 @@ class alignas(64) LoadTracker::Shard {
     LeaseHolder holder;
     Prediction prediction;
     LeasedAnswer answer;
+    InFlightPrompts::Ticket in_flight = 0;
     uint32_t calls = 0;  // that were answered with it and not abandoned
     Nanos expiry{0};
     Link among_all, on_target, of_client, of_stream;
@@ -95,8 +99,10 @@ class alignas(64) LoadTracker::Shard {
   uint32_t UnusedIndex() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint64_t EndOldest(Nanos now, uint64_t limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndLease(uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ForgetPrompt(Lease* lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetExpiry(uint32_t index, Nanos expiry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  InFlightPrompts* in_flight_ = nullptr;
   Mutex mutex_;
   std::deque<Lease> leases_ ABSL_GUARDED_BY(mutex_);  // never moves: by_id_ points into it
   std::vector<uint32_t> free_ ABSL_GUARDED_BY(mutex_);

@@ -59,7 +59,9 @@ LoadTracker::LoadTracker(const LoadTrackerOptions& options, const Clock* clock)
           std::clamp<uint64_t>(options.max_memory_bytes / kLeaseBytes, 1, options.max_leases)),
       clock_(clock),
       shard_count_(max_leases_ < kManyLeases ? 1 : kShardsOfMany),
-      shards_(std::make_unique<Shard[]>(shard_count_)) {}
+      shards_(std::make_unique<Shard[]>(shard_count_)) {
+  for (size_t i = 0; i < shard_count_; ++i) shards_[i].Remember(&in_flight_);
+}
 
 LoadTracker::~LoadTracker() = default;
 
@@ -70,13 +72,13 @@ LoadTracker::Shard& LoadTracker::ShardOf(std::string_view request_id) const {
 absl::Status LoadTracker::Begin(std::string_view request_id,
                                 const std::shared_ptr<TargetLoad>& target, LeaseCost cost,
                                 const LeaseHolder& holder, const Prediction& prediction,
-                                const LeasedAnswer& answer) {
+                                const LeasedAnswer& answer, const LeasedPrompt& prompt) {
   Shard& shard = ShardOf(request_id);
   if (leases_.fetch_add(1, std::memory_order_relaxed) >= max_leases_) MakeRoom(&shard);
   const Nanos now = clock_->Monotonic();
   uint64_t expired = 0;
-  const bool begun = shard.Begin(request_id, {target, cost, holder, prediction, answer}, now,
-                                 now + lease_timeout_, &expired);
+  const bool begun = shard.Begin(request_id, {target, cost, holder, prediction, answer, prompt},
+                                 now, now + lease_timeout_, &expired);
   if (expired != 0) CountGone(&expired_, expired);
   if (!begun) {
     leases_.fetch_sub(1, std::memory_order_relaxed);
@@ -191,6 +193,7 @@ LoadTrackerStats LoadTracker::Stats() const {
   LoadTrackerStats stats;
   stats.leases = leases_.load(std::memory_order_relaxed);
   stats.max_leases = max_leases_;
+  stats.in_flight = in_flight_.GetStats();
   stats.begun = begun_.load(std::memory_order_relaxed);
   stats.ended = ended_.load(std::memory_order_relaxed);
   stats.expired = expired_.load(std::memory_order_relaxed);

@@ -15,6 +15,7 @@
 #include "indexer/base/enum_names.h"
 #include "indexer/base/limits.h"
 #include "router/load/client_id.h"
+#include "router/load/in_flight_prompts.h"
 #include "router/load/prediction.h"
 
 namespace kvroute {
@@ -105,6 +106,12 @@ struct LeasedAnswer {
   uint8_t reason = 0;
 };
 
+// The request's prompt, remembered until it is computed; nullptr: not known, or not to be.
+struct LeasedPrompt {
+  const PromptPieces* pieces = nullptr;
+  uint32_t place = 0;  // of InFlightPrompts
+};
+
 // What Repeat tells of a lease.
 struct RepeatedLease {
   std::shared_ptr<TargetLoad> target;
@@ -129,6 +136,7 @@ struct LoadTrackerStats {
   uint64_t stream_ended = 0;  // by StreamEnded
   uint64_t renewed = 0;       // times that a lease got its whole time limit anew
   uint64_t repeated = 0;      // times that a request was asked again and found its lease
+  InFlightPrompts::Stats in_flight;
   uint64_t refused_ends = 0;  // Prefilled, End and Move by somebody who may not
 };
 
@@ -163,14 +171,15 @@ class LoadTracker {
   // ALREADY_EXISTS when the id is in use.
   absl::Status Begin(std::string_view request_id, const std::shared_ptr<TargetLoad>& target,
                      LeaseCost cost, const LeaseHolder& holder = {},
-                     const Prediction& prediction = {}, const LeasedAnswer& answer = {});
+                     const Prediction& prediction = {}, const LeasedAnswer& answer = {},
+                     const LeasedPrompt& prompt = {});
   // The same request is asked again by the client that began the lease, by who may end it, or from
   // the same address: renews it. False: there is no such lease, it is another request's, or the
   // caller's is none of these.
   bool Repeat(std::string_view request_id, const ClientId& caller, uint64_t request,
               RepeatedLease* lease);
-  // The request's first token is out: its uncached tokens are no longer outstanding; renews the
-  // lease. False: no such lease, or not the caller's.
+  // The request's first token is out: its uncached tokens are no longer outstanding, its prompt no
+  // longer in flight; renews the lease. False: no such lease, or not the caller's.
   bool Prefilled(std::string_view request_id, const ClientId& caller = {});
   // The request is still under way. False as above.
   bool Renew(std::string_view request_id, const ClientId& caller = {});
@@ -199,6 +208,8 @@ class LoadTracker {
   // An id that nobody can foresee: 128 random bits from the kernel. Written to `id`.
   static void MakeRequestId(std::string* id);
 
+  // Prompts of the leases whose first token is not out.
+  const InFlightPrompts& in_flight() const { return in_flight_; }
   LoadTrackerStats Stats() const;
 
  private:
@@ -212,6 +223,7 @@ class LoadTracker {
   const Nanos lease_timeout_;
   const uint64_t max_leases_;
   const Clock* const clock_;
+  InFlightPrompts in_flight_;
   const size_t shard_count_;
   const std::unique_ptr<Shard[]> shards_;
   Counter leases_{0};

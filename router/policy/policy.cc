@@ -26,8 +26,16 @@ double LoadScore(const Candidate& c) {
 }
 
 double LmetricScore(const Candidate& c) {
-  return Tokens(c.uncached_tokens_outstanding + c.uncached_tokens) *
+  return Tokens(c.uncached_tokens_outstanding + c.work_tokens()) *
          (static_cast<double>(c.requests_in_flight) + 1);
+}
+
+double LpwlScore(const Candidate& c) {
+  return Tokens(c.uncached_tokens_outstanding + c.work_tokens());
+}
+
+double WorkScore(const Candidate& c) {
+  return LpwlScore(c) + kTokensPerRequest * c.requests_in_flight;
 }
 
 // One order for the choice and for the runner-ups: by score, of equal scores the unheard last,
@@ -107,6 +115,28 @@ Picked ScoreAll(absl::Span<Candidate> candidates, uint64_t tie_break, ScoreOf sc
   return picked;
 }
 
+// Of those that may be chosen the newest, if one is new and no busier than others. Of one that is
+// not heard nobody would know what it has computed.
+std::optional<size_t> FindNew(absl::Span<const Candidate> candidates, size_t eligible) {
+  uint64_t begun = 0, in_flight = 0;
+  std::optional<size_t> newest;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const Candidate& c = candidates[i];
+    if (c.left_out != LeftOut::kNo) continue;
+    begun += c.requests_begun;
+    in_flight += c.requests_in_flight;
+    if (c.unheard) continue;
+    if (!newest || c.requests_begun < candidates[*newest].requests_begun) newest = i;
+  }
+  if (!newest) return std::nullopt;
+  const Candidate& c = candidates[*newest];
+  const uint64_t others = (begun - c.requests_begun) / (eligible - 1);
+  const bool is_new =
+      c.requests_begun < kWarmUpRequests && uint64_t{c.requests_begun} * kNewShare < others;
+  const bool is_busy = uint64_t{c.requests_in_flight} * eligible > in_flight;
+  return is_new && !is_busy && others >= kNewShare ? newest : std::nullopt;
+}
+
 // Least uncached first, load second; hot targets behind all others.
 Picked ScorePrefix(absl::Span<Candidate> candidates, uint64_t tie_break, const Eligible& all) {
   uint64_t most_uncached = 0;
@@ -144,7 +174,9 @@ ChoiceReason PrefixReason(absl::Span<const Candidate> candidates, size_t chosen,
 ChoiceReason ReasonOf(PolicyKind policy, absl::Span<const Candidate> candidates, size_t chosen,
                       const Eligible& all) {
   switch (policy) {
+    case PolicyKind::kWork:
     case PolicyKind::kLmetric:
+    case PolicyKind::kLpwl:
       return ChoiceReason::kLeastScore;
     case PolicyKind::kPrefix:
       return PrefixReason(candidates, chosen, all);
@@ -169,9 +201,23 @@ std::optional<Choice> Choose(PolicyKind policy, absl::Span<Candidate> candidates
   Eligible all;  // only prefix looks at the fleet as a whole
   Picked picked;
   switch (policy) {
+    case PolicyKind::kWork:
+      picked =
+          ScoreAll(candidates, tie_break, [](const Candidate& c, size_t) { return WorkScore(c); });
+      if (picked.eligible > 1 && turn % (2 * picked.eligible) == 0) {
+        if (const std::optional<size_t> fresh = FindNew(candidates, picked.eligible)) {
+          candidates[*fresh].score = 0;  // less than any other's: it is the best
+          return Choice{*fresh, ChoiceReason::kWarmsUp};
+        }
+      }
+      break;
     case PolicyKind::kLmetric:
       picked = ScoreAll(candidates, tie_break,
                         [](const Candidate& c, size_t) { return LmetricScore(c); });
+      break;
+    case PolicyKind::kLpwl:
+      picked =
+          ScoreAll(candidates, tie_break, [](const Candidate& c, size_t) { return LpwlScore(c); });
       break;
     case PolicyKind::kPrefix:
       all = CountEligible(candidates);

@@ -49,6 +49,14 @@ using R = ChoiceReason;
 INSTANTIATE_TEST_SUITE_P(
     All, PolicyTableTest,
     testing::Values(
+        // 0 + 200 + 256 x 3 = 968 against 0 + 1000
+        Case{"work_follows_the_cache", P::kWork, {Make(0), Make(800, 3)}, 1, 1, R::kLeastScore},
+        // 0 + 200 + 256 x 4 = 1224 against 0 + 1000
+        Case{"work_weighs_requests", P::kWork, {Make(800, 4), Make(0)}, 1, 1, R::kLeastScore},
+        // 900 + 200 against 0 + 1000
+        Case{"work_weighs_tokens", P::kWork, {Make(800, 0, 900), Make(0)}, 1, 1, R::kLeastScore},
+        // 0 + 200 + 0 x 9 against 0 + 300
+        Case{"lpwl_weighs_no_requests", P::kLpwl, {Make(700), Make(800, 9)}, 1, 1, R::kLeastScore},
         Case{"lmetric_follows_the_cache",
              P::kLmetric,
              {Make(0), Make(800), Make(400)},
@@ -257,19 +265,92 @@ TEST_P(EveryPolicyTest, RanksAtMostWhatIsAskedFor) {
   EXPECT_EQ(order.size(), 2u);
 }
 
-// A burst that sees its own load does not herd: with equal caches lmetric fills all targets evenly.
-TEST(PolicyTest, LmetricSpreadsABurst) {
-  std::vector<Candidate> candidates(4, Make(0));
-  for (uint64_t i = 0; i < 40; ++i) {
-    const auto choice = Choose(PolicyKind::kLmetric, absl::MakeSpan(candidates), i, i);
-    ++candidates[choice->index].requests_in_flight;
-    candidates[choice->index].uncached_tokens_outstanding += kPromptTokens;
+// A burst that sees its own load does not herd: with equal caches all targets fill evenly.
+TEST(PolicyTest, ABurstIsSpread) {
+  for (const PolicyKind policy : {P::kWork, P::kLpwl, P::kLmetric}) {
+    std::vector<Candidate> candidates(4, Make(0));
+    for (uint64_t i = 0; i < 40; ++i) {
+      const auto choice = Choose(policy, absl::MakeSpan(candidates), i, i);
+      ++candidates[choice->index].requests_in_flight;
+      candidates[choice->index].uncached_tokens_outstanding += kPromptTokens;
+    }
+    for (const Candidate& c : candidates) EXPECT_EQ(c.requests_in_flight, 10u);
   }
-  for (const Candidate& c : candidates) EXPECT_EQ(c.requests_in_flight, 10u);
+}
+
+// What is computed there already, and what has to be loaded, are part of the request's work.
+TEST(PolicyTest, WorkIsWhatIsLeftToDo) {
+  for (const PolicyKind policy : {P::kWork, P::kLpwl, P::kLmetric}) {
+    std::vector<Candidate> candidates = {Make(0), Make(0), Make(500)};
+    candidates[1].in_flight_tokens = 501;
+    EXPECT_EQ(Choose(policy, absl::MakeSpan(candidates), 1, 1)->index, 1u) << PolicyName(policy);
+    candidates[1].in_flight_tokens = 499;
+    EXPECT_EQ(Choose(policy, absl::MakeSpan(candidates), 1, 1)->index, 2u) << PolicyName(policy);
+    candidates = {Make(500), Make(500)};
+    candidates[0].loading_tokens = 1;
+    EXPECT_EQ(Choose(policy, absl::MakeSpan(candidates), 1, 1)->index, 1u) << PolicyName(policy);
+  }
+}
+
+class NewTargetTest : public testing::Test {
+ protected:
+  // Three that were given `begun` requests each and hold all, and one that was given `fresh`.
+  static std::vector<Candidate> Fleet(uint32_t begun, uint32_t fresh) {
+    std::vector<Candidate> candidates(4, Make(900));
+    for (Candidate& c : candidates) c.requests_begun = begun;
+    candidates[3].matched_tokens = 0;
+    candidates[3].uncached_tokens = kPromptTokens;
+    candidates[3].requests_begun = fresh;
+    return candidates;
+  }
+  // How many of 80 decisions it gets, without any load.
+  static int TurnsOf(std::vector<Candidate> candidates, PolicyKind policy = P::kWork) {
+    int turns = 0;
+    for (uint64_t turn = 0; turn < 80; ++turn) {
+      const auto choice = Choose(policy, absl::MakeSpan(candidates), turn, turn);
+      turns += choice->index == 3 ? 1 : 0;
+      EXPECT_EQ(choice->index == 3, choice->reason == R::kWarmsUp) << turn;
+    }
+    return turns;
+  }
+};
+
+TEST_F(NewTargetTest, ANewTargetGetsHalfItsShare) {
+  EXPECT_EQ(TurnsOf(Fleet(100, 0)), 10);
+  EXPECT_EQ(TurnsOf(Fleet(100, 12)), 10);
+  EXPECT_EQ(TurnsOf(Fleet(1'000'000, 255)), 10);
+  EXPECT_EQ(TurnsOf(Fleet(8, 0)), 10);
+}
+
+TEST_F(NewTargetTest, NoneIsNewForLongNorWhereAllAre) {
+  EXPECT_EQ(TurnsOf(Fleet(100, 13)), 0);
+  EXPECT_EQ(TurnsOf(Fleet(1'000'000, 256)), 0);
+  EXPECT_EQ(TurnsOf(Fleet(7, 0)), 0);
+  EXPECT_EQ(TurnsOf(Fleet(100, 0), P::kLpwl), 0);
+}
+
+TEST_F(NewTargetTest, OneThatIsBusyOrLeftOutGetsNoTurn) {
+  std::vector<Candidate> candidates = Fleet(100, 0);
+  candidates[3].requests_in_flight = 1;
+  EXPECT_EQ(TurnsOf(candidates), 0);
+  for (Candidate& c : candidates) c.requests_in_flight = 1;
+  EXPECT_EQ(TurnsOf(candidates), 10);
+  candidates[3].unheard = true;
+  EXPECT_EQ(TurnsOf(candidates), 0);
+  candidates[3].left_out = LeftOut::kDraining;
+  EXPECT_EQ(TurnsOf(candidates), 0);
+}
+
+TEST_F(NewTargetTest, WhoIsGivenATurnIsTheBest) {
+  std::vector<Candidate> candidates = Fleet(100, 0);
+  ASSERT_EQ(Choose(P::kWork, absl::MakeSpan(candidates), 0, 0)->index, 3u);
+  std::vector<uint32_t> order;
+  RankCandidates(candidates, 0, 4, &order);
+  EXPECT_EQ(order[0], 3u);
 }
 
 TEST(PolicyTest, AnUnheardTargetIsChosenByItsLoad) {
-  for (const PolicyKind policy : {P::kLmetric, P::kPrefix, P::kLeastLoaded}) {
+  for (const PolicyKind policy : {P::kWork, P::kLpwl, P::kLmetric, P::kPrefix, P::kLeastLoaded}) {
     std::vector<Candidate> candidates = {Make(0, 4, 4'000), Make(0, 3, 3'000), Make(0, 5, 5'000)};
     candidates[1].unheard = true;
     EXPECT_EQ(Choose(policy, absl::MakeSpan(candidates), 1, 0)->index, 1u) << PolicyName(policy);

@@ -46,6 +46,10 @@ struct Match {
   std::array<uint32_t, kTierCount> blocks_by_tier{};  // by the fastest copy; sums to `blocks`
   uint64_t uncached_tokens = 0;                       // what it would have to prefill, at least 1
 
+  // Of the uncached ones, leading ones that requests sent there before it are about to compute. The
+  // policy counts them as held; `blocks` and a prediction do not.
+  uint64_t in_flight_tokens = 0;
+
   Trust trust = Trust::kCold;
   TrustReason trust_reason = TrustReason::kNone;
   bool unheard = false;   // its events do not arrive: it has no match, and its load decides
@@ -73,7 +77,7 @@ struct Decision {
   uint64_t total_tokens = 0;  // of the prompt
   std::string request_id;     // of the lease; empty: none was wanted
   Prediction prediction;      // of the lease
-  PolicyKind policy = PolicyKind::kLmetric;
+  PolicyKind policy = PolicyKind::kWork;
   ChoiceReason reason = ChoiceReason::kOnlyOne;
   bool is_repeat = false;  // the request had its lease already
 };

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "router/fleet/fleet_snapshot.h"
+#include "router/load/in_flight_prompts.h"
 #include "router/policy/policy.h"
 #include "router/prompt/prompt_parser.h"
 #include "router/route/decision.h"
@@ -20,7 +21,7 @@ namespace kvroute {
 
 // What a query says beside prompt and candidates, checked.
 struct Terms {
-  PolicyKind policy = PolicyKind::kLmetric;
+  PolicyKind policy = PolicyKind::kWork;
   uint64_t tie_break = 0;  // orders equal scores
   size_t runner_ups = 0;
 };
@@ -48,6 +49,8 @@ struct QueryWalk {
   std::vector<Candidate> candidates;
   std::array<uint32_t, kLeftOutCount> left_out{};  // candidates by reason, kNo not counted
   std::vector<TextMemory::Found> went_to;          // where the text's beginnings went; by stream
+  PromptPieces pieces;                             // of the prompt; none: it is not known
+  std::vector<InFlightPrompts::Found> in_flight;   // where beginnings of it are; by stream
   std::vector<uint32_t> order;                     // of targets, best first
 
   const FleetTarget& target(size_t i) const { return fleet->targets[model->begin + i]; }
@@ -62,6 +65,9 @@ struct QueryWalk {
   LeftOut NotAllowed(size_t i) const;
   // Puts match, load and health of each target side by side.
   void GatherCandidates();
+  // Counts as held what targets are computing already: `in_flight` was found. The candidates were
+  // gathered.
+  void CountInFlight();
   // If nobody else serves: engines that do not answer us may answer the gateway.
   void TakeBackUnanswering();
   // Of a prompt that is not known: what a target got of its text before is taken for a match. The

@@ -9,6 +9,7 @@
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
 #include "indexer/base/text.h"
+#include "router/prompt/prompt_pieces.h"
 
 namespace kvroute {
 namespace {
@@ -136,12 +137,13 @@ absl::Status Router::Decide(const Query& query, Decision* decision) {
   KVROUTE_RETURN_IF_ERROR(MatchPrompt(query, &decision->fleet, &walk));
   walk.GatherCandidates();
   Guess(query, &walk);
+  FindInFlight(query, &walk);
   ModelState& model = *walk.model->state;
-  terms.tie_break =
-      TieBreak(tie_break_seed_, model.decisions.fetch_add(1, std::memory_order_relaxed));
+  const uint64_t decision_number = model.decisions.fetch_add(1, std::memory_order_relaxed);
+  terms.tie_break = TieBreak(tie_break_seed_, decision_number);
   const uint64_t turn = terms.policy == PolicyKind::kRoundRobin
                             ? model.turn.fetch_add(1, std::memory_order_relaxed)
-                            : 0;
+                            : decision_number;
   const std::optional<Choice> choice = ChooseTarget(terms, turn, &walk);
   if (!choice) return Repeat(query, terms, &walk, decision) ? absl::OkStatus() : walk.WhyNone();
   walk.FillDecision(*choice, terms, decision);
@@ -186,6 +188,14 @@ void Router::Guess(const Query& query, QueryWalk* walk) {
   if (walk->GuessByText()) stats_->text_decisions.fetch_add(1, std::memory_order_relaxed);
 }
 
+void Router::FindInFlight(const Query& query, QueryWalk* walk) {
+  walk->pieces.clear();
+  if (query.no_prompt != NoPrompt::kNo) return;
+  CutPrompt(query.prompt, walk->prompt_namespace, walk->prompt.inputs, &walk->pieces);
+  loads_->in_flight().Find(walk->pieces, &walk->in_flight);
+  walk->CountInFlight();
+}
+
 absl::Status Router::ReadTerms(const Query& query, Terms* terms) {
   terms->policy = default_policy_.load(std::memory_order_relaxed);
   if (!query.policy.empty()) {
@@ -225,7 +235,9 @@ absl::Status Router::Lease(const Query& query, const QueryWalk& walk, const Choi
   request_id->clear();
   decision->prediction = {};
   if (query.no_lease) return absl::OkStatus();
-  const LeaseCost cost{walk.candidates[choice.index].uncached_tokens, query.expected_output_tokens};
+  const Candidate& chosen = walk.candidates[choice.index];
+  const LeaseCost cost{chosen.work_tokens(), query.expected_output_tokens};
+  const LeasedPrompt prompt{&walk.pieces, PlaceOf(walk.target(choice.index))};
   const std::shared_ptr<TargetLoad>& load = walk.target(choice.index).load;
   const Prediction& prediction = decision->prediction = PredictionOf(query, decision->chosen);
   LeaseHolder holder{.client = query.client,
@@ -234,14 +246,14 @@ absl::Status Router::Lease(const Query& query, const QueryWalk& walk, const Choi
     request_id->assign(query.request_id);
     const LeasedAnswer answer{RequestNumber(query), static_cast<uint8_t>(decision->policy),
                               static_cast<uint8_t>(decision->reason)};
-    return loads_->Begin(*request_id, load, cost, holder, prediction, answer);
+    return loads_->Begin(*request_id, load, cost, holder, prediction, answer, prompt);
   }
   holder.id_is_secret = true;
   // Nobody can foresee the id; should it be in use all the same, the next one is not.
   absl::Status status;
   do {
     LoadTracker::MakeRequestId(request_id);
-    status = loads_->Begin(*request_id, load, cost, holder, prediction);
+    status = loads_->Begin(*request_id, load, cost, holder, prediction, {}, prompt);
   } while (absl::IsAlreadyExists(status));
   return status;
 }
@@ -318,9 +330,13 @@ absl::Status Router::Reason(const Query& query, Explanation* explanation) {
   KVROUTE_RETURN_IF_ERROR(ReadTerms(query, &terms));
   KVROUTE_RETURN_IF_ERROR(MatchPrompt(query, &explanation->fleet, &walk));
   walk.GatherCandidates();
+  FindInFlight(query, &walk);
   const ModelState& model = *walk.model->state;
-  terms.tie_break = TieBreak(tie_break_seed_, model.decisions.load(std::memory_order_relaxed));
-  const uint64_t turn = model.turn.load(std::memory_order_relaxed);
+  const uint64_t decision_number = model.decisions.load(std::memory_order_relaxed);
+  terms.tie_break = TieBreak(tie_break_seed_, decision_number);
+  const uint64_t turn = terms.policy == PolicyKind::kRoundRobin
+                            ? model.turn.load(std::memory_order_relaxed)
+                            : decision_number;
   const std::optional<Choice> choice = ChooseTarget(terms, turn, &walk);
   if (choice) {
     Decision& decision = explanation->decision.emplace();

@@ -23,7 +23,7 @@
 namespace kvroute {
 
 struct RouterOptions {
-  PolicyKind default_policy = PolicyKind::kLmetric;
+  PolicyKind default_policy = PolicyKind::kWork;
   uint64_t tie_break_seed = 0;  // 0: drawn at random
   size_t max_text_pieces = limits::kMaxTextChunks;
 };
@@ -90,6 +90,7 @@ class Router {
   bool Repeat(const Query& query, const Terms& terms, QueryWalk* walk, Decision* decision);
   // What is known of a prompt without tokens: where its text's beginning went.
   void Guess(const Query& query, QueryWalk* walk);
+  void FindInFlight(const Query& query, QueryWalk* walk);
   void Count(const Query& query, const Terms& terms, const QueryWalk& walk, const Choice& choice,
              const Match& chosen);
 

@@ -1,8 +1,10 @@
 // Who may be chosen, and who is.
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "test/support/query_fixture.h"
 
 namespace kvroute {
@@ -81,7 +83,8 @@ TEST_F(RouterTest, WorkersThatAreNotHeardAreChosenByTheirLoad) {
   }
   source_.stream("stale")->trust = Trust::kStale;
   source_.stream("never")->trust = Trust::kCold;
-  for (const char* policy : {"lmetric", "prefix", "least_loaded", "round_robin", "random"}) {
+  for (const char* policy :
+       {"work", "lmetric", "lpwl", "prefix", "least_loaded", "round_robin", "random"}) {
     for (int i = 0; i < 20; ++i) {
       const Decision decision = Route(Ask(Tokens(16), policy));
       EXPECT_TRUE(decision.chosen.unheard);
@@ -90,7 +93,7 @@ TEST_F(RouterTest, WorkersThatAreNotHeardAreChosenByTheirLoad) {
       EXPECT_NE(decision.chosen.trust, Trust::kExact);
     }
   }
-  EXPECT_EQ(stats_.unheard_decisions, 100u);
+  EXPECT_EQ(stats_.unheard_decisions, 140u);
   const auto snapshot = fleet_.Snapshot();
   for (const FleetTarget& target : snapshot->targets) {
     EXPECT_GT(target.load->requests_in_flight, 25u) << target.worker->spec.worker_id;
@@ -103,7 +106,8 @@ TEST_F(RouterTest, AWorkerThatIsNotHeardIsBehindEqualsThatAre) {
   AddWorker(Spec("unheard"));
   source_.stream("unheard")->trust = Trust::kStale;
   source_.stream("unheard")->connected = false;
-  for (const char* policy : {"lmetric", "prefix", "least_loaded", "round_robin", "random"}) {
+  for (const char* policy :
+       {"work", "lmetric", "lpwl", "prefix", "least_loaded", "round_robin", "random"}) {
     for (int i = 0; i < 10; ++i) {
       Request request = Ask(Tokens(16), policy);
       request.request_id = "r";
@@ -247,7 +251,7 @@ TEST_F(RouterTest, EqualTokensOfAnotherModelDoNotCount) {
 TEST_F(RouterTest, TiesAreBrokenFairly) {
   constexpr int kDecisions = 400;
   for (const char* worker : {"a", "b", "c", "d"}) AddWorker(Spec(worker));
-  for (const char* policy : {"lmetric", "prefix", "least_loaded", "random"}) {
+  for (const char* policy : {"work", "lmetric", "lpwl", "prefix", "least_loaded", "random"}) {
     std::map<std::string, int> chosen;
     for (int i = 0; i < kDecisions; ++i) {  // all four are idle and hold nothing
       Request request = Ask(Tokens(8), policy);
@@ -258,6 +262,80 @@ TEST_F(RouterTest, TiesAreBrokenFairly) {
     for (const char* worker : {"a", "b", "c", "d"}) {
       EXPECT_GT(chosen[worker], kDecisions / 8) << policy << " " << worker;
     }
+  }
+}
+
+// A system prompt that one of four holds, 128 requests at once with little of their own.
+TEST_F(RouterTest, AHotPrefixSpreadsBeforeAQueueForms) {
+  for (const bool prefilled_at_once : {false, true}) {
+    for (const size_t own_tokens : {1, 16, 64, 256, 1'024}) {
+      SCOPED_TRACE(absl::StrCat(prefilled_at_once, " ", own_tokens));
+      const std::string model = absl::StrCat("hot-", prefilled_at_once, own_tokens);
+      for (const char* id : {"a", "b", "c", "d"}) {
+        WorkerSpec spec = Spec(absl::StrCat(model, id));
+        spec.model = model;
+        AddWorker(spec);
+      }
+      Store(model + "a", Tokens(4'096));
+      std::map<std::string, int> chosen;
+      for (int i = 0; i < 128; ++i) {
+        Request request = Ask(Tokens(4'096 + own_tokens));
+        request.model = model;
+        request.token_ids[4'096] = 1'000'000 + static_cast<TokenId>(i);
+        const Decision decision = Route(request);
+        ++chosen[std::string(decision.chosen.worker_id)];
+        if (!prefilled_at_once) continue;
+        EXPECT_TRUE(Complete(decision.request_id, Progress::kPrefilled));
+        Store(std::string(decision.chosen.worker_id), Tokens(4'096));
+      }
+      for (const auto& [worker, count] : chosen) EXPECT_LE(count, 64) << worker;
+      EXPECT_EQ(chosen.size(), 4u);
+    }
+  }
+}
+
+// Requests that end before the next one comes: nobody else is ever too busy.
+TEST_F(RouterTest, AReplicaThatJoinsAWarmFleetEarnsItsShare) {
+  std::map<std::string, int> chosen;
+  const auto ask = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      const Decision decision = Route(Ask(Tokens(4'096)));
+      const std::string worker(decision.chosen.worker_id);
+      ++chosen[worker];
+      EXPECT_TRUE(Complete(decision.request_id));
+      if (decision.chosen.blocks == 0) Store(worker, Tokens(4'096));
+    }
+  };
+  for (const char* id : {"a", "b", "c"}) {
+    AddWorker(Spec(id));
+    Store(id, Tokens(4'096));
+  }
+  ask(60);
+  AddWorker(Spec("new"));
+  chosen.clear();
+  ask(120);
+  EXPECT_GE(chosen["new"], 15) << "half of its fair share";
+  EXPECT_LE(chosen["new"], 45);
+}
+
+TEST_F(RouterTest, OfEqualMatchesTheFasterTierWins) {
+  const std::vector<std::pair<const char*, Tier>> tiers = {{"disk", Tier::kDisk},
+                                                           {"gpu", Tier::kGpu},
+                                                           {"external", Tier::kExternal},
+                                                           {"cpu", Tier::kCpu}};
+  for (const auto& [id, tier] : tiers) {
+    AddWorker(Spec(id));
+    Store(id, Tokens(4'096), 4, 0, 0, tier);
+  }
+  AddWorker(Spec("none"));
+  for (const char* policy : {"work", "lmetric", "lpwl"}) {
+    Request request = Ask(Tokens(5'000), policy);
+    request.rest.runner_ups = 4;
+    const Decision decision = Route(request);
+    std::string order(decision.chosen.worker_id);
+    for (const Match& next : decision.runner_ups) order.append(" ").append(next.worker_id);
+    EXPECT_EQ(order, "gpu cpu disk external none") << policy;
+    EXPECT_TRUE(Complete(decision.request_id));
   }
 }
 

@@ -40,14 +40,14 @@ TEST_F(RouterTest, EveryFieldOfARoute) {
   EXPECT_EQ(decision.total_blocks, 3u);
   EXPECT_EQ(decision.total_tokens, 15u);
   EXPECT_EQ(decision.request_id, "r1");
-  EXPECT_EQ(decision.policy, PolicyKind::kLmetric);
+  EXPECT_EQ(decision.policy, PolicyKind::kWork);
   EXPECT_EQ(decision.reason, ChoiceReason::kLeastScore);
   ASSERT_EQ(decision.runner_ups.size(), 2u);
   EXPECT_EQ(decision.runner_ups[0].uncached_tokens, 15u);
 
   const auto load = fleet_.Snapshot()->targets[*fleet_.Snapshot()->FindTarget("b", 1)].load;
   EXPECT_EQ(load->requests_in_flight, 1u);
-  EXPECT_EQ(load->uncached_tokens_outstanding, 3u);
+  EXPECT_EQ(load->uncached_tokens_outstanding, 4u) << "with loading the block in CPU memory";
   EXPECT_EQ(load->output_tokens_expected, 100u);
 }
 
@@ -132,7 +132,8 @@ TEST_F(RouterTest, EveryBadTermNamesItsFieldAndLimit) {
   AddWorker(Spec("a"));
   const auto invalid = absl::StatusCode::kInvalidArgument;
   ExpectError(RouteError(Ask(Tokens(4), "best")), invalid,
-              "policy: \"best\" is not one of lmetric, prefix, least_loaded, round_robin, random");
+              "policy: \"best\" is not one of work, lmetric, lpwl, prefix, least_loaded, "
+              "round_robin, random");
   Request request = Ask(Tokens(4));
   request.request_id = std::string(257, 'x');
   ExpectError(RouteError(request), invalid, "request_id: 257 bytes; the limit is 256");
@@ -232,7 +233,7 @@ TEST_F(RouterTest, DecisionsAreCounted) {
   EXPECT_FALSE(RouteError(Ask({})).ok());
   EXPECT_EQ(stats_.requests[0][0], 1u);
   EXPECT_EQ(stats_.requests[0][static_cast<size_t>(absl::StatusCode::kInvalidArgument)], 1u);
-  EXPECT_EQ(stats_.decisions[static_cast<size_t>(PolicyKind::kLmetric)]
+  EXPECT_EQ(stats_.decisions[static_cast<size_t>(PolicyKind::kWork)]
                             [static_cast<size_t>(ChoiceReason::kLeastScore)],
             1u);
   EXPECT_EQ(stats_.trusts[static_cast<size_t>(Trust::kExact)]

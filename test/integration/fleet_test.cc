@@ -68,13 +68,15 @@ class FleetTest : public ::testing::Test {
 TEST_F(FleetTest, InLockStepEveryDecisionIsTheOraclesInEveryWireStyle) {
   const nlohmann::json report =
       Run({"--policies",
-           "lmetric,oracle:lmetric,prefix,oracle:prefix,kvroute:random,oracle:random,round_robin",
+           "work,oracle:work,lmetric,oracle:lmetric,lpwl,oracle:lpwl,prefix,oracle:prefix,kvroute:"
+           "random,oracle:random,round_robin",
            "--ranks", "2", "--style", "vllm_positional,vllm_map,vllm_bytes,sglang_map"});
   ASSERT_TRUE(report.is_object());
   EXPECT_EQ(report["workers"], 4);
   const nlohmann::json& policies = report["policies"];
   for (const auto& [asked, oracle] :
-       {std::pair("lmetric", "oracle:lmetric"), std::pair("prefix", "oracle:prefix"),
+       {std::pair("work", "oracle:work"), std::pair("lmetric", "oracle:lmetric"),
+        std::pair("lpwl", "oracle:lpwl"), std::pair("prefix", "oracle:prefix"),
         std::pair("kvroute:random", "oracle:random")}) {
     SCOPED_TRACE(asked);
     ExpectNothingWrong(policies[asked]);
@@ -85,16 +87,16 @@ TEST_F(FleetTest, InLockStepEveryDecisionIsTheOraclesInEveryWireStyle) {
     EXPECT_EQ(policies[asked]["ttft_ms"], policies[oracle]["ttft_ms"]);
     EXPECT_EQ(policies[asked]["imbalance"], policies[oracle]["imbalance"]);
   }
-  EXPECT_GT(policies["lmetric"]["hit_rate"], policies["round_robin"]["hit_rate"]);
+  EXPECT_GT(policies["work"]["hit_rate"], policies["round_robin"]["hit_rate"]);
 }
 
 // The planted wrong decision: kvroute draws ties from another seed than the oracle.
 TEST_F(FleetTest, InLockStepTheFirstDecisionThatDiffersIsNamed) {
   const nlohmann::json report =
-      Run({"--policies", "lmetric,oracle:lmetric", "--seed", "2"}, /*expected_status=*/1);
+      Run({"--policies", "work,oracle:work", "--seed", "2"}, /*expected_status=*/1);
   ASSERT_TRUE(report.is_object());
-  ExpectNothingWrong(report["policies"]["lmetric"]);
-  EXPECT_LT(report["policies"]["lmetric"]["decisions_as_oracle"], 200);
+  ExpectNothingWrong(report["policies"]["work"]);
+  EXPECT_LT(report["policies"]["work"]["decisions_as_oracle"], 200);
   EXPECT_THAT(stderr_,
               HasSubstr("is the first whose decision is not the oracle's: kvroute chose w"));
   EXPECT_THAT(stderr_, HasSubstr("routing.tie_break_seed=2"));
@@ -102,19 +104,19 @@ TEST_F(FleetTest, InLockStepTheFirstDecisionThatDiffersIsNamed) {
 
 TEST_F(FleetTest, APacedRunIsNotJudgedByItsOracle) {
   const nlohmann::json report =
-      Run({"--policies", "lmetric,oracle:lmetric", "--paced", "--speedup", "0", "--seed", "2"});
+      Run({"--policies", "work,oracle:work", "--paced", "--speedup", "0", "--seed", "2"});
   ASSERT_TRUE(report.is_object());
-  ExpectNothingWrong(report["policies"]["lmetric"]);
+  ExpectNothingWrong(report["policies"]["work"]);
 }
 
 TEST_F(FleetTest, MisbehavingEnginesNeverMakeAnExactAnswerWrong) {
   const nlohmann::json report =
-      Run({"--policies", "lmetric", "--speedup", "20", "--min-checked", "0.1", "--misbehave",
+      Run({"--policies", "work", "--speedup", "20", "--min-checked", "0.1", "--misbehave",
            "drop:w0@10s:3,lose:w1@15s:2,corrupt:w2@20s:1,duplicate:w3@20s:5,restart:w0@25s:2,clear:"
            "w3@30s,"
            "cut:w1@35s:3,renumber:w2@40s,pause:w3@45s:2"});
   ASSERT_TRUE(report.is_object());
-  ExpectNothingWrong(report["policies"]["lmetric"]);
+  ExpectNothingWrong(report["policies"]["work"]);
 }
 
 }  // namespace

@@ -174,7 +174,7 @@ TEST(ServeTest, AnEventOfARegisteredEngineIsAnsweredCountedAndEndedCleanly) {
       << served.Status().dump(2);
   EXPECT_EQ(response.chosen().address(), "http://w0:8000");
   EXPECT_EQ(response.chosen().matched_tokens(), 8u);
-  EXPECT_EQ(response.policy(), "lmetric");
+  EXPECT_EQ(response.policy(), "work");
 
   const std::string metrics = HttpGet(served.http_port, "/metrics").body;
   for (const char* sample :
@@ -195,7 +195,7 @@ TEST(ServeTest, AnEventOfARegisteredEngineIsAnsweredCountedAndEndedCleanly) {
   EXPECT_EQ(status["index"]["distinct_blocks"], 2);
 
   ChildProcess top({"top", "--once", "--http", absl::StrCat("127.0.0.1:", served.http_port)});
-  EXPECT_THAT(top.ReadLine(), HasSubstr("ready  policy lmetric"));
+  EXPECT_THAT(top.ReadLine(), HasSubstr("ready  policy work"));
   EXPECT_THAT(top.ReadLine(), HasSubstr("hit rate "));
   EXPECT_EQ(top.Wait(), 0);
 

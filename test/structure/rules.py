@@ -17,7 +17,7 @@ BELOW = {
 
     "router/http": ("indexer/base",),
     "router/policy": ("indexer/base",),
-    "router/load": ("indexer/stream",),
+    "router/load": ("indexer/stream", "router/prompt"),
     "router/prompt": ("indexer/index",),
     "router/prompt/render": ("router/prompt", "router/http"),
     "router/audit": ("router/load", "router/prompt"),
@@ -44,7 +44,7 @@ BELOW = {
     "tools/workload": ("indexer/event",),
     "tools/corpus": ("indexer/index", "tools/workload", "tools/command_line"),
     "tools/decode": ("indexer/event", "tools/command_line"),
-    "tools/fleet": ("indexer/index", "router/policy", "tools/client", "tools/publisher", "tools/workload", "tools/command_line"),
+    "tools/fleet": ("indexer/index", "router/load", "router/policy", "tools/client", "tools/publisher", "tools/workload", "tools/command_line"),
     "tools/engine": ("tools/fleet", "tools/command_line", "indexer/telemetry"),
     # It asks the router in process.
     "tools/placement": ("tools/fleet", "tools/workload", "tools/command_line", "router/route"),

@@ -198,8 +198,9 @@ void AddPrompt(Command* command, AskFlags* flags) {
 
 void AddRoute(Command* command, AskFlags* flags) {
   AddPrompt(command, flags);
-  command->AddOption("--policy", &flags->policy,
-                     "lmetric, prefix, least_loaded, round_robin or random; empty: the server's");
+  command->AddOption(
+      "--policy", &flags->policy,
+      "work, lmetric, lpwl, prefix, least_loaded, round_robin or random; empty: the server's");
   command->AddOption("--runner-ups", &flags->runner_ups, "how many of the next best to name");
   command->AddOption("--request-id", &flags->request_id, "name of the lease; empty: made up");
   command->AddOption("--expected-output-tokens", &flags->expected_output_tokens, "0: not known");

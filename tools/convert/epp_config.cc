@@ -163,7 +163,7 @@ std::string Write(const EppWanted& wanted, const EppConversion& options) {
   }
   yaml += "http:\n  listen: 0.0.0.0:9090\n";
   const std::string_view policy = wanted.picks_at_random                  ? "random"
-                                  : wanted.has_load || !wanted.has_prefix ? "lmetric"
+                                  : wanted.has_load || !wanted.has_prefix ? "work"
                                                                           : "prefix";
   yaml += fmt::format("routing:\n  policy: {}\n", policy);
   if (!wanted.renderer_url.empty()) {

@@ -28,8 +28,8 @@ struct Arguments {
   SimulatedFleetOptions fleet;
   std::string trace;
   size_t requests = 0;
-  std::vector<std::string> policies = {"lmetric",      "oracle:lmetric", "prefix", "oracle:prefix",
-                                       "least_loaded", "round_robin",    "random"};
+  std::vector<std::string> policies = {"work",          "oracle:work",  "lmetric",     "prefix",
+                                       "oracle:prefix", "least_loaded", "round_robin", "random"};
   std::vector<std::string> styles = {"vllm_map"};
   std::vector<std::string> misbehaviours;
   std::string json;
@@ -50,10 +50,10 @@ void AddOptions(Command* command, Arguments* arguments) {
       .Between(1u, 64u)
       .ShowDefault();
   command
-      ->AddOption(
-          "--policies", &arguments->policies,
-          "lmetric, prefix: asked of kvroute; round_robin, random, least_loaded: decided here; "
-          "oracle:POLICY: decided here on the true pools; kvroute:POLICY: asked of kvroute")
+      ->AddOption("--policies", &arguments->policies,
+                  "work, lmetric, lpwl, prefix: asked of kvroute; round_robin, random, "
+                  "least_loaded: decided here; "
+                  "oracle:POLICY: decided here on the true pools; kvroute:POLICY: asked of kvroute")
       .SplitAt(',')
       .ShowDefault();
   command

@@ -144,9 +144,10 @@ absl::StatusOr<PolicySpec> ParsePolicySpec(const std::string& name) {
   if (!kind.has_value()) {
     return absl::InvalidArgumentError(
         absl::StrCat("policy \"", name, "\" is not [oracle:|kvroute:]POLICY with POLICY one of ",
-                     "lmetric, prefix, least_loaded, round_robin, random"));
+                     "work, lmetric, lpwl, prefix, least_loaded, round_robin, random"));
   }
-  const bool looks_at_caches = *kind == PolicyKind::kLmetric || *kind == PolicyKind::kPrefix;
+  const bool looks_at_caches = *kind != PolicyKind::kLeastLoaded &&
+                               *kind != PolicyKind::kRoundRobin && *kind != PolicyKind::kRandom;
   return PolicySpec{.name = std::string(name),
                     .kind = *kind,
                     .asks_kvroute = ask || (looks_at_caches && !oracle)};

@@ -19,13 +19,13 @@ namespace kvroute {
 
 struct PolicySpec {
   std::string name;  // as given: the key of its report
-  PolicyKind kind = PolicyKind::kLmetric;
+  PolicyKind kind = PolicyKind::kWork;
   bool asks_kvroute = true;  // else the same code decides on the engines' true state
 };
 
-// lmetric, prefix: asked of kvroute. round_robin, random, least_loaded: decided here, they need no
-// knowledge of caches. oracle:POLICY: decided here, on the true pools. kvroute:POLICY: asked of
-// kvroute, whatever the policy.
+// work, lmetric, lpwl, prefix: asked of kvroute. round_robin, random, least_loaded: decided here,
+// they need no knowledge of caches. oracle:POLICY: decided here, on the true pools. kvroute:POLICY:
+// asked of kvroute, whatever the policy.
 absl::StatusOr<PolicySpec> ParsePolicySpec(const std::string& name);
 
 struct SimulatedFleetOptions {

@@ -4,6 +4,8 @@
 #include <functional>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "router/load/in_flight_prompts.h"
 #include "router/policy/policy.h"
 #include "tools/fleet/leased_loads.h"
 #include "tools/fleet/placer.h"
@@ -27,13 +29,22 @@ class LocalPlacer : public Placer {
   absl::Status Ended(uint64_t number) override;
 
  private:
+  // What requests before it compute, as kvroute counts it.
+  void CountInFlight(const PlacementRequest& request);
+  void ForgetPrompt(uint64_t number);
+
   const PolicyKind policy_;
   const uint32_t block_size_tokens_;
   const uint64_t seed_;
   const CountResident count_resident_;
   uint64_t decisions_ = 0;
   LeasedLoads loads_;
+  std::vector<uint32_t> begun_;  // requests ever, by target
   std::vector<Candidate> candidates_;
+  PromptPieces pieces_;  // of the request that is being placed
+  InFlightPrompts in_flight_;
+  std::vector<InFlightPrompts::Found> found_;
+  absl::flat_hash_map<uint64_t, InFlightPrompts::Ticket> tickets_;  // of requests not prefilled
 };
 
 }  // namespace kvroute

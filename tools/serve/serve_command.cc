@@ -308,7 +308,7 @@ void AddServeCommand(CommandLine* command_line) {
                     "as llm-d's picker has it: an EndpointPickerConfig (see convert)");
   command.AddOption("--config-text", &flags->config_text, "the same, as text");
   command.AddOption("--policy", &flags->policy,
-                    "lmetric, prefix, least_loaded, round_robin or random");
+                    "work, lmetric, lpwl, prefix, least_loaded, round_robin or random");
   command.AddOption("--log-level", &flags->log_level, "trace, debug, info, warning, error or off");
   command.AddOption("--log-format", &flags->log_format, "text or json");
   command

@@ -407,7 +407,7 @@ type RouteRequest struct {
 	RequestId string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Output tokens the client expects; 0: unknown. Load until Complete says otherwise.
 	ExpectedOutputTokens uint32 `protobuf:"varint,7,opt,name=expected_output_tokens,json=expectedOutputTokens,proto3" json:"expected_output_tokens,omitempty"`
-	// lmetric, prefix, least_loaded, round_robin, random. Empty: the server's default.
+	// work, lmetric, lpwl, prefix, least_loaded, round_robin, random. Empty: the server's default.
 	Policy string `protobuf:"bytes,8,opt,name=policy,proto3" json:"policy,omitempty"`
 	// How many of the next best targets to name in the response. Limit: 1,024.
 	RunnerUps uint32 `protobuf:"varint,9,opt,name=runner_ups,json=runnerUps,proto3" json:"runner_ups,omitempty"`

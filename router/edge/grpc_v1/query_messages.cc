@@ -44,6 +44,7 @@ void WriteMatch(const Match& match, v1::Match* message) {
   WriteTiers(match, message->mutable_matched_blocks_by_tier(),
              message->mutable_matched_tokens_by_tier());
   message->set_uncached_tokens(match.uncached_tokens);
+  message->set_in_flight_tokens(match.in_flight_tokens);
   message->set_trust(TrustMessage(match.trust));
   WriteText(TrustReasonName(match.trust_reason), message->mutable_trust_reason());
   message->set_unheard(match.unheard);

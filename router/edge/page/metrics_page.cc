@@ -296,6 +296,9 @@ void AddRoutingMetrics(const RoutingStats& stats, const LoadTrackerStats& loads,
   out->Add(Metric::kPromptTokens, Value(stats.prompt_tokens));
   out->Add(Metric::kMatchedTokens, Value(stats.matched_tokens));
   out->Add(Metric::kLeases, static_cast<double>(loads.leases));
+  out->Add(Metric::kInFlightPrompts, static_cast<double>(loads.in_flight.prompts));
+  out->Add(Metric::kInFlightPromptsNotRemembered,
+           static_cast<double>(loads.in_flight.not_remembered));
   out->Add(Metric::kLeasesBegun, static_cast<double>(loads.begun));
   out->Add(Metric::kLeasesEnded, {"completed"}, static_cast<double>(loads.ended));
   out->Add(Metric::kLeasesEnded, {"expired"}, static_cast<double>(loads.expired));

@@ -1,10 +1,18 @@
 #include <utility>
 
 #include "tools/placement/placement_policy.h"
+#include "tools/placement/policies/dualmap_policy.h"
 #include "tools/placement/policies/dynamo_policy.h"
+#include "tools/placement/policies/llmd_policy.h"
+#include "tools/placement/policies/lmetric_detector_policy.h"
+#include "tools/placement/policies/pin_policy.h"
+#include "tools/placement/policies/preble_policy.h"
 #include "tools/placement/policies/product_policy.h"
 #include "tools/placement/policies/routed_policy.h"
 #include "tools/placement/policies/score_policies.h"
+#include "tools/placement/policies/sgl_router_policy.h"
+#include "tools/placement/policies/smg_policy.h"
+#include "tools/placement/policies/time_policies.h"
 
 namespace kvroute {
 namespace {
@@ -39,14 +47,27 @@ std::vector<PolicyEntry> ServedPolicies() {
 const std::vector<PolicyEntry>& PlacementPolicies() {
   static const auto* const policies = new std::vector<PolicyEntry>{
       EntryWithSetting<RoutedPolicy>("kvroute", ""),
+      Entry<ProductPolicy>("work", PolicyKind::kWork),
       Entry<ProductPolicy>("lmetric", PolicyKind::kLmetric),
       Entry<LmetricOwnPolicy>("lmetric-own"),
+      EntryWithSetting<LmetricDetectorPolicy>("lmetric-detector"),
       Entry<LpwlPolicy>("lpwl"),
+      EntryWithSetting<SmetricPolicy>("smetric"),
       EntryWithSetting<DynamoPolicy>("dynamo"),
+      EntryWithSetting<SmgPolicy>("smg"),
+      Entry<SglRouterPolicy>("sgl-router"),
+      EntryWithSetting<LlmdPolicy>("llm-d", LlmdWeights{.prefix = 3, .queue = 2, .kv_usage = 2}),
+      EntryWithSetting<LlmdPolicy>("llm-d-precise",
+                                   LlmdWeights{.prefix = 2, .queue = 1, .kv_usage = 1}),
+      EntryWithSetting<MooncakePolicy>("mooncake"),
+      EntryWithSetting<DualmapPolicy>("dualmap"),
+      EntryWithSetting<PreblePolicy>("preble"),
       Entry<AibrixPolicy>("aibrix"),
+      EntryWithSetting<AibrixPreblePolicy>("aibrix-preble"),
       Entry<LoadawarePolicy>("loadaware"),
       Entry<Pow2Policy>("pow2"),
       Entry<AffinityPolicy>("affinity"),
+      Entry<PinPolicy>("pin"),
       Entry<ProductPolicy>("prefix", PolicyKind::kPrefix),
       Entry<ProductPolicy>("least_loaded", PolicyKind::kLeastLoaded),
       Entry<ProductPolicy>("round_robin", PolicyKind::kRoundRobin),
