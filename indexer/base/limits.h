@@ -129,11 +129,18 @@ inline constexpr size_t kReservedDescriptors = 10'240;
 inline constexpr size_t kMaxDials = 32;           // engines sought at a time; further ones wait
 inline constexpr size_t kMaxNameLookups = 16;     // names asked for at a time
 inline constexpr size_t kMaxAddressesOfName = 8;  // tried of one name
+// What an engine says of its load: messages that wait on its socket, and the bytes of one.
+inline constexpr int kMaxQueuedLoads = 16;
+inline constexpr size_t kMaxLoadBytes = 4'096;
 
 // Who looks for engines, and asks them.
 inline constexpr size_t kMaxKubePageBytes = size_t{64} << 20;  // one page of a list
 inline constexpr size_t kMaxKubeLineBytes = size_t{4} << 20;   // one object of a watch
 inline constexpr size_t kMaxKubeObjects = 65'536;              // pods of a pool or selector
+// What a namespace says of requests: InferenceObjectives, InferenceModelRewrites, each; and the
+// models that the latter lead to, counted once for each rule and name.
+inline constexpr size_t kMaxRequestRules = 1'024;
+inline constexpr size_t kMaxRewriteTargets = 4'096;
 inline constexpr size_t kMaxEndpointFileBytes = size_t{1} << 20;
 inline constexpr size_t kMaxDnsNames = 256;
 inline constexpr size_t kMaxModelListBytes = size_t{1} << 20;    // /v1/models of an engine

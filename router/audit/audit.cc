@@ -57,13 +57,12 @@ void CountAnswer(const AnswerUsage& answer, const EndedLease& lease, AuditStats*
   Add(stats->answers[static_cast<size_t>(answer.end)]);
   if (answer.end != UsageEnd::kFound) return;
   const ResponseUsage& usage = answer.usage;
-  const std::optional<uint64_t> cached =
-      answer.other_cache ? usage.cached_tokens : CachedTokens(usage, lease.target.get());
+  const EndedLease& computed = answer.prefilled_by == nullptr ? lease : *answer.prefilled_by;
+  const std::optional<uint64_t> cached = CachedTokens(usage, computed.target.get());
   Add(stats->prompt_tokens, usage.prompt_tokens.value_or(0));
   Add(stats->cached_tokens, cached.value_or(0));
   Add(stats->output_tokens, usage.output_tokens.value_or(0));
-  const AuditResult result =
-      answer.other_cache ? AuditResult::kOtherCache : Compare(usage, cached, lease, stats);
+  const AuditResult result = Compare(usage, cached, computed, stats);
   Add(stats->results[static_cast<size_t>(result)]);
 }
 

@@ -21,10 +21,9 @@ enum class AuditResult : uint8_t {
   kSeveralPrompts,  // of which one was predicted; the engine counts all
   kMoved,           // another target served it than the one that the prediction is of
   kNoCachedTokens,  // the engine does not tell them, and never did
-  kOtherCache,      // another engine computed the prompt: it was the prefiller's cache
 };
-inline constexpr auto kAuditResultNames = NamesUpTo<AuditResult::kOtherCache>(
-    "compared", "not_predicted", "several_prompts", "moved", "no_cached_tokens", "other_cache");
+inline constexpr auto kAuditResultNames = NamesUpTo<AuditResult::kNoCachedTokens>(
+    "compared", "not_predicted", "several_prompts", "moved", "no_cached_tokens");
 
 // Process-wide totals of ended leases: relaxed atomics, read by telemetry at scrape time.
 struct AuditStats {
@@ -45,7 +44,8 @@ struct AuditStats {
 uint64_t PredictedCachedTokens(const Prediction& prediction,
                                const std::optional<uint64_t>& told_prompt_tokens);
 
-// Counts an answer whose lease has ended: in `stats`, and in its target's predictions.
+// Counts an answer whose lease has ended: in `stats`, and in the predictions of its target, or of
+// the one that computed the prompt for it.
 void CountAnswer(const AnswerUsage& answer, const EndedLease& lease, AuditStats* stats);
 
 }  // namespace kvroute

@@ -125,15 +125,27 @@ TEST_F(AuditTest, WhatCannotBeComparedIsCountedWithItsReason) {
   EXPECT_EQ(Result(AuditResult::kCompared), 0u);
 }
 
-// With prefill apart the number is the prefiller's, and no number says nothing of this engine.
-TEST_F(AuditTest, AnotherEnginesCacheIsNotCompared) {
-  Count(Made(64, 100), {100, 64, 5});
-  CountAnswer({{100, 32, 5}, UsageEnd::kFound, true}, {target_, Made(64, 100)}, &stats_);
-  CountAnswer({{100, std::nullopt, 5}, UsageEnd::kFound, true}, {target_, Made(64, 100)}, &stats_);
-  EXPECT_EQ(Result(AuditResult::kOtherCache), 2u);
-  EXPECT_EQ(Result(AuditResult::kCompared), 1u);
-  EXPECT_EQ(of(Trust::kExact).cached_tokens, 64u);
-  EXPECT_EQ(stats_.output_tokens, 15u);
+// With prefill apart the number is the prefiller's: what was predicted of that one is compared.
+TEST_F(AuditTest, APrefillersCacheIsComparedWithItsOwnPrediction) {
+  const auto prefiller =
+      std::make_shared<EndedLease>(EndedLease{std::make_shared<TargetLoad>(), Made(32, 100)});
+  const auto count = [&](const ResponseUsage& usage) {
+    CountAnswer({usage, UsageEnd::kFound, prefiller}, {target_, Made(64, 100)}, &stats_);
+  };
+  count({100, std::nullopt, 5});
+  EXPECT_EQ(Result(AuditResult::kNoCachedTokens), 1u);
+  count({100, 32, 5});
+  EXPECT_EQ(Errors(0), 1u);
+  count({100, 16, 5});
+  EXPECT_EQ(Errors(-16), 1u);
+  count({100, std::nullopt, 5});  // which now is 0
+  EXPECT_EQ(Errors(-16), 2u) << "32 too few are of the same class";
+  EXPECT_EQ(Result(AuditResult::kCompared), 3u);
+  EXPECT_EQ(target_->predictions(), nullptr) << "nothing is said of who only went on";
+  const auto& own = prefiller->target->predictions()->by_trust[static_cast<size_t>(Trust::kExact)];
+  EXPECT_EQ(own.predicted_tokens, 96u);
+  EXPECT_EQ(own.cached_tokens, 48u);
+  EXPECT_EQ(stats_.output_tokens, 20u);
 }
 
 TEST_F(AuditTest, APromptOfAnotherLengthIsCountedAndComparedAllTheSame) {

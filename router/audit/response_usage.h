@@ -2,9 +2,11 @@
 #define KVROUTE_ROUTER_AUDIT_RESPONSE_USAGE_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "indexer/base/enum_names.h"
+#include "router/load/load_tracker.h"
 
 namespace kvroute {
 
@@ -39,7 +41,9 @@ inline constexpr auto kUsageEndNames =
 struct AnswerUsage {
   ResponseUsage usage = {};
   UsageEnd end = UsageEnd::kNotTold;
-  bool other_cache = false;  // another engine computed the prompt: cached_tokens are of that one
+  // Who computed the prompt for the engine that answered, and what was predicted of that one's
+  // cache: cached_tokens are of it. nullptr: the engine did so itself.
+  std::shared_ptr<const EndedLease> prefilled_by = {};
 };
 
 }  // namespace kvroute

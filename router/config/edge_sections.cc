@@ -125,8 +125,8 @@ void VisitPrefill(FieldVisitor* v, PickerOptions* options) {
 
 void VisitPickerSurface(FieldVisitor* v, PickerOptions* options) {
   v->ListOf(Field{"sheddable_objectives",
-                  "InferenceObjectives whose requests are refused (429) when all workers have "
-                  "reached max_requests_in_flight."},
+                  "Objectives whose requests are refused (429) when all workers have reached "
+                  "max_requests_in_flight, beside InferenceObjectives of a priority below 0."},
             limits::kMaxObjectives, &options->sheddable, [v](std::string* name) {
               v->Text({"name", "As in the header x-llm-d-inference-objective."},
                       {.max_bytes = 253, .required = true}, name);
@@ -208,7 +208,7 @@ void VisitPicker(FieldVisitor* v, PickerConfig* picker) {
             kBadBodyNames, &picker->options.bad_body);
   v->Choice({"overloaded",
              "When all workers have reached max_requests_in_flight: route to the least loaded, or "
-             "refuse (429)."},
+             "refuse (429) what has no InferenceObjective of a priority above 0."},
             kWhenOverloadedNames, &picker->options.overloaded);
   VisitPickerSurface(v, &picker->options);
   v->Check([picker] { return CheckPicker(*picker); });

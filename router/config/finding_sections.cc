@@ -36,6 +36,10 @@ void VisitKubernetes(FieldVisitor* v, DiscoveryConfig* discovery) {
           {}, &kubernetes->server.tls.ca_file);
   v->Text({"token_file", "Bearer token, read again for each request; empty: the pod's own."}, {},
           &kubernetes->server.token_file);
+  v->Bool({"request_rules",
+           "Follow the InferenceObjectives and InferenceModelRewrites of that namespace, for the "
+           "endpoint picker; a cluster need not have them."},
+          &kubernetes->request_rules);
   v->Check([discovery]() -> absl::Status {
     const KubernetesOptions& k = discovery->kubernetes;
     if (!k.pool.empty() && !k.selector.empty()) {
@@ -133,6 +137,14 @@ void VisitScrape(FieldVisitor* v, ScrapeConfig* scrape) {
   v->Number({"failures",
              "After so many without an answer, an engine is chosen only where no other can be."},
             "", 1, 1'000, &scrape->options.failures);
+  v->Number(
+      {"load_port_offset",
+       "Of SGLang engines that publish their load (--load-publish-endpoint): the port of that "
+       "socket less the one of their events, the same for each rank; 0: nobody listens."},
+      "", 0, 65'534, &scrape->pushed.port_offset);
+  v->Millis({"load_stale_after",
+             "After so long without a word an engine that published its load is scraped again."},
+            milliseconds(1'000), hours(1), &scrape->pushed.stale_after);
   v->Text({"ca_file", "PEM, for https:// addresses; empty: the system's."}, {},
           &scrape->options.tls.ca_file);
   v->Text({"token_file", "Bearer token to send, read for each request; empty: none."}, {},

@@ -19,6 +19,7 @@
 #include "router/edge/http_json/mooncake_reply.h"
 #include "router/fleet/discovery/dns.h"
 #include "router/fleet/discovery/kubernetes.h"
+#include "router/fleet/scrape/pushed_loads.h"
 #include "router/fleet/scrape/scraper.h"
 #include "router/fleet/worker_spec.h"
 #include "router/policy/policy.h"
@@ -142,6 +143,7 @@ struct DiscoveryConfig {
 struct ScrapeConfig {
   bool enabled = true;
   ScrapeOptions options;
+  PushedLoadOptions pushed;
 };
 
 // Everything `kvroute serve` can be told, with its defaults.

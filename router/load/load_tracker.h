@@ -35,6 +35,8 @@ struct EngineReport {
   std::atomic<uint32_t> begun_before{0};     // TargetLoad::begun when it was asked
   std::atomic<EngineHealth> health{EngineHealth::kNotAsked};
   std::atomic<bool> is_fresh{false};  // else it is too old to say anything of now
+  std::atomic<bool> is_pushed{
+      false};  // the engine says it of itself, unasked: nobody else writes it
 };
 
 // What was routed to one target and has not ended, and what its engine says. Each member is right

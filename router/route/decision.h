@@ -12,6 +12,7 @@
 #include "indexer/index/prefix_hash.h"
 #include "indexer/stream/stream.h"
 #include "router/fleet/fleet_snapshot.h"
+#include "router/load/prediction.h"
 #include "router/policy/policy.h"
 
 // What the Router answers.
@@ -75,6 +76,7 @@ struct Decision {
   uint64_t total_blocks = 0;  // full blocks of the prompt, as the chosen target cuts it
   uint64_t total_tokens = 0;  // of the prompt
   std::string request_id;     // of the lease; empty: none was wanted
+  Prediction prediction;      // of the lease
   PolicyKind policy = PolicyKind::kWork;
   ChoiceReason reason = ChoiceReason::kOnlyOne;
   bool is_repeat = false;  // the request had its lease already

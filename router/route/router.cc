@@ -232,12 +232,13 @@ absl::Status Router::Lease(const Query& query, const QueryWalk& walk, const Choi
                            Decision* decision) {
   std::string* const request_id = &decision->request_id;
   request_id->clear();
+  decision->prediction = {};
   if (query.no_lease) return absl::OkStatus();
   const Candidate& chosen = walk.candidates[choice.index];
   const LeaseCost cost{chosen.work_tokens(), query.expected_output_tokens};
   const LeasedPrompt prompt{&walk.pieces, PlaceOf(walk.target(choice.index))};
   const std::shared_ptr<TargetLoad>& load = walk.target(choice.index).load;
-  const Prediction prediction = PredictionOf(query, decision->chosen);
+  const Prediction& prediction = decision->prediction = PredictionOf(query, decision->chosen);
   LeaseHolder holder{.client = query.client,
                      .stream = query.tie_to_stream ? query.client.stream : 0};
   if (!query.request_id.empty()) {

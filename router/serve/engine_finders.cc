@@ -32,10 +32,32 @@ DiscoveryReport::Finder FinderOf(std::string name, const KubeWatchCounts& counts
           .troubles = Counted(kKubeTroubleNames, counts.troubles)};
 }
 
+// A kind that the cluster does not know in one group may be there in another.
+DiscoveryReport::Finder RuleFinderOf(KubeRuleKind kind, const KubeRuleCounts& counts) {
+  DiscoveryReport::Finder all;
+  all.name = std::string(kKubeRuleKindNames[kind]);
+  all.optional = true;
+  std::array<uint64_t, kKubeTroubleCount> troubles{};
+  KubeWatchState state = KubeWatchState::kAbsent;
+  for (const KubeWatchCounts& watch : counts.watches) {
+    const KubeWatchState its = watch.state.load();
+    if (state == KubeWatchState::kAbsent || its == KubeWatchState::kWaiting) state = its;
+    all.seen = all.seen || watch.listed;
+    all.events += watch.events;
+    for (size_t i = 0; i < troubles.size(); ++i) troubles[i] += watch.troubles[i];
+  }
+  all.up = state == KubeWatchState::kWatching || state == KubeWatchState::kAbsent;
+  all.state = std::string(kKubeWatchStateNames[state]);
+  all.troubles = Counted(kKubeTroubleNames, troubles);
+  all.troubles.emplace_back("left_out", counts.left_out);
+  return all;
+}
+
 }  // namespace
 
-EngineFinders::EngineFinders(HttpClient* client, Fleet* fleet, Watchdog* watchdog)
-    : client_(client), fleet_(fleet), watchdog_(watchdog), feed_(fleet) {
+EngineFinders::EngineFinders(HttpClient* client, Fleet* fleet, LoadSource* loads,
+                             Watchdog* watchdog)
+    : client_(client), fleet_(fleet), loads_(loads), watchdog_(watchdog), feed_(fleet) {
   watchdog_->Watch("fleet-feed", &feed_.pulse());
 }
 
@@ -55,6 +77,9 @@ absl::Status EngineFinders::Start(const DiscoveryConfig& discovery, const Scrape
   }
   if (!discovery.dns.empty()) StartDns(discovery);
   if (scrape.enabled) scraper_ = std::make_unique<Scraper>(client_, fleet_, scrape.options);
+  if (scrape.pushed.port_offset != 0) {
+    pushed_ = std::make_unique<PushedLoads>(client_, loads_, fleet_, scrape.pushed);
+  }
   return absl::OkStatus();
 }
 
@@ -128,7 +153,8 @@ void EngineFinders::StartDns(const DiscoveryConfig& discovery) {
 std::vector<std::string> EngineFinders::Waiting() const {
   std::vector<std::string> waiting;
   for (const DiscoveryReport::Finder& finder : Report().finders) {
-    if (!finder.seen) waiting.push_back(fmt::format("{}: {}", finder.name, finder.state));
+    if (!finder.seen && !finder.optional)
+      waiting.push_back(fmt::format("{}: {}", finder.name, finder.state));
   }
   for (const auto& [owner, learner] : learners_) {
     const std::string_view name = WorkerSourceName(owner);
@@ -147,6 +173,11 @@ DiscoveryReport EngineFinders::Report() const {
     const KubernetesCounts& counts = kubernetes_->counts();
     if (kubernetes_->uses_pool()) report.finders.push_back(FinderOf("pool", counts.pool));
     report.finders.push_back(FinderOf("pods", counts.pods));
+    if (kubernetes_->request_rules() != nullptr) {
+      for (const KubeRuleKind kind : {KubeRuleKind::kObjectives, KubeRuleKind::kRewrites}) {
+        report.finders.push_back(RuleFinderOf(kind, kubernetes_->counts(kind)));
+      }
+    }
   }
   if (file_watcher_ != nullptr) {
     report.finders.push_back(
@@ -181,6 +212,12 @@ DiscoveryReport EngineFinders::Report() const {
     report.engines_asked = counts.engines;
     report.engines_not_answering = counts.not_answering;
     report.scrape_results = Counted(kScrapeResultNames, counts.scrapes);
+  }
+  if (pushed_ != nullptr) {
+    report.pushes = true;
+    report.engines_pushing = pushed_->counts().pushing;
+    report.push_refused = pushed_->counts().refused;
+    report.load_messages = Counted(kLoadMessageNames, loads_->load_counts().messages);
   }
   const HttpClientStats stats = client_->Stats();
   report.transfers_open = stats.open;

@@ -17,6 +17,7 @@
 #include "router/fleet/discovery/model_learner.h"
 #include "router/fleet/discovery/worker_feed.h"
 #include "router/fleet/fleet.h"
+#include "router/fleet/scrape/pushed_loads.h"
 #include "router/fleet/scrape/scraper.h"
 #include "router/http/http_client.h"
 
@@ -25,10 +26,10 @@ namespace kvroute {
 // Everything that looks for engines and asks them, as the configuration says: what is found goes
 // through the model learner of its owner to the feed, and so into the fleet.
 //
-// Thread safety: one thread, but Report from any. Ownership: client, fleet and watchdog outlive it.
+// Thread safety: one thread, but Report from any. Ownership: what it is given outlives it.
 class EngineFinders {
  public:
-  EngineFinders(HttpClient* client, Fleet* fleet, Watchdog* watchdog);
+  EngineFinders(HttpClient* client, Fleet* fleet, LoadSource* loads, Watchdog* watchdog);
   ~EngineFinders();
   EngineFinders(const EngineFinders&) = delete;
   EngineFinders& operator=(const EngineFinders&) = delete;
@@ -37,6 +38,10 @@ class EngineFinders {
   absl::Status Start(const DiscoveryConfig& discovery, const ScrapeConfig& scrape);
 
   DiscoveryReport Report() const;
+  // What a cluster says of requests; nullptr: none is asked.
+  const PublishedRequestRules* request_rules() const {
+    return kubernetes_ == nullptr ? nullptr : kubernetes_->request_rules();
+  }
   // What has not been looked for yet, or is not in the fleet yet, a line each.
   std::vector<std::string> Waiting() const;
 
@@ -50,6 +55,7 @@ class EngineFinders {
 
   HttpClient* const client_;
   Fleet* const fleet_;
+  LoadSource* const loads_;
   Watchdog* const watchdog_;
   EngineDefaults engines_;
   std::string file_;
@@ -66,6 +72,7 @@ class EngineFinders {
   std::unique_ptr<DnsDiscovery> dns_;
   std::unique_ptr<ConfigWatcher> file_watcher_;
   std::unique_ptr<Scraper> scraper_;
+  std::unique_ptr<PushedLoads> pushed_;
 };
 
 }  // namespace kvroute

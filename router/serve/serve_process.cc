@@ -163,10 +163,14 @@ absl::Status ServeProcess::StartFinders() {
   if (!client.ok()) return client.status();
   client_ = *std::move(client);
   watchdog_.Watch("http-client", &client_->pulse());
-  finders_ = std::make_unique<EngineFinders>(client_.get(), fleet_.get(), &watchdog_);
+  finders_ =
+      std::make_unique<EngineFinders>(client_.get(), fleet_.get(), engines_.get(), &watchdog_);
+  DiscoveryConfig discovery = config_.discovery;
+  // It is the picker that follows them.
+  if (config_.picker.listen.empty()) discovery.kubernetes.request_rules = false;
   ScrapeConfig scrape = config_.scrape;
   scrape.options.client_networks = &registration_.networks;
-  return finders_->Start(config_.discovery, scrape);
+  return finders_->Start(discovery, scrape);
 }
 
 absl::Status ServeProcess::StartGrpc() {
@@ -224,6 +228,7 @@ absl::Status ServeProcess::StartPicker() {
                                      .stats = &picker_stats_,
                                      .bodies = &memory_.of(MemoryPart::kBodies),
                                      .renderer = rendering_->renderer(),
+                                     .rules = finders_->request_rules(),
                                      .clock = clock_});
   if (!picker.ok()) return At("picker.listen", picker.status());
   picker_ = *std::move(picker);

@@ -44,12 +44,13 @@ class Client:
         self._address = address
         self._connection = None
 
-    def ask(self, path, body, headers=None):
-        """Status, headers and body."""
+    def ask(self, path, body, headers=None, chunked=False):
+        """Status, headers and body. Chunked: what is sent does not say its length."""
         if self._connection is None:
             self._connection = http.client.HTTPConnection(self._address, timeout=rig.PATIENCE_S)
         try:
-            self._connection.request("POST", path, json.dumps(body), {"content-type": "application/json", **(headers or {})})
+            sent = json.dumps(body).encode()
+            self._connection.request("POST", path, iter([sent]) if chunked else sent, {"content-type": "application/json", **(headers or {})})
             reply = self._connection.getresponse()
             return reply.status, reply.headers, reply.read()
         except (OSError, http.client.HTTPException):
@@ -65,7 +66,7 @@ class Client:
 class Gateway:
     """Engines, a picker and an Envoy; and an engine apart, which says what the answer to a request is."""
 
-    def __init__(self, arguments, folder, config_name, tls=False, picker_settings=(), engines=4, engine_words=()):
+    def __init__(self, arguments, folder, config_name, tls=False, picker_settings=(), engines=4, engine_words=(), body_mode=None):
         defaults = {"--model": "m", "--speedup": "1000", "--max-model-len": "2000000", "--blocks-per-worker": "200000"}
         words = [*engine_words, *(word for name in defaults if name not in engine_words for word in (name, defaults[name]))]
         self.engines = rig.Engines(arguments.binary, folder, engines, *words)
@@ -80,8 +81,10 @@ class Gateway:
         self.picker_address, self.page = at["picker"], at["http"]
         rig.wait_until(lambda: rig.get(self.page, "/readyz")[0] == 200, "kvroute to be ready")
         rig.wait_until(lambda: self.renderers() == ["ready"] * engines, "the engines to have said what they can render")
-        self.envoy = rig.Envoy(arguments.envoy, folder, config_name, rig.envoy_config(
-            configuration(config_name), self.picker_address, list(self.engines.at.values()), tls))
+        config = rig.envoy_config(configuration(config_name), self.picker_address, list(self.engines.at.values()), tls)
+        if body_mode:
+            rig.set_request_body_mode(config, body_mode)
+        self.envoy = rig.Envoy(arguments.envoy, folder, config_name, config)
 
     def renderers(self):
         return [renderer["state"] for renderer in rig.get_json(self.page, "/status")["renderers"]]

@@ -134,6 +134,28 @@ class GatewayTest(unittest.TestCase):
                 messages.append({"role": "assistant", "content": text})
                 gateway.settle()
 
+    def test_a_body_with_another_model_arrives_whole(self):
+        served, alias = "a-model-with-a-longer-name", "alias"  # whatever Envoy held of the length is wrong now
+        for config, mode in (("full-duplex", None), ("fail-open", "BUFFERED"), ("fail-open", "BUFFERED_PARTIAL"), ("fail-open", "STREAMED")):
+            with self.subTest(mode=mode or config):
+                gateway = self.gateway(config, engines=2, engine_words=("--model", served), body_mode=mode)
+                client, reference = Client(gateway.envoy.address), Client(next(iter(gateway.reference.at.values())))
+                sizes = [10, 20_000, 400_000, 4_500_000]
+                for size, chunked in [(size, chunked) for size in sizes for chunked in (False, True)]:
+                    body = {"prompt": "word " * (size // 5), "max_tokens": 4, "model": alias}
+                    status, headers, reply = client.ask("/v1/completions", body, {"x-llm-d-model-name-rewrite": served}, chunked)
+                    self.assertEqual(status, 200, (size, chunked, reply[:200]))
+                    self.assertEqual(headers["x-received-destination"], gateway.engines.at[headers["x-simulated-engine"]])
+                    wanted_status, _, wanted = reference.ask("/v1/completions", {**body, "model": served})
+                    self.assertEqual(wanted_status, 200)
+                    self.assertEqual(text_of(reply, False)[0], text_of(wanted, False)[0])
+                    self.assertEqual(text_of(reply, False)[1]["prompt_tokens"], text_of(wanted, False)[1]["prompt_tokens"])
+                client.close()
+                reference.close()
+                self.assertEqual(rig.metric(gateway.metrics(), "kvroute_picker_rewrites_total", result="done"), 2 * len(sizes))
+                self.leases_end(gateway)
+                self.assertEqual(gateway.end()[1], 0)
+
     def test_with_a_dead_picker_requests_go_on(self):
         gateway = self.gateway("fail-open")
         self.send_all(gateway, 20, arguments.seed)

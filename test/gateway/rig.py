@@ -157,6 +157,14 @@ def envoy_config(path, picker, engines, tls=False):
     return config
 
 
+def set_request_body_mode(config, mode):
+    """How the filter shows requests' bodies; STREAMED without waiting for the answer to the headers, else no pick can be made by them."""
+    for each in connection_manager(config)["http_filters"]:
+        if "processing_mode" in each["typed_config"]:
+            each["typed_config"]["processing_mode"]["request_body_mode"] = mode
+            each["typed_config"]["send_body_without_waiting_for_header_response"] = mode == "STREAMED"
+
+
 def connection_manager(config):
     return config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
 

@@ -114,7 +114,7 @@ class FakePickerHost final : public PickerHost {
   void Send(const Reply& reply) override {
     std::string bytes;
     WriteReplyHead(reply, &bytes);
-    if (reply.streamed) {
+    if (reply.form != BodyForm::kAsItIs) {
       for (const std::string_view piece : reply.body) bytes.append(piece);
     }
     bytes.append(ReplyTail(reply));
@@ -181,7 +181,7 @@ class PickerTest : public testing::Test, protected RoutingFixture {
   void Start(const PickerOptions& options) {
     stream_.reset();
     picker_ = std::make_unique<EndpointPicker>(options, &router_, &fleet_, &picker_stats_, &bodies_,
-                                               &clock_);
+                                               &clock_, &rules_);
   }
   void AddAt(const std::string& id, const std::string& address, uint32_t ranks = 1,
              const std::string& model = "m") {
@@ -247,6 +247,7 @@ class PickerTest : public testing::Test, protected RoutingFixture {
 
   PickerStats picker_stats_;
   MemoryBudget bodies_{uint64_t{64} << 20};
+  PublishedRequestRules rules_;
   FakePickerHost host_;
   std::unique_ptr<EndpointPicker> picker_;
   std::unique_ptr<PickerStream> stream_;

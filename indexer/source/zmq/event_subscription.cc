@@ -20,6 +20,8 @@ std::string UniqueMonitorEndpoint() {
   return absl::StrCat(kMonitorEndpoints, next.fetch_add(1, std::memory_order_relaxed));
 }
 
+constexpr char kLoadTopic[] = "load";  // SGLang's
+
 // Connections that a listener's queue takes until they are accepted. Where there are few
 // descriptors it is short: so many are kept for it.
 size_t ListenBacklog(const SocketBudget& budget) {
@@ -90,6 +92,22 @@ absl::StatusOr<std::unique_ptr<EventSubscription>> EventSubscription::Connect(
   if (status.ok() && !NamesHost(config.event_endpoint)) {
     status = (*subscription)->ConnectTo(config.event_endpoint);
   }
+  if (!status.ok()) return status;
+  return subscription;
+}
+
+absl::StatusOr<std::unique_ptr<EventSubscription>> EventSubscription::ConnectForLoad(
+    SocketContext* context, SocketBudget* budget, const ZmqSourceOptions& options,
+    const std::string& endpoint) {
+  ZmqSourceOptions few = options;
+  few.receive_high_water_mark = limits::kMaxQueuedLoads;
+  few.received_memory = nullptr;  // at most kMaxQueuedLoads * kMaxLoadBytes
+  absl::Status status = CheckConnectable("load_endpoint", endpoint);
+  if (!status.ok()) return status;
+  auto subscription = Open(context, budget, few, kLoadTopic);
+  if (!subscription.ok()) return subscription.status();
+  (*subscription)->events_->SetMaxMessageBytes(limits::kMaxLoadBytes);
+  if (!NamesHost(endpoint)) status = (*subscription)->ConnectTo(endpoint);
   if (!status.ok()) return status;
   return subscription;
 }

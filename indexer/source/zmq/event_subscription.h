@@ -24,6 +24,10 @@ class EventSubscription {
                                                                     SocketBudget* budget,
                                                                     const ZmqSourceOptions& options,
                                                                     const StreamConfig& config);
+  // To what an engine says of its load: few and short messages, of which the newest counts.
+  static absl::StatusOr<std::unique_ptr<EventSubscription>> ConnectForLoad(
+      SocketContext* context, SocketBudget* budget, const ZmqSourceOptions& options,
+      const std::string& endpoint);
   static absl::StatusOr<std::unique_ptr<EventSubscription>> Listen(SocketContext* context,
                                                                    SocketBudget* budget,
                                                                    const ZmqSourceOptions& options,

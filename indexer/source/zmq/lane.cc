@@ -73,6 +73,13 @@ void Lane::AddListener(std::unique_ptr<EventSubscription> subscription,
 
 void Lane::Remove(StreamId id) { Post(RemoveCommand{id}); }
 
+void Lane::AddLoad(std::shared_ptr<PushedLoad> load, LoadSourceCounts* counts,
+                   std::unique_ptr<EventSubscription> subscription, const std::string& endpoint) {
+  Post(LoadCommand{std::move(load), counts, std::move(subscription), endpoint});
+}
+
+void Lane::RemoveLoad(const PushedLoad* load) { Post(RemoveLoadCommand{load}); }
+
 ThreadAge Lane::Age() const {
   const Nanos last_turn(last_turn_ns_.load(std::memory_order_relaxed));
   return {name_, std::max(Nanos(0), context_.clock->Monotonic() - last_turn)};
@@ -99,6 +106,7 @@ void Lane::Run() {
     last_turn_ns_.store(context_.clock->Monotonic().count(), std::memory_order_relaxed);
   }
   taken_.clear();
+  loads_.clear();
   listeners_.clear();
   streams_.clear();
 }
@@ -137,10 +145,20 @@ void Lane::Execute(RemoveCommand command) {
   for (const auto& listener : listeners_) listener->Remove(command.id);
 }
 
+void Lane::Execute(LoadCommand command) {
+  const PushedLoad* const load = command.load.get();
+  loads_.emplace(load, std::make_unique<LoadFeed>(context_, std::move(command.load), command.counts,
+                                                  std::move(command.subscription),
+                                                  std::move(command.endpoint)));
+}
+
+void Lane::Execute(RemoveLoadCommand command) { loads_.erase(command.load); }
+
 void Lane::TickAll() {
   next_tick_ = context_.clock->Monotonic() + kTick;
   for (const auto& [id, stream] : streams_) stream->Tick();
   for (const auto& listener : listeners_) listener->Tick();
+  for (const auto& [load, feed] : loads_) feed->Tick();
   replays_.Tick();
 }
 

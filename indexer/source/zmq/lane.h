@@ -14,6 +14,7 @@
 #include "indexer/base/named_thread.h"
 #include "indexer/source/event_source.h"
 #include "indexer/source/zmq/listener.h"
+#include "indexer/source/zmq/load_feed.h"
 #include "indexer/source/zmq/memory_return.h"
 #include "indexer/source/zmq/replay_queue.h"
 #include "indexer/source/zmq/stream_worker.h"
@@ -23,7 +24,8 @@ namespace kvroute {
 // One thread and the streams whose events it applies, in turns of kTurn each: whatever is ready,
 // and whatever is asked of it, waits for no more than that, but for the time that one batch takes.
 //
-// Thread safety: Add, Remove, AddListener and Age from any thread; they return at once.
+// Thread safety: Add, Remove, AddListener, AddLoad, RemoveLoad and Age from any thread; they return
+// at once.
 class Lane {
  public:
   static constexpr std::chrono::milliseconds kTurn{20};
@@ -39,6 +41,10 @@ class Lane {
   void AddListener(std::unique_ptr<EventSubscription> subscription, const ListenerConfig& config,
                    Listener::OpenStream open_stream, OnExpired on_expired);
   void Remove(StreamId id);
+  // `counts` outlives the lane.
+  void AddLoad(std::shared_ptr<PushedLoad> load, LoadSourceCounts* counts,
+               std::unique_ptr<EventSubscription> subscription, const std::string& endpoint);
+  void RemoveLoad(const PushedLoad* load);
   ThreadAge Age() const;
 
  private:
@@ -55,7 +61,17 @@ class Lane {
   struct RemoveCommand {
     StreamId id;
   };
-  using Command = std::variant<AddCommand, ListenCommand, RemoveCommand>;
+  struct LoadCommand {
+    std::shared_ptr<PushedLoad> load;
+    LoadSourceCounts* counts;
+    std::unique_ptr<EventSubscription> subscription;
+    std::string endpoint;
+  };
+  struct RemoveLoadCommand {
+    const PushedLoad* load;
+  };
+  using Command =
+      std::variant<AddCommand, ListenCommand, RemoveCommand, LoadCommand, RemoveLoadCommand>;
 
   Lane(const std::string& name, const LaneContext& context);
   void Post(Command command);
@@ -65,6 +81,8 @@ class Lane {
   void Execute(AddCommand command);
   void Execute(ListenCommand command);
   void Execute(RemoveCommand command);
+  void Execute(LoadCommand command);
+  void Execute(RemoveLoadCommand command);
   void TickAll();
   void ReturnMemory(bool idle);
 
@@ -77,6 +95,7 @@ class Lane {
   // Of the lane's thread.
   absl::flat_hash_map<StreamId, std::unique_ptr<ConnectedStream>> streams_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  absl::flat_hash_map<const PushedLoad*, std::unique_ptr<LoadFeed>> loads_;
   std::deque<Command> taken_;  // of commands_, to be run
   Nanos next_tick_{0};
   MemoryReturn memory_return_;

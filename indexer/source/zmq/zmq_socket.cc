@@ -117,11 +117,14 @@ void ZmqSocket::SetInt(int option, int value) {
 void ZmqSocket::ApplyCommonOptions(const ZmqSourceOptions& options) {
   // libzmq's default of 1,000 loses batches without a word as soon as a lane is busy for a moment.
   SetInt(ZMQ_RCVHWM, options.receive_high_water_mark);
-  const int64_t max_message_bytes = static_cast<int64_t>(limits::kMaxPayloadBytes);
-  KVROUTE_CHECK(
-      zmq_setsockopt(socket_, ZMQ_MAXMSGSIZE, &max_message_bytes, sizeof(max_message_bytes)) == 0);
+  SetMaxMessageBytes(limits::kMaxPayloadBytes);
   SetInt(ZMQ_IPV6, 1);
   KeepAlive(options.heartbeat_interval);
+}
+
+void ZmqSocket::SetMaxMessageBytes(size_t bytes) {
+  const int64_t most = static_cast<int64_t>(bytes);
+  KVROUTE_CHECK(zmq_setsockopt(socket_, ZMQ_MAXMSGSIZE, &most, sizeof(most)) == 0);
 }
 
 // By the kernel, not by ZeroMQ's own heartbeats: of those libzmq sends one by a connection that it

@@ -86,6 +86,7 @@ class ZmqSocket {
   // Makes the socket a CURVE server; an empty key leaves it plain.
   absl::Status ApplyCurveServer(const std::string& secret_key);
   void SetInt(int option, int value);
+  void SetMaxMessageBytes(size_t bytes);
   void Subscribe(std::string_view topic);
   // To an address: libzmq's only I/O thread would wait for whoever is asked about a name.
   absl::Status Connect(std::string_view field, const std::string& endpoint);

@@ -82,6 +82,23 @@ class ZmqSourceImpl final : public ZmqSource {
     return absl::OkStatus();
   }
 
+  absl::StatusOr<std::shared_ptr<const PushedLoad>> FollowLoad(
+      const std::string& endpoint) override {
+    auto subscription =
+        EventSubscription::ConnectForLoad(sockets_.get(), &budget_, options_, endpoint);
+    if (!subscription.ok()) return subscription.status();
+    auto load = std::make_shared<PushedLoad>();
+    NextLane()->AddLoad(load, &load_counts_, *std::move(subscription), endpoint);
+    return load;
+  }
+
+  // Which lane has it is known to the lanes only.
+  void LeaveLoad(const PushedLoad* load) override {
+    for (const auto& lane : lanes_) lane->RemoveLoad(load);
+  }
+
+  const LoadSourceCounts& load_counts() const override { return load_counts_; }
+
   void Stop() override {
     for (const auto& lane : lanes_) lane->Stop();
   }
@@ -145,6 +162,7 @@ class ZmqSourceImpl final : public ZmqSource {
   SocketBudget budget_;
   std::unique_ptr<IoWatch> io_watch_;
   LogLimiter name_limiter_;
+  LoadSourceCounts load_counts_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // behind what their threads use
   std::atomic<size_t> next_lane_{0};
 };

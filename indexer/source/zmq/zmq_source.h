@@ -8,6 +8,7 @@
 #include "indexer/base/clock.h"
 #include "indexer/source/discovery.h"
 #include "indexer/source/event_source.h"
+#include "indexer/source/load_source.h"
 #include "indexer/source/zmq/zmq_options.h"
 #include "indexer/stream/ingest_counters.h"
 #include "indexer/stream/stream_registry.h"
@@ -21,7 +22,7 @@ namespace kvroute {
 // the clock must outlive it. Errors: INVALID_ARGUMENT names the field (an endpoint libzmq refuses,
 // a bad key); RESOURCE_EXHAUSTED at max_streams, or
 // without the file descriptors that a stream takes.
-class ZmqSource : public EventSource {
+class ZmqSource : public EventSource, public LoadSource {
  public:
   static absl::StatusOr<std::unique_ptr<ZmqSource>> Start(const ZmqSourceOptions& options,
                                                           StreamRegistry* registry,

@@ -37,14 +37,24 @@ bool IsBad(Unscored why) {
 }  // namespace
 
 EndpointPicker::EndpointPicker(const PickerOptions& options, Router* router, const Fleet* fleet,
-                               PickerStats* stats, MemoryBudget* bodies, const Clock* clock)
+                               PickerStats* stats, MemoryBudget* bodies, const Clock* clock,
+                               const PublishedRequestRules* rules)
     : options_(options),
       router_(router),
       fleet_(fleet),
       stats_(stats),
       bodies_(bodies),
       clock_(clock),
+      rules_(rules),
       fleet_known_(options.fleet_known) {}
+
+std::string EndpointPicker::RewriteOf(std::string_view model) {
+  if (rules_ == nullptr || model.empty()) return {};
+  const std::shared_ptr<const RequestRules> rules = rules_->Read();
+  if (rules == nullptr) return {};
+  const std::string_view other = rules->RewriteOf(model, absl::Uniform<uint64_t>(random_));
+  return other == model ? std::string() : std::string(other);
+}
 
 BodyTerms EndpointPicker::TermsOf(const RequestHeaders& headers, const RequestBody& body,
                                   size_t bytes) {
@@ -110,6 +120,8 @@ std::optional<Refusal> EndpointPicker::ByLoad(const PickFor& request, const Body
 }
 
 std::optional<Refusal> EndpointPicker::Route(const PickFor& request, Query* query, Pick* pick) {
+  const ObjectiveClass objective = ClassOf(request.headers->objective);
+  stats_->Count(objective);
   if (request.restricted && request.subset.empty()) {
     stats_->Count(PickOutcome::kEmptySubset);
     return NoEndpoint("the gateway allows no endpoint for this request");
@@ -139,7 +151,7 @@ std::optional<Refusal> EndpointPicker::Route(const PickFor& request, Query* quer
   }
   FillPick(pick);
   if (decision_.reason == ChoiceReason::kAllOverloaded) {
-    if (std::optional<Refusal> refusal = RefuseOverload(*request.headers)) {
+    if (std::optional<Refusal> refusal = RefuseOverload(*request.headers, objective)) {
       if (!pick->lease.empty()) router_->Abandon(pick->lease);
       return refusal;
     }
@@ -156,16 +168,32 @@ bool EndpointPicker::NoneFoundYet() {
   return view_->targets.empty();
 }
 
-// nullopt: it is routed all the same.
-std::optional<Refusal> EndpointPicker::RefuseOverload(const RequestHeaders& headers) {
+ObjectiveClass EndpointPicker::ClassOf(std::string_view objective) const {
+  if (objective.empty()) return ObjectiveClass::kNone;
   const auto& sheddable = options_.sheddable;
+  if (std::find(sheddable.begin(), sheddable.end(), objective) != sheddable.end()) {
+    return ObjectiveClass::kNegative;
+  }
+  const auto rules = rules_ == nullptr ? nullptr : rules_->Read();
+  const std::optional<int32_t> priority =
+      rules == nullptr ? std::nullopt : rules->PriorityOf(objective);
+  if (!priority) return ObjectiveClass::kUnknown;
+  return *priority < 0    ? ObjectiveClass::kNegative
+         : *priority == 0 ? ObjectiveClass::kZero
+                          : ObjectiveClass::kPositive;
+}
+
+// nullopt: it is routed all the same.
+std::optional<Refusal> EndpointPicker::RefuseOverload(const RequestHeaders& headers,
+                                                      ObjectiveClass objective) {
   PickOutcome why = PickOutcome::kPicked;
   if (headers.prefers_refusal) {
     why = PickOutcome::kNotNow;
-  } else if (options_.overloaded == WhenOverloaded::kRefuse) {
-    why = PickOutcome::kOverloaded;
-  } else if (std::find(sheddable.begin(), sheddable.end(), headers.objective) != sheddable.end()) {
+  } else if (objective == ObjectiveClass::kNegative) {
     why = PickOutcome::kShed;
+  } else if (options_.overloaded == WhenOverloaded::kRefuse &&
+             objective != ObjectiveClass::kPositive) {
+    why = PickOutcome::kOverloaded;
   }
   if (why == PickOutcome::kPicked) return std::nullopt;
   stats_->Count(why);
@@ -228,10 +256,10 @@ void EndpointPicker::Prefilled(const Pick& pick, const ClientId& client) {
   Tell({pick.prefill_lease, Progress::kEnded, client});
 }
 
-// What a prefiller had cached says nothing of the picked one's cache.
+// What was cached, a prefiller had.
 void EndpointPicker::Ended(const Pick& pick, const ClientId& client, const AnswerUsage& answer) {
   AnswerUsage own = answer;
-  own.other_cache = !pick.prefill_lease.empty();
+  own.prefilled_by = pick.prefill;
   Tell({pick.lease, Progress::kEnded, client, own});
   Tell({pick.prefill_lease, Progress::kEnded, client});
 }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/random/random.h"
 #include "absl/types/span.h"
 #include "indexer/base/log.h"
 #include "indexer/base/memory_budget.h"
@@ -17,6 +18,7 @@
 #include "router/edge/ext_proc/picker_stats.h"
 #include "router/edge/ext_proc/reply.h"
 #include "router/edge/ext_proc/request_headers.h"
+#include "router/fleet/request_rules.h"
 #include "router/prompt/text_memory.h"
 #include "router/route/router.h"
 
@@ -56,13 +58,16 @@ struct BodyTerms {
 class EndpointPicker {
  public:
   EndpointPicker(const PickerOptions& options, Router* router, const Fleet* fleet,
-                 PickerStats* stats, MemoryBudget* bodies, const Clock* clock);
+                 PickerStats* stats, MemoryBudget* bodies, const Clock* clock,
+                 const PublishedRequestRules* rules = nullptr);
 
   // Reads a body at once; the answer is good until the next.
   const BodyText& Read(const RequestHeaders& headers, absl::Span<const std::string_view> pieces) {
     read_.Read(headers, pieces);
     return read_;
   }
+  // The model that a request for `model` is to be sent on as, by the rules; empty: as it is.
+  std::string RewriteOf(std::string_view model);
   // Of a body that was read, which is counted.
   BodyTerms TermsOf(const RequestHeaders& headers, const RequestBody& body, size_t bytes);
   // Of the gateways' tests: only endpoints at these addresses may be picked, if any of them is one.
@@ -96,7 +101,8 @@ class EndpointPicker {
 
  private:
   ServedModel FindServed(std::string_view model, const std::string& lora_name);
-  std::optional<Refusal> RefuseOverload(const RequestHeaders& headers);
+  ObjectiveClass ClassOf(std::string_view objective) const;
+  std::optional<Refusal> RefuseOverload(const RequestHeaders& headers, ObjectiveClass objective);
   void ChoosePrefiller(const Query& routed, Pick* pick);
   PrefillChoice FindPrefiller(const Query& routed, Pick* pick);
   std::optional<Refusal> Route(const PickFor& request, Query* query, Pick* pick);
@@ -111,6 +117,8 @@ class EndpointPicker {
   PickerStats* const stats_;
   MemoryBudget* const bodies_;
   const Clock* const clock_;
+  const PublishedRequestRules* const rules_;
+  absl::InsecureBitGen random_;
   BodyText read_;
   Decision decision_;
   Decision prefill_;

@@ -10,6 +10,7 @@ namespace kvroute {
 void EndpointPicker::ChoosePrefiller(const Query& routed, Pick* pick) {
   pick->prefiller.clear();
   pick->prefill_lease.clear();
+  pick->prefill.reset();
   if (options_.prefill == PrefillElsewhere::kNever || pick->lease.empty()) return;
   const FleetSnapshot& fleet = *decision_.fleet;
   const ModelTargets* const model = routed.any_model ? &fleet.all : fleet.FindModel(routed.model);
@@ -43,6 +44,10 @@ PrefillChoice EndpointPicker::FindPrefiller(const Query& routed, Pick* pick) {
   }
   pick->prefiller = found.endpoint->Text();
   pick->prefill_lease = prefill_.request_id;
+  if (const auto target = prefill_.fleet->FindTarget(found.worker_id, found.rank)) {
+    pick->prefill = std::make_shared<EndedLease>(
+        EndedLease{prefill_.fleet->targets[*target].load, prefill_.prediction});
+  }
   return PrefillChoice::kElsewhere;
 }
 

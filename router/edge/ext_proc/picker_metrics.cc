@@ -53,6 +53,7 @@ void AddPickerMetrics(const PickerStats& stats, Exposition* out) {
   AddNamed(Metric::kPickerRenders, stats.renders, kRenderFailureNames, out);
   AddNamed(Metric::kPickerPrefills, stats.prefills, kPrefillChoiceNames, out);
   AddNamed(Metric::kPickerRewrites, stats.rewrites, kRewriteNames, out);
+  AddNamed(Metric::kPickerObjectives, stats.objectives, kObjectiveClassNames, out);
   out->Add(Metric::kPickerBodyBytes, Read(stats.body_bytes));
   out->Add(Metric::kPickerAdapters, Read(stats.adapters));
   out->Add(Metric::kPickerRemovedHeaders, Read(stats.removed_headers));

@@ -21,6 +21,7 @@ class PickerMetricsTest : public testing::Test {
     stats_.bodies[static_cast<size_t>(Api::kChat)][static_cast<size_t>(Unscored::kNotJson)] = 2;
     stats_.renders[static_cast<size_t>(RenderFailure::kDeadline)] = 4;
     stats_.responses[2] = 7;
+    stats_.Count(ObjectiveClass::kNegative);
     AddPickerMetrics(stats_, &page_);
   }
 
@@ -48,6 +49,7 @@ TEST_F(PickerMetricsTest, CountsAreWhereTheirNamesAre) {
   EXPECT_THAT(text, HasSubstr("kvroute_picker_bodies_total{api=\"chat\",reason=\"not_json\"} 2\n"));
   EXPECT_THAT(text, Not(HasSubstr("api=\"embeddings\"")));
   EXPECT_THAT(text, HasSubstr("kvroute_picker_renders_total{failure=\"deadline\"} 4\n"));
+  EXPECT_THAT(text, HasSubstr("kvroute_picker_objectives_total{priority=\"negative\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("kvroute_picker_responses_total{class=\"2xx\"} 7\n"));
 }
 

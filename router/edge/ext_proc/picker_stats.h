@@ -21,7 +21,7 @@ enum class PickOutcome : uint8_t {
   kEmptySubset,  // 503: its proxy allows no endpoint
   kOverloaded,   // 429: picker.overloaded says so
   kNotNow,       // 412: the client wants no answer from the overloaded
-  kShed,         // 429: picker.sheddable_objectives says so
+  kShed,         // 429: the priority of its objective is below 0
   kBadBody,      // 400: picker.bad_body says so
   kStreams,      // 503: picker.max_streams
   kNoHeaders,    // its proxy does not show headers, which alone can carry a pick
@@ -32,6 +32,17 @@ enum class PickOutcome : uint8_t {
 inline constexpr auto kPickOutcomeNames = NamesUpTo<PickOutcome::kNoneFound>(
     "picked", "no_endpoint", "empty_subset", "overloaded", "not_now", "shed", "bad_body", "streams",
     "no_headers", "left", "observed", "none_found");
+
+// How important the request's objective is. Metric label values.
+enum class ObjectiveClass : uint8_t {
+  kNone,      // it names none
+  kUnknown,   // there is none of that name: as important as any
+  kNegative,  // its priority is below 0, or picker.sheddable_objectives names it
+  kZero,
+  kPositive,
+};
+inline constexpr auto kObjectiveClassNames =
+    NamesUpTo<ObjectiveClass::kPositive>("none", "unknown", "negative", "zero", "positive");
 
 // Whether another worker computes the prompt of a picked request, where there is one that could.
 // Metric label values.
@@ -48,7 +59,7 @@ inline constexpr auto kPrefillChoiceNames =
 // What became of a request to name another model in the body. Metric label values.
 enum class Rewrite : uint8_t {
   kDone,
-  kNotShown,  // its proxy does not take another body than the client's, or it is not kept
+  kNotShown,  // its proxy does not show the body in time, or not all of it, or it is not kept
   kNoModel,   // the body names none
   kBadName,   // no name of a model
 };
@@ -67,7 +78,8 @@ struct PickerStats {
   std::array<Counter, kRenderFailureNames.size()> renders{};  // by failure; kNo: none
   std::array<Counter, kPrefillChoiceNames.size()> prefills{};
   std::array<Counter, kRewriteNames.size()> rewrites{};
-  Counter body_bytes{0};            // kept or read
+  std::array<Counter, kObjectiveClassNames.size()> objectives{};  // of requests that were routed
+  Counter body_bytes{0};                                          // kept or read
   Counter adapters{0};              // models that are none of the fleet's, taken for an adapter's
   Counter removed_headers{0};       // of clients, which steer what is not theirs
   Counter unexpected_messages{0};   // where nothing was expected: ignored
@@ -84,6 +96,7 @@ struct PickerStats {
     counter.fetch_add(by, std::memory_order_relaxed);
   }
   void Count(PrefillChoice choice) { Add(prefills[static_cast<size_t>(choice)]); }
+  void Count(ObjectiveClass objective) { Add(objectives[static_cast<size_t>(objective)]); }
   void Count(Rewrite rewrite) { Add(rewrites[static_cast<size_t>(rewrite)]); }
   void Count(PickOutcome outcome) { Add(outcomes[static_cast<size_t>(outcome)]); }
 };

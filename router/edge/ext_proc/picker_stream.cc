@@ -92,10 +92,11 @@ PickerInput PickerStream::JudgeBody(const ProxyMessage& message) {
 
 // False: there is no room for it.
 bool PickerStream::Keep(std::string_view piece) {
-  if (piece.empty()) return true;
+  // In STREAMED each message is answered by itself.
+  if (piece.empty() && state_ != PickerState::kHoldingStreamed) return true;
   if (body_bytes_ + piece.size() > picker_->options().max_body_bytes) return false;
   if (!memory_.TryTake(piece.size() + kPieceBytes)) return false;
-  pieces_.push_back(host_->Keep(piece));
+  pieces_.push_back(piece.empty() ? piece : host_->Keep(piece));
   body_bytes_ += piece.size();
   return true;
 }

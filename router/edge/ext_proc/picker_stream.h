@@ -118,8 +118,10 @@ class PickerStream {
   void Conclude(std::optional<Refusal> refusal);
   void Tell();
   void TakeHeaders(const ProxyMessage& message);
+  void LeaveModel();
   void NoteRewrite(const BodyText& read);
-  void SendHeldBody(bool end_of_stream);
+  std::vector<std::string_view> Rewritten(std::string_view model) const;
+  void AnswerHeldPieces(std::string_view model);
 
   // picker_stream_response.cc: what is passed through, and the response.
   void Pass(Reply::Kind kind, BodyMode mode, const ProxyMessage& message);
@@ -151,10 +153,11 @@ class PickerStream {
   RequestHeaders headers_;
   std::vector<Endpoint> subset_;
   bool restricted_ = false;
-  std::vector<std::string_view> pieces_;  // of the body, which the host keeps
-  size_t body_bytes_ = 0;                 // together
-  MemoryShare memory_;                    // for them
-  uint32_t owed_pieces_ = 0;              // of a body in STREAMED that is held
+  std::vector<std::string_view>
+      pieces_;              // of the body, which the host keeps; STREAMED: its messages
+  size_t body_bytes_ = 0;   // together
+  MemoryShare memory_;      // for them
+  size_t owed_pieces_ = 0;  // of a body in STREAMED that is held
 
   // Of a pick under way: what was held for it, which message tells it, how the request stands
   // afterwards.

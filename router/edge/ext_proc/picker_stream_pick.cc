@@ -32,6 +32,7 @@ void PickerStream::TakeHeaders(const ProxyMessage& message) {
 void PickerStream::PickBlind(const ProxyMessage& message) {
   TakeHeaders(message);
   const bool no_body = message.end_of_stream;
+  if (!no_body) LeaveModel();
   BeginPick(Reply::Kind::kRequestHeaders, no_body ? PickerState::kSent
                                           : modes_.request == BodyMode::kNone
                                               ? PickerState::kBodyDone
@@ -77,6 +78,9 @@ void PickerStream::OnBodyRead(const BodyText& read) {
 
 void PickerStream::PickByBodyText(const BodyText& read) {
   const RequestBody& body = read.body();
+  if (headers_.model_rewrite.empty()) headers_.model_rewrite = picker_->RewriteOf(body.model);
+  // Of a body that is cut off the rest is on its way.
+  if (cut_) LeaveModel();
   terms_ = picker_->TermsOf(headers_, body, body_bytes_);
   if (!headers_.model_rewrite.empty()) NoteRewrite(read);
   if (body.unscored != Unscored::kNo) {
@@ -98,7 +102,8 @@ void PickerStream::PickByBodyText(const BodyText& read) {
   }
   rendering_ = true;
   deadline_ = deadline;  // which the renderer keeps: to be sure
-  if (held_in_ != PickerState::kHolding) FreeBody();
+  // What the proxy holds itself is needed here only if it is to leave as another.
+  if (held_in_ != PickerState::kHolding && rewrite_bytes_ == 0) FreeBody();
 }
 
 // Where the proxy's message_timeout runs, less than that.
@@ -112,23 +117,23 @@ Nanos PickerStream::PickDeadline() const {
          std::min(options.pick_timeout, options.message_timeout - options.message_timeout / 4);
 }
 
-// Only a body that is held here can leave as another one.
+// The body goes on with the model that it names, and so the request goes where that is served.
+void PickerStream::LeaveModel() {
+  if (headers_.model_rewrite.empty()) return;
+  headers_.model_rewrite.clear();
+  picker_->stats()->Count(Rewrite::kNotShown);
+}
+
 void PickerStream::NoteRewrite(const BodyText& read) {
   const RequestBody& body = read.body();
-  const bool echoed = held_in_ == PickerState::kHolding;
-  picker_->stats()->Count(!echoed                  ? Rewrite::kNotShown
-                          : body.raw_model.empty() ? Rewrite::kNoModel
-                                                   : Rewrite::kDone);
-  if (!echoed || body.raw_model.empty()) return;
+  picker_->stats()->Count(body.raw_model.empty() ? Rewrite::kNoModel : Rewrite::kDone);
+  if (body.raw_model.empty()) return;
   rewrite_at_ = static_cast<size_t>(body.raw_model.data() - read.text().view().data());
   rewrite_bytes_ = body.raw_model.size();
 }
 
-void PickerStream::SendHeldBody(bool end_of_stream) {
-  if (rewrite_bytes_ == 0) {
-    return SendBody(Reply::Kind::kRequestBody, pieces_, end_of_stream);
-  }
-  const std::string model = JsonString(headers_.model_rewrite);
+// The body with another model, which is written as JSON has it.
+std::vector<std::string_view> PickerStream::Rewritten(std::string_view model) const {
   std::vector<std::string_view> pieces;
   const auto keep = [&](size_t from, size_t to) {  // of the body
     for (const std::string_view piece : pieces_) {
@@ -140,7 +145,28 @@ void PickerStream::SendHeldBody(bool end_of_stream) {
   keep(0, rewrite_at_);
   pieces.push_back(model);
   keep(rewrite_at_ + rewrite_bytes_, body_bytes_);
-  SendBody(Reply::Kind::kRequestBody, pieces, end_of_stream);
+  return pieces;
+}
+
+// The other model stands where the one before begins; what that goes on into loses its part of it.
+void PickerStream::AnswerHeldPieces(std::string_view model) {
+  const size_t owed = std::exchange(owed_pieces_, 0);
+  const size_t end = rewrite_at_ + rewrite_bytes_;
+  size_t at = 0;  // in the body
+  for (size_t i = 0; i < owed; ++i) {
+    const std::string_view piece = rewrite_bytes_ == 0 ? std::string_view() : pieces_[i];
+    const size_t next = at + piece.size();
+    if (next <= rewrite_at_ || at >= end || piece.empty()) {
+      Answer(Reply::Kind::kRequestBody);
+    } else {
+      const bool begins = at <= rewrite_at_;
+      const std::string_view parts[] = {piece.substr(0, begins ? rewrite_at_ - at : 0),
+                                        begins ? model : std::string_view(),
+                                        piece.substr(std::min(end, next) - at)};
+      host_->Send({.kind = Reply::Kind::kRequestBody, .form = BodyForm::kReplaced, .body = parts});
+    }
+    at = next;
+  }
 }
 
 void PickerStream::OnRendered(RenderedPrompt prompt) {
@@ -164,7 +190,7 @@ void PickerStream::StopWaiting(const ProxyMessage* message) {
   if (step_.input == PickerInput::kTimeUp) {
     if (std::exchange(reading_, false)) {
       host_->LeaveReading();
-      if (!headers_.model_rewrite.empty()) picker_->stats()->Count(Rewrite::kNotShown);
+      LeaveModel();
       terms_.bytes = body_bytes_;
       return PickByLoad(NoPrompt::kBodyTime);
     }
@@ -173,9 +199,11 @@ void PickerStream::StopWaiting(const ProxyMessage* message) {
       PickerStats::Add(picker_->stats()->renders[static_cast<size_t>(RenderFailure::kDeadline)]);
       return PickByLoad(NoPrompt::kRender);
     }
+    LeaveModel();
     BeginPick(Reply::Kind::kRequestHeaders, PickerState::kPassing);
     return PickByLoad(NoPrompt::kBodyTime);
   }
+  LeaveModel();
   const size_t size = body_bytes_ + message->body.size();
   const NoPrompt why =
       size > picker_->options().max_body_bytes ? NoPrompt::kBodyLimit : NoPrompt::kBodyMemory;
@@ -206,14 +234,25 @@ void PickerStream::Tell() {
   const bool trailers = step_.state == PickerState::kPickingTrailers;
   PickerStats::Add(picker_->stats()->removed_headers,
                    static_cast<uint64_t>(__builtin_popcount(headers_.to_remove)));
-  host_->Send({.kind = told_in_, .pick = &pick_, .to_remove = headers_.to_remove});
-  if (held_in_ == PickerState::kHolding) {
-    // With trailers it is they that end the body.
-    SendHeldBody(!trailers && after_pick_ == PickerState::kSent);
+  const bool duplex = held_in_ == PickerState::kHolding;
+  const std::string model =
+      rewrite_bytes_ == 0 ? std::string() : JsonString(headers_.model_rewrite);
+  std::vector<std::string_view> rewritten;
+  if (rewrite_bytes_ != 0) rewritten = Rewritten(model);
+  const absl::Span<const std::string_view> body = rewrite_bytes_ == 0 ? pieces_ : rewritten;
+  Reply told = {.kind = told_in_, .pick = &pick_, .to_remove = headers_.to_remove};
+  if (rewrite_bytes_ != 0 && !duplex) {
+    // In full duplex the proxy takes the length off.
+    if (headers_.has_length) told.content_length = body_bytes_ - rewrite_bytes_ + model.size();
+    if (IsBuffered()) told.form = BodyForm::kReplaced;
+    if (IsBuffered()) told.body = body;
   }
-  if (held_in_ == PickerState::kHoldingStreamed) {
-    for (; owed_pieces_ != 0; --owed_pieces_) Answer(Reply::Kind::kRequestBody);
+  host_->Send(told);
+  // With trailers it is they that end the body.
+  if (duplex) {
+    SendBody(Reply::Kind::kRequestBody, body, !trailers && after_pick_ == PickerState::kSent);
   }
+  if (held_in_ == PickerState::kHoldingStreamed) AnswerHeldPieces(model);
   if (trailers) Answer(Reply::Kind::kRequestTrailers);
   FreeBody();
   Enter(trailers ? PickerState::kSent : after_pick_);

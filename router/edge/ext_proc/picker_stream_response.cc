@@ -26,7 +26,7 @@ void PickerStream::SendBody(Reply::Kind kind, absl::Span<const std::string_view>
   absl::InlinedVector<std::string_view, 8> parts;  // of one message
   size_t room = kMaxPieceBytes;
   const auto send = [&](bool last) {
-    host_->Send({.kind = kind, .streamed = true, .body = parts, .end_of_stream = last});
+    host_->Send({.kind = kind, .form = BodyForm::kStreamed, .body = parts, .end_of_stream = last});
     parts.clear();
     room = kMaxPieceBytes;
   };

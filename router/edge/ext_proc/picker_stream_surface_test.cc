@@ -1,10 +1,10 @@
-// What a pick says beside the endpoint: who computes the prompt, scores, another model; and what
+// What a pick says beside the endpoint: who computes the prompt, scores; who is refused; and what
 // the gateways' conformance tests ask.
 #include <algorithm>
 #include <string>
 #include <vector>
 
-#include "test/support/picker_fixture.h"
+#include "test/support/picker_surface_fixture.h"
 
 namespace kvroute {
 namespace {
@@ -14,50 +14,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
-
-class PickerSurfaceTest : public PickerTest {
- protected:
-  void Add(const std::string& id, const std::string& address, WorkerRole role = WorkerRole::kDecode,
-           uint32_t limit = 0) {
-    WorkerSpec spec = Spec(id);
-    spec.address = address;
-    spec.role = role;
-    spec.max_requests_in_flight = limit;
-    AddWorker(spec);
-  }
-  static std::string Set(const EnvoyResponse& reply, const std::string& name) {
-    const auto& common = reply.has_request_body()       ? reply.request_body().response()
-                         : reply.has_response_headers() ? reply.response_headers().response()
-                                                        : reply.request_headers().response();
-    std::string value;
-    for (const auto& set : common.header_mutation().set_headers()) {
-      if (set.header().key() == name) value += set.header().raw_value();
-    }
-    return value;
-  }
-  static std::vector<std::string> Removed(const EnvoyResponse& reply) {
-    const auto& removed = reply.request_headers().response().header_mutation().remove_headers();
-    return {removed.begin(), removed.end()};
-  }
-  // The answers to a request with its body, in full duplex.
-  std::vector<EnvoyResponse> Ask(const std::string& body,
-                                 std::vector<std::pair<std::string, std::string>> headers = {}) {
-    headers.emplace_back(":path", kGenerate);
-    Open();
-    EXPECT_THAT(Say(HeadersOf(headers)), IsEmpty());
-    return Say(Body(body, true));
-  }
-  uint64_t Count(PrefillChoice choice) const {
-    return picker_stats_.prefills[static_cast<size_t>(choice)];
-  }
-  uint64_t Count(Rewrite rewrite) const {
-    return picker_stats_.rewrites[static_cast<size_t>(rewrite)];
-  }
-  using PickerTest::Count;
-  const TargetLoad& LoadOf(const std::string& id) {
-    return *fleet_.Snapshot()->targets[*fleet_.Snapshot()->FindTarget(id, 0)].load;
-  }
-};
 
 TEST_F(PickerSurfaceTest, ALongPromptIsComputedByAPrefiller) {
   Start({.prefill_uncached_tokens = 32});
@@ -81,12 +37,13 @@ TEST_F(PickerSurfaceTest, ALongPromptIsComputedByAPrefiller) {
   EXPECT_EQ(Leases(), 0u);
 }
 
-// The number of cached tokens is the prefiller's, which the picked engine is not held to.
-TEST_F(PickerSurfaceTest, APrefillersCacheIsNotComparedWithThePickedOnes) {
+// The number of cached tokens is the prefiller's, which holds two blocks more than the picked one.
+TEST_F(PickerSurfaceTest, APrefillersCacheIsComparedWithWhatWasPredictedOfIt) {
   Start({.prefill_uncached_tokens = 32});
   Add("d", "10.0.0.1:8000");
   Add("p", "10.0.0.2:8000", WorkerRole::kPrefill);
-  Ask(TokensBody(64));
+  Store("p", Tokens(32));
+  ASSERT_EQ(Set(Ask(TokensBody(64))[0], "x-prefiller-host-port"), "10.0.0.2:8000");
   EnvoyRequest headers = Response("200");
   auto* type = headers.mutable_response_headers()->mutable_headers()->add_headers();
   type->set_key("content-type");
@@ -97,8 +54,15 @@ TEST_F(PickerSurfaceTest, APrefillersCacheIsNotComparedWithThePickedOnes) {
   const auto count = [&](AuditResult result) -> uint64_t {
     return stats_.audit.results[static_cast<size_t>(result)];
   };
-  EXPECT_EQ(count(AuditResult::kOtherCache), 1u);
-  EXPECT_EQ(count(AuditResult::kCompared), 0u);
+  EXPECT_EQ(count(AuditResult::kCompared), 1u);
+  EXPECT_EQ(LoadOf("d").predictions(), nullptr);
+  uint64_t predicted = 0, cached = 0;
+  for (const PredictionCounts& counts : LoadOf("p").predictions()->by_trust) {
+    predicted += counts.predicted_tokens;
+    cached += counts.cached_tokens;
+  }
+  EXPECT_EQ(predicted, 32u);
+  EXPECT_EQ(cached, 48u);
 }
 
 TEST_F(PickerSurfaceTest, BothLeasesEndWithAStreamThatIsCutOff) {
@@ -187,40 +151,6 @@ TEST_F(PickerSurfaceTest, ScoresAreTheSharesOfThePromptThatAreHeld) {
   EXPECT_EQ(scores.at("10.0.0.1:8000").number_value(), 0.0);
 }
 
-TEST_F(PickerSurfaceTest, AHeaderNamesAnotherModelInTheBody) {
-  Add("d", "10.0.0.1:8000");
-  std::string body = TokensBody(64, "alias");
-  bool end = false;
-  const auto replies =
-      Ask(body, {{"X-LLM-D-Model-Name-Rewrite", "m"}, {"x-gateway-model-name-rewrite", "older"}});
-  EXPECT_EQ(Echo(replies, &end), TokensBody(64, "m"));
-  EXPECT_TRUE(end);
-  EXPECT_EQ(Count(Rewrite::kDone), 1u);
-  EXPECT_EQ(picker_stats_.adapters, 0u) << "it is routed as that model";
-  EXPECT_THAT(Removed(replies[0]),
-              ElementsAre("x-gateway-model-name-rewrite", "x-llm-d-model-name-rewrite"));
-  // Quotes of a name do not leave it.
-  EXPECT_EQ(
-      Echo(Ask(R"({"token_ids":[1,2],"model":"x"})", {{"x-gateway-model-name-rewrite", R"(a"b)"}}),
-           &end),
-      R"({"token_ids":[1,2],"model":"a\"b"})");
-}
-
-TEST_F(PickerSurfaceTest, ARewriteThatCannotBeDoneIsCountedAndTheRequestRouted) {
-  Add("d", "10.0.0.1:8000");
-  bool end = false;
-  const std::pair<std::string, std::string> rewrite = {"x-llm-d-model-name-rewrite", "m"};
-  EXPECT_EQ(Echo(Ask(R"({"token_ids":[1,2]})", {rewrite}), &end), R"({"token_ids":[1,2]})");
-  EXPECT_EQ(Count(Rewrite::kNoModel), 1u);
-  EXPECT_EQ(Echo(Ask(TokensBody(8), {{rewrite.first, "a\nb"}}), &end), TokensBody(8));
-  EXPECT_EQ(Count(Rewrite::kBadName), 1u);
-  Open();
-  Say(WithModes(HeadersOf({{":path", kGenerate}, rewrite}), BodyMode::kBuffered,
-                BodyMode::kStreamed));
-  EXPECT_EQ(PickIn(Say(Body(TokensBody(8), true))[0]), "10.0.0.1:8000");
-  EXPECT_EQ(Count(Rewrite::kNotShown), 1u);
-}
-
 TEST_F(PickerSurfaceTest, OnlySheddableRequestsAreRefusedWhenAllAreOverloaded) {
   Start({.sheddable = {"batch"}});
   Add("d", "10.0.0.1:8000", WorkerRole::kDecode, 1);
@@ -231,6 +161,32 @@ TEST_F(PickerSurfaceTest, OnlySheddableRequestsAreRefusedWhenAllAreOverloaded) {
   EXPECT_EQ(shed[0].immediate_response().status().code(), 429);
   EXPECT_EQ(Count(PickOutcome::kShed), 1u);
   EXPECT_EQ(Leases(), 0u + 2u);
+}
+
+TEST_F(PickerSurfaceTest, PrioritiesOfObjectivesDecideWhoIsRefused) {
+  Publish({{"batch", -1}, {"chat", 0}, {"vip", 9}});
+  const auto status = [&](const std::string& objective) {
+    const auto replies = Ask(TokensBody(8), {{"x-llm-d-inference-objective", objective}});
+    return replies[0].has_immediate_response() ? replies[0].immediate_response().status().code()
+                                               : 200;
+  };
+  Start({});
+  Add("d", "10.0.0.1:8000", WorkerRole::kDecode, 1);
+  EXPECT_EQ(status("batch"), 200) << "there is room";
+  EXPECT_EQ(status("batch"), 429);
+  EXPECT_EQ(status("chat"), 200);
+  EXPECT_EQ(status("nobody's"), 200);
+  EXPECT_EQ(Count(PickOutcome::kShed), 1u);
+  Publish({{"batch", 0}, {"vip", 9}});  // the rules of now count
+  EXPECT_EQ(status("batch"), 200);
+  Start({.overloaded = WhenOverloaded::kRefuse});
+  EXPECT_EQ(status("batch"), 429);
+  EXPECT_EQ(status("vip"), 200);
+  const auto count = [&](ObjectiveClass objective) -> uint64_t {
+    return picker_stats_.objectives[static_cast<size_t>(objective)];
+  };
+  EXPECT_EQ(count(ObjectiveClass::kNegative), 2u);
+  EXPECT_EQ(count(ObjectiveClass::kUnknown), 1u);
 }
 
 TEST_F(PickerSurfaceTest, AGatewayThatBuffersIsAskedForTimeToRender) {

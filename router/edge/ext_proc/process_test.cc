@@ -46,7 +46,8 @@ class ProcessTest : public testing::Test, protected RoutingFixture {
     server_.reset();
     options.address = options.health_address = "127.0.0.1:0";
     auto server = PickerServer::Start(options, {&router_, &fleet_, &stats_, &picker_stats_,
-                                                &bodies_, &renderer_, &Clock::Real()});
+                                                &bodies_, &renderer_, /*rules=*/nullptr,
+                                                &Clock::Real()});
     KVROUTE_CHECK(server.ok());
     server_ = *std::move(server);
     channel_ = Channel(server_->port());

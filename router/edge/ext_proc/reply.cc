@@ -91,6 +91,9 @@ void WriteMutation(const Reply& reply, WireWriter* out) {
       WriteHeader(kEndpointHeader, pick.endpoints, out);
     }
     if (!pick.prefiller.empty()) WriteHeader(kPrefillerHeader, pick.prefiller, out);
+    if (reply.content_length) {
+      WriteHeader("content-length", std::to_string(*reply.content_length), out);
+    }
     if (pick.is_fixture) {
       WriteHeader(kFixtureEchoHeader, fmt::format("{}:{}", kFixtureServedHeader, pick.endpoints),
                   out);
@@ -154,6 +157,31 @@ void WriteServed(std::string_view served, WireWriter* out) {
                [&] { out->Message(2, [&] { WriteHeader(kFixtureServedHeader, served, out); }); });
 }
 
+// body_mutation.body or clear_body, as far as its body's bytes; with a pick, all the rest before.
+void WriteReplacedHead(const Reply& reply, std::string* head) {
+  constexpr std::string_view kClearBody = "\x10\x01";  // field 2: true
+  std::string common;
+  WireWriter inner(&common);
+  if (reply.pick != nullptr) {
+    WriteMutation(reply, &inner);
+    inner.Number(5, 1);  // clear_route_cache
+  }
+  WireWriter out(head);
+  if (reply.pick != nullptr && !reply.pick->endpoints.empty()) WriteMetadata(*reply.pick, &out);
+  const size_t size = BodyBytes(reply);
+  const size_t mutation = size == 0 ? kClearBody.size() : 1 + VarintBytes(size) + size;
+  const size_t all = common.size() + 1 + VarintBytes(mutation) + mutation;
+  out.Head(static_cast<uint32_t>(reply.kind), 1 + VarintBytes(all) + all);
+  out.Head(1, all);
+  head->append(common);
+  out.Head(3, mutation);
+  if (size == 0) {
+    head->append(kClearBody);
+  } else {
+    out.Head(1, size);
+  }
+}
+
 // body_mutation.streamed_response, as far as its body's bytes.
 void WriteStreamedHead(const Reply& reply, WireWriter* out) {
   const size_t size = BodyBytes(reply);
@@ -190,7 +218,8 @@ size_t BodyBytes(const Reply& reply) {
 }
 
 std::string_view ReplyTail(const Reply& reply) {
-  return reply.streamed && reply.end_of_stream ? kEndOfStream : std::string_view();
+  return reply.form == BodyForm::kStreamed && reply.end_of_stream ? kEndOfStream
+                                                                  : std::string_view();
 }
 
 void WriteReplyHead(const Reply& reply, std::string* head) {
@@ -198,7 +227,8 @@ void WriteReplyHead(const Reply& reply, std::string* head) {
   WireWriter out(head);
   if (reply.kind == Reply::Kind::kImmediate) return WriteImmediate(*reply.refusal, &out);
   if (reply.kind == Reply::Kind::kWait) return WriteWait(reply.wait, &out);
-  if (reply.streamed) return WriteStreamedHead(reply, &out);
+  if (reply.form == BodyForm::kStreamed) return WriteStreamedHead(reply, &out);
+  if (reply.form == BodyForm::kReplaced) return WriteReplacedHead(reply, head);
   out.Message(static_cast<uint32_t>(reply.kind), [&] {
     if (!reply.served.empty()) WriteServed(reply.served, &out);
     if (reply.pick == nullptr) return;

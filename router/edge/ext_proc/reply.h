@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "router/load/load_tracker.h"
 
 namespace kvroute {
 
@@ -23,6 +25,7 @@ struct Pick {
   // Who computes the prompt, and the lease of that; empty: the picked one itself.
   std::string prefiller = {};
   std::string prefill_lease = {};
+  std::shared_ptr<const EndedLease> prefill = {};  // what was predicted of its cache
   // Share of the prompt that each endpoint holds, 0 to 1; empty: not to be told.
   std::vector<std::pair<std::string, double>> scores = {};
   bool is_fixture = false;  // the gateways' tests want to see the pick
@@ -35,6 +38,13 @@ struct Refusal {
   std::string_view code;            // which error
   std::string_view dropped_reason;  // as gateways know it; empty: none
   std::string message;
+};
+
+// How a body that a proxy has shown goes on.
+enum class BodyForm : uint8_t {
+  kAsItIs,
+  kStreamed,  // as the reply has it: in full duplex, where it was taken; at most 62,000 bytes
+  kReplaced,  // the same, where the proxy holds it until it is answered
 };
 
 // What a proxy is told, as views: ProcessingResponse of
@@ -53,15 +63,16 @@ struct Reply {
   Kind kind = Kind::kRequestHeaders;
   const Pick* pick = nullptr;  // of request headers and body: where the request goes
   uint32_t to_remove = 0;      // beside a pick, see kRemovedHeaders
-  bool streamed = false;       // of a body: it goes on as follows, instead of as it is
-  absl::Span<const std::string_view> body = {};  // in pieces, together at most 62,000 bytes
+  BodyForm form = BodyForm::kAsItIs;
+  absl::Span<const std::string_view> body = {};  // in pieces
+  std::optional<uint64_t> content_length = {};   // beside a pick: which its headers are to say
   bool end_of_stream = false;
   const Refusal* refusal = nullptr;   // of kImmediate
   std::chrono::milliseconds wait{0};  // of kWait
   std::string_view served = {};       // of response headers: what the gateways' tests want to see
 };
 
-// The bytes of a reply are `head`, its body if it is streamed, and ReplyTail.
+// The bytes of a reply are `head`, its body unless it goes on as it is, and ReplyTail.
 void WriteReplyHead(const Reply& reply, std::string* head);
 size_t BodyBytes(const Reply& reply);
 std::string_view ReplyTail(const Reply& reply);

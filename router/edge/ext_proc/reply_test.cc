@@ -20,7 +20,7 @@ using testing::IsEmpty;
 std::string BytesOf(const Reply& reply) {
   std::string bytes = "what was there before";
   WriteReplyHead(reply, &bytes);
-  if (reply.streamed) {
+  if (reply.form != BodyForm::kAsItIs) {
     for (const std::string_view piece : reply.body) bytes.append(piece);
   }
   bytes.append(ReplyTail(reply));
@@ -49,8 +49,10 @@ TEST(ReplyTest, APickIsTheVectorsBytes) {
 
 TEST(ReplyTest, AnEchoIsTheVectorsBytes) {
   const std::string_view pieces[] = {"h", "i"};
-  const Reply echo{
-      .kind = Reply::Kind::kRequestBody, .streamed = true, .body = pieces, .end_of_stream = true};
+  const Reply echo{.kind = Reply::Kind::kRequestBody,
+                   .form = BodyForm::kStreamed,
+                   .body = pieces,
+                   .end_of_stream = true};
   EXPECT_EQ(HexOf(echo), "1a0c0a0a1a081a060a0268691001");
 }
 
@@ -62,7 +64,7 @@ TEST(ReplyTest, EchoesOfEveryLengthReadBack) {
       const std::string_view pieces[] = {std::string_view(body).substr(0, size / 3),
                                          std::string_view(body).substr(size / 3)};
       const auto response = Parsed({.kind = Reply::Kind::kResponseBody,
-                                    .streamed = true,
+                                    .form = BodyForm::kStreamed,
                                     .body = pieces,
                                     .end_of_stream = last});
       const auto& mutation = response.response_body().response().body_mutation();
@@ -72,6 +74,38 @@ TEST(ReplyTest, EchoesOfEveryLengthReadBack) {
       EXPECT_TRUE(response.GetReflection()->GetUnknownFields(response).empty());
     }
   }
+}
+
+TEST(ReplyTest, ABodyIsReplacedBesideAPick) {
+  const Pick pick{.endpoints = "10.0.0.7:8000", .rank = {}, .lease = ""};
+  for (const size_t size : {1, 60, 127, 128, 16'384, 2'097'152}) {
+    const std::string body(size, 'b');
+    const std::string_view pieces[] = {std::string_view(body).substr(0, size / 2),
+                                       std::string_view(body).substr(size / 2)};
+    const auto response = Parsed({.kind = Reply::Kind::kRequestBody,
+                                  .pick = &pick,
+                                  .form = BodyForm::kReplaced,
+                                  .body = pieces,
+                                  .content_length = size});
+    const auto& common = response.request_body().response();
+    EXPECT_EQ(common.body_mutation().body(), body);
+    EXPECT_TRUE(common.clear_route_cache());
+    ASSERT_EQ(common.header_mutation().set_headers_size(), 2);
+    EXPECT_EQ(common.header_mutation().set_headers(1).header().key(), "content-length");
+    EXPECT_EQ(common.header_mutation().set_headers(1).header().raw_value(), std::to_string(size));
+    EXPECT_TRUE(response.has_dynamic_metadata());
+    EXPECT_TRUE(response.GetReflection()->GetUnknownFields(response).empty());
+  }
+}
+
+TEST(ReplyTest, APieceIsReplacedAloneOrLeftOut) {
+  const std::string_view pieces[] = {"a", "bc"};
+  const auto replaced =
+      Parsed({.kind = Reply::Kind::kRequestBody, .form = BodyForm::kReplaced, .body = pieces});
+  EXPECT_EQ(replaced.request_body().response().body_mutation().body(), "abc");
+  EXPECT_FALSE(replaced.request_body().response().has_header_mutation());
+  const auto cleared = Parsed({.kind = Reply::Kind::kRequestBody, .form = BodyForm::kReplaced});
+  EXPECT_TRUE(cleared.request_body().response().body_mutation().clear_body());
 }
 
 TEST(ReplyTest, AnEmptyAnswerIsOfItsKind) {

@@ -35,6 +35,7 @@ RequestHeaders ReadRequestHeaders(std::string_view headers) {
         return;
       case 'c':
         if (Is(name, "content-encoding")) Keep(value, &read.content_encoding);
+        if (Is(name, "content-length")) read.has_length = true;
         return;
       case 'p':
         if (Is(name, "prefer") && Is(value, "if-available")) read.prefers_refusal = true;

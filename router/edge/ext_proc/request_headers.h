@@ -42,6 +42,7 @@ struct RequestHeaders {
   std::string model_rewrite;     // the model that the engine is to be asked for
   std::string objective;         // name of an InferenceObjective
   std::string fixture_selection;
+  bool has_length = false;       // content-length
   bool prefers_refusal = false;  // "prefer: if-available": rather none than a late answer
   uint32_t to_remove = 0;        // bits by index of kRemovedHeaders
 

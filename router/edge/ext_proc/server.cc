@@ -53,7 +53,7 @@ class PickerServer::Impl {
                      {&sources.stats->connections, &sources.stats->ended_connections}),
         long_work_(1, limits::kMaxLongCallBytes, /*memory=*/nullptr, "picker-long"),
         picker_(options.picker, sources.router, sources.fleet, sources.stats, sources.bodies,
-                sources.clock),
+                sources.clock, sources.rules),
         health_(HealthNames()),
         router_(sources.router) {
     health_.SetServing(false);

@@ -40,8 +40,9 @@ struct PickerSources {
   Fleet* fleet = nullptr;
   RoutingStats* routing_stats = nullptr;
   PickerStats* stats = nullptr;
-  MemoryBudget* bodies = nullptr;      // nullptr: no limit for all of them
-  PromptRenderer* renderer = nullptr;  // nullptr: prompts as text go by load
+  MemoryBudget* bodies = nullptr;                // nullptr: no limit for all of them
+  PromptRenderer* renderer = nullptr;            // nullptr: prompts as text go by load
+  const PublishedRequestRules* rules = nullptr;  // nullptr: there are none
   const Clock* clock = nullptr;
 };
 

@@ -13,9 +13,10 @@ struct DiscoveryReport {
   using Counts = std::vector<std::pair<std::string, uint64_t>>;  // by reason, or how it ended
 
   struct Finder {
-    std::string name;   // pool, pods, file, dns
-    bool up = false;    // in touch with where it looks
-    bool seen = false;  // has been so once: what there was is known
+    std::string name;       // pool, pods, objectives, rewrites, file, dns
+    bool up = false;        // in touch with where it looks
+    bool seen = false;      // has been so once: what there was is known
+    bool optional = false;  // it finds no engines, and nobody waits for it
     std::string state;
     uint64_t events = 0;
     Counts troubles;
@@ -35,6 +36,11 @@ struct DiscoveryReport {
   uint64_t engines_asked = 0;
   uint64_t engines_not_answering = 0;
   Counts scrape_results;
+
+  bool pushes = false;  // engines are listened to that say their load unasked
+  uint64_t engines_pushing = 0;
+  uint64_t push_refused = 0;
+  Counts load_messages;
 
   uint64_t transfers_open = 0;
   uint64_t received_bytes = 0;

@@ -227,6 +227,13 @@ void AddDiscoveryMetrics(const DiscoveryReport& report, Exposition* out) {
   for (const auto& [result, count] : report.scrape_results) {
     out->Add(Metric::kEngineScrapes, {result}, static_cast<double>(count));
   }
+  for (const auto& [result, count] : report.load_messages) {
+    out->Add(Metric::kLoadMessages, {result}, static_cast<double>(count));
+  }
+  if (report.pushes) {
+    out->Add(Metric::kEnginesPushing, static_cast<double>(report.engines_pushing));
+    out->Add(Metric::kLoadSocketsRefused, static_cast<double>(report.push_refused));
+  }
   if (!report.scrapes) return;
   out->Add(Metric::kEnginesAsked, static_cast<double>(report.engines_asked));
   out->Add(Metric::kEnginesNotAnswering, static_cast<double>(report.engines_not_answering));

@@ -105,6 +105,9 @@ class MetricsPageTest : public testing::Test {
     report.scrapes = true;
     report.engines_asked = 4;
     report.scrape_results = {{"load", 9}};
+    report.pushes = true;
+    report.engines_pushing = 6;
+    report.load_messages = {{"taken", 8}};
     report.transfers = {{"reply", 11}};
     return report;
   }
@@ -159,6 +162,8 @@ TEST_F(MetricsPageTest, SaysWhatWasFoundAndAsked) {
   EXPECT_THAT(
       text, HasSubstr("kvroute_discovery_event_sources_refused_total{source=\"kubernetes\"} 4\n"));
   EXPECT_THAT(text, HasSubstr("kvroute_engine_scrapes_total{result=\"load\"} 9\n"));
+  EXPECT_THAT(text, HasSubstr("kvroute_load_messages_total{result=\"taken\"} 8\n"));
+  EXPECT_THAT(text, HasSubstr("kvroute_engines_pushing 6\n"));
   EXPECT_THAT(text, HasSubstr("kvroute_http_client_transfers_total{end=\"reply\"} 11\n"));
 }
 

@@ -24,8 +24,9 @@ Json ByReason(const Counters& counters) {
 // What the target's engine says of itself; null: it was not asked.
 Json EngineJson(const EngineReport& engine) {
   const EngineHealth health = engine.health.load();
-  if (health == EngineHealth::kNotAsked) return nullptr;
-  Json out = {{"health", kEngineHealthNames[health]}};
+  const bool is_pushed = engine.is_pushed.load();
+  if (health == EngineHealth::kNotAsked && !is_pushed) return nullptr;
+  Json out = {{"health", kEngineHealthNames[health]}, {"pushed", is_pushed}};
   const int64_t at = engine.at_ns.load();
   if (at == 0) return out;
   out["waiting"] = engine.waiting.load();
@@ -160,7 +161,10 @@ Json DiscoveryJson(const DiscoveryReport& report) {
           {"owners", std::move(owners)},
           {"engines_asked", report.engines_asked},
           {"engines_not_answering", report.engines_not_answering},
-          {"scrapes", CountsJson(report.scrape_results)}};
+          {"scrapes", CountsJson(report.scrape_results)},
+          {"engines_pushing", report.engines_pushing},
+          {"load_sockets_refused", report.push_refused},
+          {"load_messages", CountsJson(report.load_messages)}};
 }
 
 Json ConfigJson(const ConfigReport& config) {

@@ -2,8 +2,12 @@
 
 #include <simdjson.h>
 
+#include <limits>
+#include <utility>
+
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
+#include "indexer/base/text.h"
 
 namespace kvroute {
 namespace {
@@ -96,11 +100,117 @@ void ReadPoolSpec(object spec, KubeObject* to) {
   }
 }
 
+bool IsModelName(std::string_view name) {
+  return !name.empty() && name.size() <= limits::kMaxModelBytes && IsOneLine(name);
+}
+
+// Of a rule of an InferenceModelRewrite. Errors say what of it cannot be used.
+absl::StatusOr<std::vector<RewriteTarget>> ReadTargets(object rule) {
+  std::vector<RewriteTarget> targets;
+  uint64_t all = 0;
+  const auto listed = ArrayAt(rule, "targets");
+  if (!listed) return targets;  // what it is for stays what it is
+  for (const element each : *listed) {
+    object target;
+    if (each.get(target) != simdjson::SUCCESS) return InvalidArgument("targets: one is no object");
+    RewriteTarget read{.model = TextAt(target, "modelRewrite"), .weight = 0};
+    if (!IsModelName(read.model)) {
+      return InvalidArgument("modelRewrite: \"{}\" is no name of a model", read.model);
+    }
+    int64_t weight = 0;
+    if (target["weight"].get(weight) == simdjson::SUCCESS && (weight < 0 || weight > 1'000'000)) {
+      return InvalidArgument("weight: {} is not from 0 to 1,000,000", weight);
+    }
+    read.weight = static_cast<uint32_t>(weight);
+    all += read.weight;
+    targets.push_back(std::move(read));
+  }
+  // Written by Go, weights that nobody gave are 0.
+  for (RewriteTarget& target : targets) target.weight = all == 0 ? 1 : target.weight;
+  return targets;
+}
+
+// nullopt: the rule is for all models.
+absl::StatusOr<std::optional<std::vector<std::string>>> ReadMatches(object rule) {
+  const auto matches = ArrayAt(rule, "matches");
+  if (!matches || matches->size() == 0) return std::nullopt;
+  std::vector<std::string> names;
+  for (const element each : *matches) {
+    object match;
+    const auto model =
+        each.get(match) == simdjson::SUCCESS ? ObjectAt(match, "model") : std::nullopt;
+    if (!model) return InvalidArgument("matches: one names no model");
+    const std::string type = TextAt(*model, "type");
+    if (!type.empty() && type != "Exact") {
+      return InvalidArgument("matches: type \"{}\" is not known", type);
+    }
+    names.push_back(TextAt(*model, "value"));
+    if (!IsModelName(names.back())) {
+      return InvalidArgument("matches: \"{}\" is no name of a model", names.back());
+    }
+  }
+  return names;
+}
+
+absl::Status ReadRewrites(array rules, std::vector<ModelRewrite>* rewrites) {
+  absl::Status wrong;
+  size_t kept = 0;
+  for (const element each : rules) {
+    object rule;
+    if (each.get(rule) != simdjson::SUCCESS) continue;
+    auto targets = ReadTargets(rule);
+    auto matches = ReadMatches(rule);
+    if (!targets.ok() || !matches.ok()) {
+      wrong.Update(targets.ok() ? matches.status() : targets.status());
+      continue;
+    }
+    const size_t names = *matches ? (*matches)->size() : 1;
+    kept += names * (1 + targets->size());
+    if (kept > limits::kMaxRewriteTargets) {
+      wrong.Update(InvalidArgument("rules: more than {} targets", limits::kMaxRewriteTargets));
+      break;
+    }
+    for (size_t i = 0; i < names; ++i) {
+      rewrites->push_back({*matches ? std::optional((**matches)[i]) : std::nullopt, *targets});
+    }
+  }
+  return wrong;
+}
+
+std::shared_ptr<const KubeRule> ReadRule(object from, object spec, object pool) {
+  auto rule = std::make_shared<KubeRule>();
+  rule->pool = TextAt(pool, "name");
+  if (const auto metadata = ObjectAt(from, "metadata")) {
+    rule->created = TextAt(*metadata, "creationTimestamp");
+  }
+  int64_t priority = 0;
+  const auto error = spec["priority"].get(priority);
+  using Priorities = std::numeric_limits<int32_t>;
+  if (error == simdjson::SUCCESS && priority >= Priorities::min() &&
+      priority <= Priorities::max()) {
+    rule->priority = static_cast<int32_t>(priority);
+  } else if (error != simdjson::NO_SUCH_FIELD && !spec["priority"].is_null()) {
+    rule->wrong = "priority: is no whole number of 32 bits";
+  }
+  if (const auto rules = ArrayAt(spec, "rules")) {
+    if (absl::Status status = ReadRewrites(*rules, &rule->rewrites); !status.ok()) {
+      rule->wrong = std::string(MessageOf(status));
+    }
+  }
+  return rule;
+}
+
 KubeObject ReadObject(object from) {
   KubeObject to;
   if (const auto metadata = ObjectAt(from, "metadata")) ReadMetadata(*metadata, &to);
   if (const auto status = ObjectAt(from, "status")) ReadPodStatus(*status, &to);
-  if (const auto spec = ObjectAt(from, "spec")) ReadPoolSpec(*spec, &to);
+  const auto spec = ObjectAt(from, "spec");
+  if (!spec) return to;
+  if (const auto pool = ObjectAt(*spec, "poolRef")) {
+    to.rule = ReadRule(from, *spec, *pool);
+  } else {
+    ReadPoolSpec(*spec, &to);
+  }
   return to;
 }
 

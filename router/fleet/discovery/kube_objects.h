@@ -10,10 +10,20 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "router/fleet/request_rules.h"
 
 namespace kvroute {
 
-// What is read of a pod or an InferencePool; all else of it, which may be 50 KB, is passed over.
+// What is read of an InferenceObjective or an InferenceModelRewrite.
+struct KubeRule {
+  std::string pool;     // spec.poolRef.name
+  std::string created;  // metadata.creationTimestamp, which sorts as it stands
+  int32_t priority = 0;
+  std::vector<ModelRewrite> rewrites;  // one for each name of each rule, in order
+  std::string wrong;                   // what of it cannot be used; empty: nothing
+};
+
+// What is read of an object; all else of it, which may be 50 KB, is passed over.
 struct KubeObject {
   std::string name;
   std::string uid;
@@ -30,6 +40,9 @@ struct KubeObject {
   // Of an InferencePool.
   std::vector<std::pair<std::string, std::string>> selector;  // spec.selector.matchLabels
   std::vector<uint32_t> ports;                                // spec.targetPorts
+
+  // nullptr: it belongs to no pool, as pods and pools do not.
+  std::shared_ptr<const KubeRule> rule;
 };
 
 // One page of a list.

@@ -111,6 +111,7 @@ void KubeWatch::OnPage(const HttpReply& reply) {
   ++counts_->lists;
   counts_->listed = true;
   progressed_ = true;
+  said_.reset();
   on_list_(std::exchange(listed_, {}));
   Watch();
 }
@@ -174,13 +175,22 @@ void KubeWatch::OnWatchEnd(const HttpReply& reply) {
         lists);
 }
 
-void KubeWatch::Retry(KubeTrouble trouble, std::string_view why, bool lists) {
-  counts_->state = KubeWatchState::kWaiting;
-  ++counts_->troubles[static_cast<size_t>(trouble)];
+void KubeWatch::Say(KubeTrouble trouble, std::string_view why) {
+  if (options_.optional && std::exchange(said_, trouble) == trouble) return;
+  if (options_.optional && trouble == KubeTrouble::kUnknownKind) {
+    return LogInfo("kubernetes: {}: the cluster knows no such kind", options_.paths[path_]);
+  }
   if (const uint64_t lines = limiter_.Admit(Clock::Real().Monotonic())) {
     LogWarning("kubernetes: {}: {} ({}); what is known stays ({} alike not shown)",
                options_.paths[path_], why, kKubeTroubleNames[trouble], lines - 1);
   }
+}
+
+void KubeWatch::Retry(KubeTrouble trouble, std::string_view why, bool lists) {
+  const bool absent = options_.optional && trouble == KubeTrouble::kUnknownKind;
+  counts_->state = absent ? KubeWatchState::kAbsent : KubeWatchState::kWaiting;
+  ++counts_->troubles[static_cast<size_t>(trouble)];
+  Say(trouble, why);
   client_->Cancel(transfer_);
   turn_ = std::make_shared<Turn>();
   must_list_ = must_list_ || lists;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,12 +33,19 @@ struct KubeWatchOptions {
   std::chrono::milliseconds retry_max{30'000};
   std::chrono::seconds watch_for{60};  // then the server ends a watch, and it is begun anew
   size_t page_items = 250;
+  // A server that knows no such kind, or does not show it, is nothing to be told of more than once.
+  bool optional = false;
 };
 
 // What a watch is doing. docs/operations.md says what each means.
-enum class KubeWatchState : uint8_t { kListing, kWatching, kWaiting };
+enum class KubeWatchState : uint8_t {
+  kListing,
+  kWatching,
+  kWaiting,
+  kAbsent,  // the server knows no such kind, which is optional; it is asked again now and then
+};
 inline constexpr auto kKubeWatchStateNames =
-    NamesUpTo<KubeWatchState::kWaiting>("listing", "watching", "waiting");
+    NamesUpTo<KubeWatchState::kAbsent>("listing", "watching", "waiting", "absent");
 
 // How an attempt ended that did not do what it should. Metric label values.
 enum class KubeTrouble : uint8_t {
@@ -93,6 +101,7 @@ class KubeWatch {
   // Lists or watches again, after a pause.
   void Retry(KubeTrouble trouble, std::string_view why, bool lists);
   static KubeTrouble TroubleOf(const HttpReply& reply);
+  void Say(KubeTrouble trouble, std::string_view why);
   HttpRequest RequestFor(const std::string& query) const;
   // Runs `work` unless something else has begun since.
   template <typename... Args>
@@ -109,10 +118,11 @@ class KubeWatch {
   size_t unknown_ = 0;  // paths that it has said it does not, since it knew one
   std::vector<KubeObject> listed_;
   std::string continue_;
-  std::string version_;      // what a watch begins behind
-  std::string line_;         // the beginning of one
-  bool must_list_ = false;   // the watch has lost something
-  bool progressed_ = false;  // since the last pause
+  std::string version_;              // what a watch begins behind
+  std::string line_;                 // the beginning of one
+  bool must_list_ = false;           // the watch has lost something
+  bool progressed_ = false;          // since the last pause
+  std::optional<KubeTrouble> said_;  // of an optional kind, since it was last seen
   std::chrono::milliseconds pause_;
   HttpTransferId transfer_;
   HttpTimerId timer_;

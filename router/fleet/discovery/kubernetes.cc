@@ -81,6 +81,10 @@ KubernetesDiscovery::KubernetesDiscovery(HttpClient* client, const KubernetesOpt
       options_(options),
       on_workers_(std::move(on_workers)),
       pods_(options.kube_namespace, options.engines, options.not_ready_grace) {
+  if (options_.request_rules) {
+    rules_ = std::make_unique<KubeRules>(client_, WatchOf(options_), options_.kube_namespace,
+                                         options_.pool, &request_rules_);
+  }
   client_->Run([this] { Start(); });
 }
 
@@ -88,11 +92,13 @@ KubernetesDiscovery::~KubernetesDiscovery() {
   client_->RunAndWait([this] {
     pod_watch_.reset();
     pool_watch_.reset();
+    rules_.reset();
     client_->CancelTimer(timer_);
   });
 }
 
 void KubernetesDiscovery::Start() {
+  if (rules_ != nullptr) rules_->Start();
   if (options_.pool.empty()) {
     pods_.SetPorts(options_.ports);
     return WatchPods(options_.selector);

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "router/fleet/discovery/found_engine.h"
+#include "router/fleet/discovery/kube_rules.h"
 #include "router/fleet/discovery/kube_watch.h"
 #include "router/fleet/discovery/pod_set.h"
 
@@ -20,6 +21,7 @@ struct KubernetesOptions {
   std::string pool;      // name of an InferencePool; empty: none, `selector` and `ports` count
   std::string selector;  // "app=vllm,tier=gpu"
   std::vector<uint32_t> ports = {8000};
+  bool request_rules = true;  // InferenceObjectives and InferenceModelRewrites are read, too
   std::chrono::milliseconds not_ready_grace{300'000};
   EngineDefaults engines;
   std::chrono::milliseconds retry_min{200};
@@ -51,6 +53,11 @@ class KubernetesDiscovery {
 
   const KubernetesCounts& counts() const { return counts_; }
   bool uses_pool() const { return !options_.pool.empty(); }
+  // What the cluster says of requests; nullptr: it is not asked.
+  const PublishedRequestRules* request_rules() const {
+    return rules_ == nullptr ? nullptr : &request_rules_;
+  }
+  const KubeRuleCounts& counts(KubeRuleKind kind) const { return rules_->counts(kind); }
 
  private:
   void Start();
@@ -69,6 +76,8 @@ class KubernetesDiscovery {
   const KubernetesOptions options_;
   const OnWorkers on_workers_;
   KubernetesCounts counts_;
+  PublishedRequestRules request_rules_;
+  std::unique_ptr<KubeRules> rules_;  // what is in it is the client's thread's
 
   // The client's thread's.
   std::unique_ptr<KubeWatch> pool_watch_;

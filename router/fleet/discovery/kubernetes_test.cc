@@ -33,6 +33,7 @@ class KubernetesTest : public testing::Test {
     options_.engines.model = "m";
     options_.retry_min = milliseconds(1);
     options_.retry_max = milliseconds(5);
+    options_.request_rules = false;  // they would be among the lists and watches that are counted
   }
 
   void Start() {
@@ -324,6 +325,22 @@ TEST_F(KubernetesTest, ItsEndWaitsForNothing) {
   api_.AwaitWatches(1);
   found_.reset();
   EXPECT_EQ(client_->Stats().open, 0u);
+}
+
+TEST_F(KubernetesTest, WhatIsSaidOfRequestsIsReadWhereItIsWanted) {
+  Start();
+  EXPECT_EQ(found_->request_rules(), nullptr);
+  found_.reset();
+  options_.request_rules = true;
+  UsePool();
+  api_.Put("inferenceobjectives", "batch",
+           R"({"metadata":{"name":"batch","resourceVersion":"@"},)"
+           R"("spec":{"poolRef":{"name":"pool"},"priority":-1}})");
+  Start();
+  while (found_->request_rules()->Read() == nullptr ||
+         found_->request_rules()->Read()->PriorityOf("batch") != -1) {
+    client_->RunAndWait([] {});
+  }
 }
 
 }  // namespace

@@ -101,6 +101,7 @@ class ModelLearnerTest : public testing::Test {
   std::string sources_ ABSL_GUARDED_BY(mutex_);
   std::vector<OwnedWorker> workers_ ABSL_GUARDED_BY(mutex_);
   int published_ ABSL_GUARDED_BY(mutex_) = 0;
+  const std::unique_ptr<HttpClient> client_ = StartedHttpClient();
   FakeHttpServer server_{[this](FakeHttpExchange* exchange) {
     const bool is_list = exchange->target == "/v1/models";
     most_open_ = std::max(most_open_.load(), client_->Stats().open);
@@ -111,7 +112,6 @@ class ModelLearnerTest : public testing::Test {
     }
     exchange->Reply(!said.empty() ? 200 : is_list ? 503 : 404, said);
   }};
-  const std::unique_ptr<HttpClient> client_ = StartedHttpClient();
   std::unique_ptr<ModelLearner> learner_;
 };
 

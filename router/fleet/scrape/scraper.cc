@@ -201,7 +201,7 @@ bool Scraper::WriteNumbers(const Engine& engine) {
     if (numbers.has_load()) {
       Write(numbers, engine.asked_at, asked);
       some = true;
-    } else {
+    } else if (!asked.load->engine.is_pushed.load(std::memory_order_relaxed)) {
       asked.load->engine.is_fresh.store(false, std::memory_order_relaxed);
     }
   }
@@ -211,6 +211,7 @@ bool Scraper::WriteNumbers(const Engine& engine) {
 void Scraper::Write(const EngineNumbers& numbers, Nanos at, const Asked& asked) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
   EngineReport& report = asked.load->engine;
+  if (report.is_pushed.load(kRelaxed)) return;  // what it says unasked is newer
   report.waiting.store(Whole(numbers.waiting.value_or(0)), kRelaxed);
   report.running.store(Whole(numbers.running.value_or(0)), kRelaxed);
   report.kv_usage_millionths.store(Whole(numbers.kv_usage.value_or(0), 1e6), kRelaxed);

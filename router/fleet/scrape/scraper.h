@@ -54,7 +54,7 @@ std::string ScrapeUrl(std::string_view address, std::string_view path);
 // Asks every engine of the fleet for its metrics, and writes what they say into the loads of their
 // targets: whether it answers, its queue, its cache. Targets at one address are asked for once. One
 // that may have died is asked at once: whose events' connection is lost, and who has just failed to
-// answer.
+// answer. What an engine says of its load unasked (PushedLoads) stays.
 //
 // Thread safety: made and destroyed on any thread but the client's. Ownership: client and fleet
 // outlive it.

@@ -143,7 +143,7 @@ class FloorPicker::Stream {
       const std::string_view piece = body.substr(0, kMaxPieceBytes);
       body.remove_prefix(piece.size());
       out_.push_back(BytesOf({.kind = kind,
-                              .streamed = true,
+                              .form = BodyForm::kStreamed,
                               .body = absl::MakeConstSpan(&piece, 1),
                               .end_of_stream = message.end_of_stream && body.empty()}));
     } while (!body.empty());
