@@ -45,9 +45,9 @@ class ProcessTest : public testing::Test, protected RoutingFixture {
   void StartServer(PickerServerOptions options) {
     server_.reset();
     options.address = options.health_address = "127.0.0.1:0";
-    auto server = PickerServer::Start(options, {&router_, &fleet_, &stats_, &picker_stats_,
-                                                &bodies_, &renderer_, /*rules=*/nullptr,
-                                                &Clock::Real()});
+    auto server =
+        PickerServer::Start(options, {&router_, &fleet_, &stats_, &picker_stats_, &bodies_,
+                                      &renderer_, /*rules=*/nullptr, &Clock::Real()});
     KVROUTE_CHECK(server.ok());
     server_ = *std::move(server);
     channel_ = Channel(server_->port());
