@@ -64,7 +64,10 @@ LiveConfig::LiveConfig(ServeConfig initial, std::string name, ConfigOverrides ov
   report_.in_force_since_unix_ns = clock_->Wall().count();
 }
 
-absl::Status LiveConfig::ApplyInitial() { return Apply(ServeConfig{}, initial_); }
+absl::Status LiveConfig::ApplyInitial() {
+  static const auto* const nothing = new ServeConfig();
+  return Apply(*nothing, initial_);
+}
 
 // The fleet first: it is the only part that can refuse, and it changes all or nothing.
 absl::Status LiveConfig::Apply(const ServeConfig& before, const ServeConfig& after) {

@@ -14,6 +14,7 @@
 #include "router/config/parse_config.h"
 #include "router/edge/page/metrics_page.h"
 #include "router/edge/page/status_page.h"
+#include "router/rights/rights.h"
 #include "router/serve/live_config.h"
 #include "test/support/server_fixture.h"
 
@@ -184,7 +185,8 @@ class OutsideTextTest : public ServerTest {
 TEST_F(OutsideTextTest, IsTextInEveryAnswerPageAndLine) {
   SCOPED_TRACE(absl::StrCat("seed ", seed_));
   auto config = ParseConfig("", "k.yaml", {});
-  LiveConfig live(*config, "k.yaml", {}, &fleet_, &router_, &clock_);
+  Rights rights;
+  LiveConfig live(*config, "k.yaml", {}, &fleet_, &router_, &rights, &clock_);
   for (const char* format : {"text", "json"}) {
     ASSERT_TRUE(ConfigureLog({.level = "debug", .format = format}).ok());
     testing::internal::CaptureStderr();

@@ -8,6 +8,7 @@ void LeasedLoads::Begin(uint64_t number, size_t target, uint64_t uncached_tokens
                         uint64_t output_tokens) {
   Load& load = loads_[target];
   ++load.requests_in_flight;
+  ++load.requests_begun;
   load.uncached_tokens_outstanding += uncached_tokens;
   load.output_tokens_expected += output_tokens;
   const bool fresh =

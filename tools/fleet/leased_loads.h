@@ -17,6 +17,7 @@ class LeasedLoads {
  public:
   struct Load {
     uint32_t requests_in_flight = 0;
+    uint32_t requests_begun = 0;  // ever
     uint64_t uncached_tokens_outstanding = 0;
     uint64_t output_tokens_expected = 0;
   };

@@ -15,7 +15,6 @@ LocalPlacer::LocalPlacer(PolicyKind policy, size_t targets, uint32_t block_size_
       seed_(seed),
       count_resident_(std::move(count_resident)),
       loads_(targets),
-      begun_(targets),
       candidates_(targets) {}
 
 absl::StatusOr<RequestPlacement> LocalPlacer::Place(const PlacementRequest& request) {
@@ -28,7 +27,7 @@ absl::StatusOr<RequestPlacement> LocalPlacer::Place(const PlacementRequest& requ
     candidates_[target].matched_tokens = matched;
     candidates_[target].uncached_tokens = std::max<uint64_t>(tokens - matched, 1);
     candidates_[target].requests_in_flight = load.requests_in_flight;
-    candidates_[target].requests_begun = begun_[target];
+    candidates_[target].requests_begun = load.requests_begun;
     candidates_[target].uncached_tokens_outstanding = load.uncached_tokens_outstanding;
     candidates_[target].output_tokens_expected = load.output_tokens_expected;
   }
@@ -39,7 +38,6 @@ absl::StatusOr<RequestPlacement> LocalPlacer::Place(const PlacementRequest& requ
   KVROUTE_CHECK(choice.has_value());
   const Candidate& chosen = candidates_[choice->index];
   loads_.Begin(request.number, chosen.target, chosen.work_tokens(), request.output_tokens);
-  ++begun_[chosen.target];
   tickets_[request.number] = in_flight_.Begin(pieces_, chosen.target);
   const DecisionRecord decision{.target = chosen.target,
                                 .matched_blocks = chosen.matched_tokens / block_size_tokens_,

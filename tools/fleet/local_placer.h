@@ -39,7 +39,6 @@ class LocalPlacer : public Placer {
   const CountResident count_resident_;
   uint64_t decisions_ = 0;
   LeasedLoads loads_;
-  std::vector<uint32_t> begun_;  // requests ever, by target
   std::vector<Candidate> candidates_;
   std::vector<LocalHash> local_hashes_;  // of the request that is being placed
   PromptPieces pieces_;                  // its

@@ -134,6 +134,7 @@ void PlacementSimulation::LookAtTargets(absl::Span<const BlockKey> prompt_blocks
         match ? uint64_t{CountMatched(i, prompt_blocks)} * workload_->block_size_tokens() : 0;
     candidate.uncached_tokens = std::max<uint64_t>(prompt_tokens - candidate.matched_tokens, 1);
     candidate.requests_in_flight = load.requests_in_flight;
+    candidate.requests_begun = load.requests_begun;
     candidate.uncached_tokens_outstanding = load.uncached_tokens_outstanding;
     candidate.output_tokens_expected = load.output_tokens_expected;
     candidate.waiting = static_cast<uint32_t>(engine.waiting_count());

@@ -4,7 +4,7 @@
 #include <zmq.h>
 
 #include <cerrno>
-#include <optional>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -118,13 +118,13 @@ TEST_F(LoadFeedTest, AMessageThatIsTooLongEndsTheConnectionWhichIsMadeAgain) {
 }
 
 TEST_F(LoadFeedTest, AnEngineThatRestartsIsHeardAgain) {
-  std::optional<LoadPublisher> publisher(std::in_place, sockets_);
+  auto publisher = std::make_unique<LoadPublisher>(sockets_);
   const std::string endpoint = publisher->endpoint();
   Follow(endpoint);
-  ASSERT_TRUE(UntilHeard(&*publisher, 3));
+  ASSERT_TRUE(UntilHeard(publisher.get(), 3));
   publisher.reset();
-  publisher.emplace(sockets_, endpoint);
-  ASSERT_TRUE(UntilHeard(&*publisher, 4));
+  publisher = std::make_unique<LoadPublisher>(sockets_, endpoint);
+  ASSERT_TRUE(UntilHeard(publisher.get(), 4));
 }
 
 TEST_F(LoadFeedTest, AnEngineMayHaveAName) {

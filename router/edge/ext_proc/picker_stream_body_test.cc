@@ -231,6 +231,7 @@ TEST_F(PickerBodyTest, AnUnknownModelIsAnAdapterOfTheOnlyOneOrGoesByLoad) {
 
 TEST_F(PickerBodyTest, ALongBodyIsReadElsewhere) {
   Start({.max_short_body_bytes = 100});
+  router_.SetDefaultPolicy(PolicyKind::kPrefix);  // whatever is under way
   const std::string body = TokensBody(64);
   EXPECT_THAT(Ask(body), IsEmpty());
   ASSERT_TRUE(host_.reading);

@@ -82,7 +82,13 @@ class MetricsPageTest : public testing::Test {
     memory.parts[static_cast<size_t>(MemoryPart::kHeld)] = {100, 30, 2};
     AddMemoryMetrics(memory, &out);
     AddDiscoveryMetrics(FoundAndAsked(), &out);
-    AddRoutingMetrics(routing_, {.leases = 1, .begun = 5, .ended = 3, .expired = 1}, &out);
+    LoadTrackerStats leases;
+    leases.leases = 1;
+    leases.begun = 5;
+    leases.ended = 3;
+    leases.expired = 1;
+    leases.in_flight.prompts = 1;
+    AddRoutingMetrics(routing_, leases, &out);
     AddRenderMetrics(renderer_, &out);
     AddFleetMetrics(fleet_, per_stream, &out);
     AddProcessMetrics(&out);
