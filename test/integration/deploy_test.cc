@@ -164,9 +164,12 @@ TEST(DeployTest, ThePickersManifestMayReadWhatItsConfigurationLooksFor) {
     for (const YAML::Node& rule : document["rules"]) {
       EXPECT_EQ(rule["verbs"].as<std::vector<std::string>>(),
                 std::vector<std::string>({"get", "list", "watch"}));
-      resources.insert(rule["resources"][0].as<std::string>());
+      for (const YAML::Node& resource : rule["resources"]) {
+        resources.insert(resource.as<std::string>());
+      }
     }
-    EXPECT_EQ(resources, std::set<std::string>({"pods", "inferencepools"}));
+    EXPECT_EQ(resources, std::set<std::string>({"pods", "inferencepools", "inferenceobjectives",
+                                                "inferencemodelrewrites"}));
   }
 }
 

@@ -60,7 +60,7 @@ PARTS = {
     "memory-full": Part("^memory_", "/full", 85, "bytes an item up to 10 M; after churn"),
     "decode": Part("^decode_", "", 40, "bytes to events, per format"),
     "body": Part("^(body|render)_", "", 90, "request bodies to prompts beside one look at each word; what a render costs kvroute"),
-    "route": Part("^route_", "", 40, "routing decisions in process and over gRPC beside an echo"),
+    "route": Part("^(route|rights)_", "", 45, "routing decisions in process and over gRPC beside an echo; what a check of rights costs"),
     "picker": Part("^picker_", "-Envoy|OpenLoop|TokenPhase", 90, "the endpoint picker beside one that only speaks the protocol"),
     "picker-envoy": Part("^picker_", "Envoy|OpenLoop|TokenPhase", 110, "the same behind a real Envoy; skipped where there is none"),
     "discovery": Part("^discovery_", "", 70, "engines that come and go by the thousand; asking all of them"),

@@ -212,16 +212,17 @@ void Dialer::Begin(Job* job) {
     if (!job->question->answered.load(std::memory_order_acquire)) return;
     answer = job->question->answer;
     if (answer.trouble != ConnectTrouble::kNone) return Finish(job, {answer.trouble, ""});
-    if (job->networks != nullptr) {
-      std::erase_if(answer.addresses, [job](const std::string& address) {
-        return !job->networks->Allows(std::string_view(address));
-      });
-      if (answer.addresses.empty()) return Finish(job, {ConnectTrouble::kNotAllowed, ""});
-    }
-    if (answer.addresses.size() == 1 && job->purpose == Purpose::kAddress) {
-      return Finish(
-          job, {ConnectTrouble::kNone, TextOf({answer.addresses.front(), job->endpoint.port})});
-    }
+  }
+  if (job->networks != nullptr) {
+    std::erase_if(answer.addresses, [job](const std::string& address) {
+      return !job->networks->Allows(std::string_view(address));
+    });
+    if (answer.addresses.empty()) return Finish(job, {ConnectTrouble::kNotAllowed, ""});
+  }
+  const bool is_name = !IsLiteralAddress(job->endpoint.host);
+  if (is_name && answer.addresses.size() == 1 && job->purpose == Purpose::kAddress) {
+    return Finish(job,
+                  {ConnectTrouble::kNone, TextOf({answer.addresses.front(), job->endpoint.port})});
   }
   for (std::string& address : answer.addresses) {
     job->attempts.emplace_back(TcpEndpoint{std::move(address), job->endpoint.port});
