@@ -8,7 +8,7 @@
 #include "absl/hash/hash.h"
 #include "indexer/base/error.h"
 #include "indexer/base/limits.h"
-#include "indexer/base/text.h"
+#include "router/route/request_id.h"
 
 namespace kvroute {
 namespace {
@@ -16,38 +16,6 @@ namespace {
 uint64_t RandomSeed() {
   std::random_device device;
   return (uint64_t{device()} << 32) | device();
-}
-
-// It stands in the answer and, if it is in use, in errors.
-absl::Status CheckRequestId(std::string_view request_id) {
-  if (request_id.size() > limits::kMaxRequestIdBytes) {
-    return InvalidArgument("request_id: {} bytes; the limit is {}", request_id.size(),
-                           limits::kMaxRequestIdBytes);
-  }
-  if (IsOneLine(request_id)) return absl::OkStatus();
-  return InvalidArgument("request_id: \"{}\" must be UTF-8 without control characters", request_id);
-}
-
-absl::Status CheckCount(std::string_view field, const std::optional<uint64_t>& count) {
-  if (count.value_or(0) <= limits::kMaxPromptTokens) return absl::OkStatus();
-  return InvalidArgument("{}: {}; the limit is {}", field, *count, limits::kMaxPromptTokens);
-}
-
-// An engine tells it at the end, and no engine has cached more than there was.
-absl::Status CheckUsage(const ResponseUsage& usage, Progress progress) {
-  if (usage.empty()) return absl::OkStatus();
-  KVROUTE_RETURN_IF_ERROR(CheckCount("prompt_tokens", usage.prompt_tokens));
-  KVROUTE_RETURN_IF_ERROR(CheckCount("cached_tokens", usage.cached_tokens));
-  KVROUTE_RETURN_IF_ERROR(CheckCount("output_tokens", usage.output_tokens));
-  if (usage.cached_tokens && usage.prompt_tokens && *usage.cached_tokens > *usage.prompt_tokens) {
-    return InvalidArgument("cached_tokens: {}, more than prompt_tokens: {}", *usage.cached_tokens,
-                           *usage.prompt_tokens);
-  }
-  if (progress == Progress::kEnded) return absl::OkStatus();
-  const std::string_view field = usage.prompt_tokens   ? "prompt_tokens"
-                                 : usage.cached_tokens ? "cached_tokens"
-                                                       : "output_tokens";
-  return InvalidArgument("{}: told with PROGRESS_ENDED (2) only", field);
 }
 
 // What besides its tokens tells the prompt from others. Hashes do not show theirs.
@@ -351,32 +319,6 @@ absl::Status Router::Reason(const Query& query, Explanation* explanation) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> Router::EndOrAdvance(const Outcome& outcome) {
-  if (outcome.request_id.empty()) return InvalidArgument("request_id: empty");
-  KVROUTE_RETURN_IF_ERROR(CheckRequestId(outcome.request_id));
-  KVROUTE_RETURN_IF_ERROR(CheckUsage(outcome.answer.usage, outcome.progress));
-  switch (outcome.progress) {
-    case Progress::kPrefilled:
-      return loads_->Prefilled(outcome.request_id, outcome.client);
-    case Progress::kEnded:
-      return End(outcome);
-    case Progress::kRunning:
-      return loads_->Renew(outcome.request_id, outcome.client);
-    default:
-      return InvalidArgument(
-          "progress: {}; must be PROGRESS_PREFILLED (1), PROGRESS_ENDED (2) or PROGRESS_RUNNING "
-          "(3)",
-          static_cast<int>(outcome.progress));
-  }
-}
-
-bool Router::End(const Outcome& outcome) {
-  EndedLease lease;
-  if (!loads_->End(outcome.request_id, outcome.client, &lease)) return false;
-  CountAnswer(outcome.answer, lease, &stats_->audit);
-  return true;
-}
-
 absl::Status Router::Route(const Query& query, Decision* decision) {
   const Nanos begin = clock_->Monotonic();
   absl::Status status = Decide(query, decision);
@@ -397,21 +339,6 @@ absl::Status Router::Explain(const Query& query, Explanation* explanation) {
   absl::Status status = Reason(query, explanation);
   stats_->CountRequest(RpcMethod::kExplain, status.code());
   return status;
-}
-
-bool Router::Moved(std::string_view request_id, const Endpoint& served, const ClientId& client) {
-  const std::shared_ptr<const FleetSnapshot> fleet = fleet_->Snapshot();
-  for (const FleetTarget& target : fleet->targets) {
-    if (target.worker->EndpointOf(target.rank) != served) continue;
-    return loads_->Move(request_id, target.load, client);
-  }
-  return false;
-}
-
-absl::StatusOr<bool> Router::Complete(const Outcome& outcome) {
-  absl::StatusOr<bool> known = EndOrAdvance(outcome);
-  stats_->CountRequest(RpcMethod::kComplete, known.status().code());
-  return known;
 }
 
 }  // namespace kvroute
