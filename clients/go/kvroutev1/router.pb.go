@@ -660,9 +660,12 @@ type Match struct {
 	Load    *Load  `protobuf:"bytes,11,opt,name=load,proto3" json:"load,omitempty"`
 	// The target's events do not arrive: its event connection is down or never stood (trust is stale or cold). Whether its
 	// engine serves is another matter: it has no match, and is chosen by its load, behind equals that are heard.
-	Unheard       bool `protobuf:"varint,12,opt,name=unheard,proto3" json:"unheard,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Unheard bool `protobuf:"varint,12,opt,name=unheard,proto3" json:"unheard,omitempty"`
+	// Of uncached_tokens: leading ones that requests routed there before this one are about to compute. The policy counts
+	// them as held; no event says so yet, and matched_blocks and the trust are not about them.
+	InFlightTokens uint64 `protobuf:"varint,13,opt,name=in_flight_tokens,json=inFlightTokens,proto3" json:"in_flight_tokens,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Match) Reset() {
@@ -777,6 +780,13 @@ func (x *Match) GetUnheard() bool {
 		return x.Unheard
 	}
 	return false
+}
+
+func (x *Match) GetInFlightTokens() uint64 {
+	if x != nil {
+		return x.InFlightTokens
+	}
+	return 0
 }
 
 // What kvroute routed to the target and has not seen completed.
@@ -1861,7 +1871,7 @@ const file_kvroute_v1_router_proto_rawDesc = "" +
 	"\x03gpu\x18\x01 \x01(\x04R\x03gpu\x12\x10\n" +
 	"\x03cpu\x18\x02 \x01(\x04R\x03cpu\x12\x12\n" +
 	"\x04disk\x18\x03 \x01(\x04R\x04disk\x12\x1a\n" +
-	"\bexternal\x18\x04 \x01(\x04R\bexternal\"\xfd\x03\n" +
+	"\bexternal\x18\x04 \x01(\x04R\bexternal\"\xa7\x04\n" +
 	"\x05Match\x12*\n" +
 	"\x06target\x18\x01 \x01(\v2\x12.kvroute.v1.TargetR\x06target\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12%\n" +
@@ -1875,7 +1885,8 @@ const file_kvroute_v1_router_proto_rawDesc = "" +
 	"\bnext_seq\x18\n" +
 	" \x01(\x04R\anextSeq\x12$\n" +
 	"\x04load\x18\v \x01(\v2\x10.kvroute.v1.LoadR\x04load\x12\x18\n" +
-	"\aunheard\x18\f \x01(\bR\aunheard\"\xaa\x01\n" +
+	"\aunheard\x18\f \x01(\bR\aunheard\x12(\n" +
+	"\x10in_flight_tokens\x18\r \x01(\x04R\x0einFlightTokens\"\xaa\x01\n" +
 	"\x04Load\x12,\n" +
 	"\x12requests_in_flight\x18\x01 \x01(\rR\x10requestsInFlight\x12>\n" +
 	"\x1buncached_tokens_outstanding\x18\x02 \x01(\x04R\x19uncachedTokensOutstanding\x124\n" +
