@@ -209,16 +209,16 @@ bool Scraper::WriteNumbers(const Engine& engine) {
 }
 
 void Scraper::Write(const EngineNumbers& numbers, Nanos at, const Asked& asked) {
-  constexpr auto kRelaxed = std::memory_order_relaxed;
+  constexpr auto relaxed = std::memory_order_relaxed;
   EngineReport& report = asked.load->engine;
-  if (report.is_pushed.load(kRelaxed)) return;  // what it says unasked is newer
-  report.waiting.store(Whole(numbers.waiting.value_or(0)), kRelaxed);
-  report.running.store(Whole(numbers.running.value_or(0)), kRelaxed);
-  report.kv_usage_millionths.store(Whole(numbers.kv_usage.value_or(0), 1e6), kRelaxed);
-  report.capacity_blocks.store(Whole(numbers.capacity_blocks.value_or(0)), kRelaxed);
-  report.begun_before.store(asked.begun_before, kRelaxed);
-  report.at_ns.store(at.count(), kRelaxed);
-  report.is_fresh.store(true, kRelaxed);
+  if (report.is_pushed.load(relaxed)) return;  // what it says unasked is newer
+  report.waiting.store(Whole(numbers.waiting.value_or(0)), relaxed);
+  report.running.store(Whole(numbers.running.value_or(0)), relaxed);
+  report.kv_usage_millionths.store(Whole(numbers.kv_usage.value_or(0), 1e6), relaxed);
+  report.capacity_blocks.store(Whole(numbers.capacity_blocks.value_or(0)), relaxed);
+  report.begun_before.store(asked.begun_before, relaxed);
+  report.at_ns.store(at.count(), relaxed);
+  report.is_fresh.store(true, relaxed);
 }
 
 }  // namespace kvroute
