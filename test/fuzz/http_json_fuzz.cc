@@ -8,16 +8,16 @@
 
 namespace {
 
-using kvroute::Refusal;
+using kvroute::FieldRefusal;
 
 template <typename Value>
-using Read = std::optional<Refusal> (*)(const kvroute::Fields&, Value*);
+using Read = std::optional<FieldRefusal> (*)(const kvroute::Fields&, Value*);
 
 // Whatever is refused is refused in words that can be written down.
 template <typename Value>
 void Try(const kvroute::Fields& fields, Read<Value> read) {
   Value value;
-  const std::optional<Refusal> refusal = read(fields, &value);
+  const std::optional<FieldRefusal> refusal = read(fields, &value);
   if (!refusal.has_value()) return;
   for (const auto& reply :
        {kvroute::dynamo::RefusalReply(*refusal), kvroute::mooncake::RefusalReply(*refusal)}) {
