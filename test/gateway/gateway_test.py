@@ -120,7 +120,8 @@ class GatewayTest(unittest.TestCase):
         client = Client(gateway.envoy.address)
         self.addCleanup(client.close)
         for conversation in range(3):
-            messages = [{"role": "system", "content": "Conversation %d. " % conversation * 60}]
+            # Long enough to outweigh a request that its engine still counts as running.
+            messages = [{"role": "system", "content": "Conversation %d. " % conversation * 600}]
             engine = None
             for turn in range(4):
                 messages.append({"role": "user", "content": "Question %d" % turn})
