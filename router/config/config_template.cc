@@ -68,7 +68,8 @@ class TemplateWriter {
       const bool is_first = line.size() == start.size() || line == start + "  ";
       if (!is_first && line.size() + 1 + word.size() > kWidth) {
         out_ += line + "\n";
-        line = start + (hang == 0 ? "" : "  ") + word;
+        line = start;
+        line.append(hang == 0 ? "" : "  ").append(word);
       } else {
         line += (line.back() == ' ' ? "" : " ") + word;
       }

@@ -79,6 +79,7 @@ std::string Bounded(std::string_view message) {
 
 absl::Status Together(const std::vector<std::string>& errors) {
   std::vector<std::string> lines;
+  lines.reserve(errors.size());
   for (const std::string& error : errors) lines.push_back(Bounded(error));
   absl::Status status = absl::InvalidArgumentError(Bounded(absl::StrJoin(lines, "; ")));
   status.SetPayload(kErrorsUrl, absl::Cord(absl::StrJoin(lines, "\n")));

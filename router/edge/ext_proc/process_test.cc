@@ -179,6 +179,9 @@ TEST_F(ProcessTest, ABodyOfMoreThanGrpcsDefaultIsTaken) {
 }
 
 TEST_F(ProcessTest, ALongPromptIsReadElsewhereAndPickedForByItsTokens) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "gRPC takes ten seconds there for each long message that is cancelled";
+#endif
   std::string body = TokensBody(64);
   body.insert(body.size() - 2, "," + std::string(1'500'000, ' ') + "7");
   Proxy proxy(channel_);
